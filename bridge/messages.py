@@ -1,0 +1,282 @@
+"""The protocol, defined once: requests, events, errors (msgspec structs -> JSON; schema by `json_schema`).
+
+Every message carries `version`; every request but a `ping` over a transport that proves the sender carries
+the engine's token (added by the transport, see `bridge.transport`). Job ids are made by the client, so that
+sending a request again is safe: the engine answers with the state of the job it already has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from bridge.arrangement import Arrangement
+
+PROTOCOL = 1
+DEFAULT_STEMS = ("drums", "bass", "keys", "pad", "lead")
+
+
+class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`root` is the project's folder: relative paths are under it and results go to `root/stembridge/<job>/`."""
+
+    name: str = ""
+    root: str = ""
+    daw: str = ""
+
+
+class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part to write. Several may share a role ("guitar", "guitar 2"); `name` defaults to the role."""
+
+    role: str
+    name: str = ""
+    instrument: str = ""
+
+    @property
+    def title(self) -> str:
+        """The stem's name: unique within a request."""
+        return self.name or self.role
+
+
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An edit of `take` ("<job>/take-N"): only these sections x stems are written anew; empty means all of them."""
+
+    take: str
+    sections: tuple[str, ...] = ()
+    stems: tuple[str, ...] = ()
+
+
+class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="render"):
+    """Compose and render. `tail`: what rings past the end is `cut` (3 ms fade inside the length), written to a second
+    `file`, or `wrap`ped onto the start (for loops)."""
+
+    job: str
+    arrangement: Arrangement
+    version: int = PROTOCOL
+    project: Project = Project()
+    stems: tuple[StemWanted, ...] = tuple(StemWanted(role) for role in DEFAULT_STEMS)
+    style: str = ""
+    seed: int = 0
+    takes: int = 1
+    composer: str = "auto"
+    renderer: str = "auto"
+    soundfont: str = ""
+    tail: Literal["cut", "file", "wrap"] = "cut"
+    bits: Literal[24, 32] = 32
+    scope: Scope | None = None
+
+
+class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="listen"):
+    """Analyse a MIDI or audio file only; answered by `Heard`."""
+
+    job: str
+    path: str
+    version: int = PROTOCOL
+    project: Project = Project()
+
+
+class Cancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="cancel"):
+    """Stop a queued or running job; answered by `Cancelled`, or `Failed` when there is no such job."""
+
+    job: str
+    version: int = PROTOCOL
+
+
+class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="status"):
+    """Ask for one job's snapshot (for late joiners); subscribes the sender to its further events."""
+
+    job: str
+    version: int = PROTOCOL
+
+
+class Jobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="jobs"):
+    """Ask for the list of jobs, newest last."""
+
+    version: int = PROTOCOL
+
+
+class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="models"):
+    """Ask which composers and renderers can be used."""
+
+    version: int = PROTOCOL
+
+
+class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="ping"):
+    """Answered at once by `Pong`."""
+
+    version: int = PROTOCOL
+
+
+class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="shutdown"):
+    """End the engine; the running job is cancelled."""
+
+    version: int = PROTOCOL
+
+
+Request = Render | Listen | Cancel | Status | Jobs | Models | Ping | Shutdown
+
+
+class Checks(msgspec.Struct, frozen=True):
+    """What was measured on a stem. Milliseconds, rates 0-1, dBFS, LUFS; None where it does not apply (drums have no key)."""
+
+    onset_ms_median: float | None = None
+    onset_ms_p99: float | None = None
+    in_key: float | None = None
+    true_peak_dbfs: float | None = None
+    lufs: float | None = None
+    repaired: tuple[str, ...] = ()
+
+
+class Accepted(msgspec.Struct, frozen=True, tag_field="type", tag="accepted"):
+    """The request is valid and queued. `position` 0 means it is next; `eta` in seconds, None while unknown."""
+
+    job: str
+    position: int
+    eta: float | None = None
+    version: int = PROTOCOL
+
+
+class Progress(msgspec.Struct, frozen=True, tag_field="type", tag="progress"):
+    """`fraction` of the whole job, 0-1; at most two a second. `note` says anything the user should know."""
+
+    job: str
+    stage: str
+    fraction: float
+    eta: float | None = None
+    note: str = ""
+    version: int = PROTOCOL
+
+
+class StemReady(msgspec.Struct, frozen=True, tag_field="type", tag="stem"):
+    """A finished stem on disk: absolute paths, `start_sample` from the project's start, `samples` long."""
+
+    job: str
+    take: int
+    stem: str
+    role: str
+    wav: str
+    midi: str
+    start_sample: int
+    start_beat: float
+    samples: int
+    channels: int
+    sample_rate: int
+    checks: Checks
+    version: int = PROTOCOL
+
+
+class Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
+    """The job is finished; `manifests` are absolute paths, one per take."""
+
+    job: str
+    manifests: tuple[str, ...]
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    version: int = PROTOCOL
+
+
+class Failed(msgspec.Struct, frozen=True, tag_field="type", tag="failed"):
+    """Refused (`refused` true: nothing was started) or broken off. `hint`: what the musician can do."""
+
+    job: str
+    code: str
+    message: str
+    field: str = ""
+    hint: str = ""
+    refused: bool = False
+    version: int = PROTOCOL
+
+
+class Cancelled(msgspec.Struct, frozen=True, tag_field="type", tag="cancelled"):
+    """The job was stopped; nothing of the unfinished take stays behind."""
+
+    job: str
+    version: int = PROTOCOL
+
+
+class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
+    """The engine lives. `ready` turns true when the worker has loaded its models."""
+
+    engine: str
+    pid: int
+    ready: bool
+    jobs: int
+    version: int = PROTOCOL
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """One line of the job list. `state`: queued, running, done, failed, cancelled."""
+
+    job: str
+    state: str
+    stage: str
+    fraction: float
+    project: str
+    position: int = -1
+
+
+class JobList(msgspec.Struct, frozen=True, tag_field="type", tag="job_list"):
+    """Answer to `Jobs`."""
+
+    jobs: tuple[JobRow, ...]
+    version: int = PROTOCOL
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """One composer or renderer. `available` false carries the reason in `note`."""
+
+    name: str
+    kind: Literal["composer", "renderer"]
+    available: bool
+    licence: str
+    note: str = ""
+
+
+class ModelList(msgspec.Struct, frozen=True, tag_field="type", tag="model_list"):
+    """Answer to `Models`."""
+
+    models: tuple[ModelRow, ...]
+    version: int = PROTOCOL
+
+
+class Heard(msgspec.Struct, frozen=True, tag_field="type", tag="heard"):
+    """Answer to `Listen`: key, chords, tempo and style as plain JSON values."""
+
+    job: str
+    path: str
+    result: dict[str, Any]
+    version: int = PROTOCOL
+
+
+Event = Accepted | Progress | StemReady | Done | Failed | Cancelled | Pong | JobList | ModelList | Heard
+FINAL = (Done, Failed, Cancelled)
+
+_encoder = msgspec.json.Encoder()
+_requests = msgspec.json.Decoder(Request)
+_events = msgspec.json.Decoder(Event)
+
+
+def encode(message: Request | Event) -> bytes:
+    """JSON of any message, UTF-8."""
+    return _encoder.encode(message)
+
+
+def decode_event(raw: bytes | str) -> Event:
+    """An event from JSON. Raises `msgspec.ValidationError` or `msgspec.DecodeError`."""
+    return _events.decode(raw)
+
+
+def decode_shape(raw: bytes | str) -> Request:
+    """A request of the right shape from JSON; its meaning is checked by `bridge.validate`."""
+    return _requests.decode(raw)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of all requests and events."""
+    (requests, events), components = msgspec.json.schema_components((Request, Event), ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"stembridge protocol {PROTOCOL}",
+        "oneOf": [requests, events],
+        "$defs": components,
+    }

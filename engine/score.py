@@ -1,0 +1,156 @@
+"""Musical values that the stages hand to each other: notes, chords, parts, score, form.
+
+Conventions: beats are quarter notes of the request's clock; pitches are MIDI numbers (60 = C4); velocities 1-127;
+`offset_ms` is micro-timing in milliseconds added after the beat was turned into seconds. Drum pitches are General MIDI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.timeline import Bar
+
+PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+SCALES: dict[str, tuple[int, ...]] = {
+    "major": (0, 2, 4, 5, 7, 9, 11),
+    "minor": (0, 2, 3, 5, 7, 8, 10),
+    "dorian": (0, 2, 3, 5, 7, 9, 10),
+    "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "lydian": (0, 2, 4, 6, 7, 9, 11),
+    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
+    "locrian": (0, 1, 3, 5, 6, 8, 10),
+}
+QUALITIES: dict[str, tuple[int, ...]] = {
+    "": (0, 4, 7),
+    "m": (0, 3, 7),
+    "dim": (0, 3, 6),
+    "aug": (0, 4, 8),
+    "sus2": (0, 2, 7),
+    "sus4": (0, 5, 7),
+    "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11),
+    "m7": (0, 3, 7, 10),
+    "m7b5": (0, 3, 6, 10),
+    "dim7": (0, 3, 6, 9),
+    "6": (0, 4, 7, 9),
+    "m6": (0, 3, 7, 9),
+    "9": (0, 4, 7, 10, 14),
+}
+"""Chord qualities, in the plan model's token order, as semitones above the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`tonic` 0-11, `mode` a key of `SCALES`. `given`: by the user, not heard or chosen."""
+
+    tonic: int
+    mode: str
+    given: bool = False
+
+    @property
+    def scale(self) -> frozenset[int]:
+        """Pitch classes of the scale; minor keys also own their raised seventh."""
+        raised = {11} if self.mode == "minor" else set()
+        return frozenset((self.tonic + d) % 12 for d in {*SCALES[self.mode], *raised})
+
+    @property
+    def name(self) -> str:
+        """For people: "A minor"."""
+        return f"{PITCH_NAMES[self.tonic]} {self.mode}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A chord from `beat` for `beats`. `root` and `bass` are pitch classes; `bass` None means the root. `given`: heard in the user's tracks."""
+
+    beat: float
+    beats: float
+    root: int
+    quality: str
+    bass: int | None = None
+    given: bool = False
+
+    @property
+    def end(self) -> float:
+        """Beat at which the chord ends."""
+        return self.beat + self.beats
+
+    @property
+    def pitch_classes(self) -> frozenset[int]:
+        """Chord tones, with the slash bass."""
+        tones = {(self.root + d) % 12 for d in QUALITIES[self.quality]}
+        return frozenset(tones if self.bass is None else tones | {self.bass})
+
+    @property
+    def symbol(self) -> str:
+        """For people: "Am7", "C/E"."""
+        slash = "" if self.bass is None or self.bass == self.root else f"/{PITCH_NAMES[self.bass]}"
+        return f"{PITCH_NAMES[self.root]}{self.quality}{slash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note: `start` and `length` in beats."""
+
+    start: float
+    length: float
+    pitch: int
+    velocity: int
+    offset_ms: float = 0.0
+
+    @property
+    def end(self) -> float:
+        """Beat at which the note is released."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The notes of one stem, sorted by start. `name` is the stem's title; `instrument` what the user asked for, or empty."""
+
+    name: str
+    role: str
+    notes: tuple[Note, ...]
+    instrument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormSection:
+    """A section with its bars. `index` counts the sections of the same label before it (Verse 2 has index 1)."""
+
+    name: str
+    label: str
+    start: float
+    end: float
+    energy: float
+    index: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the user's tracks say. Parts are context notes in project beats with their guessed roles."""
+
+    key: Key
+    chords: tuple[Chord, ...]
+    parts: tuple[Part, ...] = ()
+    uses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """All that is known before there is sound."""
+
+    key: Key
+    chords: tuple[Chord, ...]
+    parts: tuple[Part, ...]
+    sections: tuple[FormSection, ...]
+    remarks: tuple[str, ...] = field(default=())
+
+    def part(self, name: str) -> Part:
+        """The part of the stem called `name`. Raises KeyError."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise KeyError(name)
