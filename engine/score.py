@@ -129,13 +129,20 @@ class FormSection:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the user's tracks say. Parts are context notes in project beats with their guessed roles."""
+    """What the user's tracks say. Parts are context notes in project beats with their guessed roles; `uses` has one
+    entry per part; `notes` are remarks for people.
+
+    `key_confidence` is 1 for a key that was given and 0-1 for one that was heard (0: nothing to hear it from).
+    `activity`: (start, end) spans in beats in which a given audio track sounds, sorted and disjoint: leave room there.
+    """
 
     key: Key
     chords: tuple[Chord, ...]
     parts: tuple[Part, ...] = ()
     uses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    key_confidence: float = 0.0
+    activity: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
