@@ -13,7 +13,19 @@ import msgspec
 from bridge.timeline import Clock, Metre
 
 ROLES = ("drums", "bass", "keys", "guitar", "pad", "strings", "brass", "lead", "arp", "vocals")
-LABELS = ("intro", "verse", "pre-chorus", "chorus", "post-chorus", "bridge", "solo", "break", "drop", "interlude", "outro")
+LABELS = (
+    "intro",
+    "verse",
+    "pre-chorus",
+    "chorus",
+    "post-chorus",
+    "bridge",
+    "solo",
+    "break",
+    "drop",
+    "interlude",
+    "outro",
+)
 MODES = ("major", "minor", "dorian", "phrygian", "lydian", "mixolydian", "locrian")
 TONICS = {
     "C": 0, "B#": 0, "C#": 1, "Db": 1, "D": 2, "D#": 3, "Eb": 3, "E": 4, "Fb": 4, "F": 5, "E#": 5, "F#": 6, "Gb": 6,

@@ -18,11 +18,13 @@ DEFAULT_STEMS = ("drums", "bass", "keys", "pad", "lead")
 
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`root` is the project's folder: relative paths are under it and results go to `root/stembridge/<job>/`."""
+    """`root` is the project's folder: relative paths are under it. Results go to `<out>/<job>/take-N/`;
+    `out` is `<root>/stembridge` unless given, and a folder of the engine's when there is no root either."""
 
     name: str = ""
     root: str = ""
     daw: str = ""
+    out: str = ""
 
 
 class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,7 +119,7 @@ Request = Render | Listen | Cancel | Status | Jobs | Models | Ping | Shutdown
 
 
 class Checks(msgspec.Struct, frozen=True):
-    """What was measured on a stem. Milliseconds, rates 0-1, dBFS, LUFS; None where it does not apply (drums have no key)."""
+    """What was measured on a stem: milliseconds, rates 0-1, dBFS, LUFS. None where it does not apply (drums: no key)."""
 
     onset_ms_median: float | None = None
     onset_ms_p99: float | None = None
@@ -252,8 +254,8 @@ Event = Accepted | Progress | StemReady | Done | Failed | Cancelled | Pong | Job
 FINAL = (Done, Failed, Cancelled)
 
 _encoder = msgspec.json.Encoder()
-_requests = msgspec.json.Decoder(Request)
-_events = msgspec.json.Decoder(Event)
+_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def encode(message: Request | Event) -> bytes:

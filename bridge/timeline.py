@@ -42,7 +42,7 @@ class Metre:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: `start` and `end` in beats. `end - start` is shorter than the metre says where a metre change cuts it."""
+    """One bar: `start` and `end` in beats; shorter than the metre says where a change of metre cuts it."""
 
     index: int
     start: float
@@ -152,29 +152,49 @@ def check_pairs(pairs: Sequence[tuple[float, float]], field: str) -> None:
     """Raises `RequestError` for a clock that no DAW can mean."""
     if len(pairs) < 2:
         raise RequestError(
-            "clock.too_short", "the clock needs at least two (beat, second) pairs.", field=field, hint="Send the start and the end of the timeline."
+            "clock.too_short",
+            "the clock needs at least two (beat, second) pairs.",
+            field=field,
+            hint="Send the start and the end of the timeline.",
         )
     if len(pairs) > MAX_PAIRS:
-        raise RequestError("clock.too_long", f"{len(pairs)} pairs; at most {MAX_PAIRS}.", field=field, hint="Send pairs only where the tempo changes.")
+        raise RequestError(
+            "clock.too_long",
+            f"{len(pairs)} pairs; at most {MAX_PAIRS}.",
+            field=field,
+            hint="Send pairs only where the tempo changes.",
+        )
     for i, (beat, second) in enumerate(pairs):
         if not (math.isfinite(beat) and math.isfinite(second)):
             raise RequestError("clock.not_finite", "beat and second must be finite numbers.", field=f"{field}[{i}]")
         if abs(beat) > 1e7 or abs(second) > 1e6:
-            raise RequestError("clock.out_of_range", f"({beat:g}, {second:g}) is outside any project.", field=f"{field}[{i}]")
+            raise RequestError(
+                "clock.out_of_range", f"({beat:g}, {second:g}) is outside any project.", field=f"{field}[{i}]"
+            )
         if i == 0:
             continue
         beats, seconds = beat - pairs[i - 1][0], second - pairs[i - 1][1]
         if beats <= 0 or seconds <= 0:
             raise RequestError(
-                "clock.not_increasing", "beat and second must both be greater than in the pair before.", field=f"{field}[{i}]", hint="Sort the tempo points."
+                "clock.not_increasing",
+                "beat and second must both be greater than in the pair before.",
+                field=f"{field}[{i}]",
+                hint="Sort the tempo points.",
             )
         bpm = 60.0 * beats / seconds
         if not MIN_BPM <= bpm <= MAX_BPM:
             raise RequestError(
-                "clock.tempo", f"the tempo between this pair and the one before is {bpm:.3g} bpm; {MIN_BPM:g} to {MAX_BPM:g} are played.", field=f"{field}[{i}]"
+                "clock.tempo",
+                f"{bpm:.3g} bpm between this pair and the one before; {MIN_BPM:g} to {MAX_BPM:g} are played.",
+                field=f"{field}[{i}]",
             )
     if pairs[-1][1] - pairs[0][1] > MAX_SECONDS:
-        raise RequestError("clock.too_long", f"the timeline is longer than {MAX_SECONDS / 3600:g} hours.", field=field, hint="Ask for a part of the project.")
+        raise RequestError(
+            "clock.too_long",
+            f"the timeline is longer than {MAX_SECONDS / 3600:g} hours.",
+            field=field,
+            hint="Ask for a part of the project.",
+        )
 
 
 def check_metres(metres: Sequence[Metre], start: float, end: float, field: str) -> None:
@@ -185,17 +205,31 @@ def check_metres(metres: Sequence[Metre], start: float, end: float, field: str) 
         if not math.isfinite(metre.beat):
             raise RequestError("metre.not_finite", "the metre's beat must be a finite number.", field=where)
         if not 1 <= metre.beats <= 32 or metre.unit not in (1, 2, 4, 8, 16, 32):
-            raise RequestError("metre.impossible", f"{metre.beats}/{metre.unit} is not a metre.", field=where, hint="1-32 beats of a 1/1 to 1/32 unit.")
+            raise RequestError(
+                "metre.impossible",
+                f"{metre.beats}/{metre.unit} is not a metre.",
+                field=where,
+                hint="1-32 beats of a 1/1 to 1/32 unit.",
+            )
         if i and metre.beat <= metres[i - 1].beat:
             raise RequestError("metre.not_increasing", "metres must follow each other in time.", field=where)
         if i and not start < metre.beat < end:
-            raise RequestError("metre.outside", f"beat {metre.beat:g} is outside the timeline ({start:g} to {end:g}).", field=where)
+            raise RequestError(
+                "metre.outside", f"beat {metre.beat:g} is outside the timeline ({start:g} to {end:g}).", field=where
+            )
         if i == 0 and metre.beat > start:
-            raise RequestError("metre.late", f"the first metre must be in force at the timeline's start (beat {start:g}).", field=where)
+            raise RequestError(
+                "metre.late", f"the first metre must be in force at the timeline's start (beat {start:g}).", field=where
+            )
         stop = metres[i + 1].beat if i + 1 < len(metres) else end
         bars += (stop - max(metre.beat, start)) / metre.bar_beats
     if bars > MAX_BARS:
-        raise RequestError("metre.too_many_bars", f"about {bars:.3g} bars; at most {MAX_BARS}.", field=field, hint="Ask for a part of the project.")
+        raise RequestError(
+            "metre.too_many_bars",
+            f"about {bars:.3g} bars; at most {MAX_BARS}.",
+            field=field,
+            hint="Ask for a part of the project.",
+        )
 
 
 def _segment(points: Sequence[float], x: float) -> int:

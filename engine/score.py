@@ -61,7 +61,8 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Chord:
-    """A chord from `beat` for `beats`. `root` and `bass` are pitch classes; `bass` None means the root. `given`: heard in the user's tracks."""
+    """A chord from `beat` for `beats`. `root`, `bass`: pitch classes; `bass` None means the root.
+    `given`: heard in the user's tracks."""
 
     beat: float
     beats: float
@@ -106,7 +107,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The notes of one stem, sorted by start. `name` is the stem's title; `instrument` what the user asked for, or empty."""
+    """The notes of one stem, sorted by start. `name`: the stem's title; `instrument`: the user's wish, or empty."""
 
     name: str
     role: str
