@@ -147,6 +147,23 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Feel:
+    """How the band plays a score; the composer chooses it, `engine.perform` applies it.
+
+    `swing` is the share of a pair of `swing_unit` notes (8 or 16) that the first one takes: 0.5 is even, 2/3 a triplet.
+    `push_ms` moves a role as a whole (role, milliseconds; negative is early); `loose_ms` is the spread of the players' timing.
+    `as_played` names spans (part, start beat, end beat) whose notes are the user's own: their timing and velocities stay.
+    """
+
+    swing: float = 0.5
+    swing_unit: int = 8
+    push_ms: tuple[tuple[str, float], ...] = ()
+    loose_ms: float = 4.0
+    dynamics: float = 1.0
+    as_played: tuple[tuple[str, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """All that is known before there is sound."""
 
@@ -155,6 +172,7 @@ class Score:
     parts: tuple[Part, ...]
     sections: tuple[FormSection, ...]
     remarks: tuple[str, ...] = field(default=())
+    feel: Feel = field(default=Feel())
 
     def part(self, name: str) -> Part:
         """The part of the stem called `name`. Raises KeyError."""
