@@ -119,7 +119,7 @@ Request = Render | Listen | Cancel | Status | Jobs | Models | Ping | Shutdown
 
 
 class Checks(msgspec.Struct, frozen=True):
-    """What was measured on a stem: milliseconds, rates 0-1, dBFS, LUFS. None where it does not apply (drums: no key)."""
+    """What was measured on a stem: milliseconds, rates 0-1, dBFS, LUFS. None: does not apply (drums have no key)."""
 
     onset_ms_median: float | None = None
     onset_ms_p99: float | None = None
