@@ -1,0 +1,61 @@
+"""Cutting audio at exact samples: what rings past the end of a stem, and putting a re-rolled stretch into an old stem.
+
+Arrays are float32 [channels, samples].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+END_FADE_SECONDS = 0.003
+JOIN_SECONDS = 0.010
+SILENT = 10 ** (-100 / 20)
+
+
+def finish_tail(audio: Audio, samples: int, mode: str, rate: int) -> tuple[Audio, Audio | None]:
+    """Brings a rendering of `samples` and its ringing to exactly `samples`; the second value is the tail's own audio.
+
+    `cut`: a 3 ms fade ends the sound inside the length. `file`: nothing is faded, the ringing comes back by itself up
+    to its last audible sample (-100 dBFS). `wrap`: the ringing is added onto the start, so that a loop is seamless.
+    """
+    body, ringing = audio[:, :samples].copy(), audio[:, samples:]
+    if mode == "file":
+        audible = np.flatnonzero(np.abs(ringing).max(axis=0, initial=0.0) > SILENT)
+        return body, ringing[:, : audible[-1] + 1].copy() if audible.size else None
+    if mode == "wrap":
+        for at in range(0, ringing.shape[1], samples):
+            piece = ringing[:, at : at + samples]
+            body[:, : piece.shape[1]] += piece
+        return body, None
+    if ringing.size and np.abs(ringing).max() > SILENT:
+        fade = min(samples, round(END_FADE_SECONDS * rate))
+        body[:, samples - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    return body, None
+
+
+def splice(old: Audio, new: Audio, spans: Sequence[tuple[int, int]], rate: int) -> Audio:
+    """`old` with the samples of each span [start, end) taken from `new`; outside the spans bit-identical to `old`.
+
+    Both joins lie inside the span: new fades into old over its last 10 ms (the old notes' ringing goes on after it).
+    At its start new takes over at once where both are equal before it, else within 1.5 ms.
+    """
+    if old.shape != new.shape:
+        raise ValueError(f"shapes differ: {old.shape} and {new.shape}")
+    out = old.copy()
+    for start, end in spans:
+        out[:, start:end] = new[:, start:end]
+        if end < old.shape[1]:
+            fade = min((end - start) // 2, round(JOIN_SECONDS * rate))
+            ramp = np.linspace(0.0, 1.0, fade, endpoint=False, dtype=np.float32)
+            out[:, end - fade : end] += (old[:, end - fade : end] - new[:, end - fade : end]) * ramp
+        before = slice(max(0, start - round(0.005 * rate)), start)
+        if start > 0 and np.abs(old[:, before] - new[:, before]).max(initial=0.0) > SILENT:
+            fade = min((end - start) // 2, round(0.0015 * rate))
+            ramp = np.linspace(1.0, 0.0, fade, endpoint=False, dtype=np.float32)
+            out[:, start : start + fade] += (old[:, start : start + fade] - new[:, start : start + fade]) * ramp
+    return out
