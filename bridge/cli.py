@@ -1,0 +1,94 @@
+"""The `stembridge` command: parses arguments, runs one command module, turns errors into one line and an exit code.
+
+Exit codes: 0 done, 1 something is wrong with the engine, 2 refused (the request or the command line), 3 the job
+failed, 130 interrupted (the job is cancelled).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge import VERSION
+from bridge.errors import JobError, RequestError, StembridgeError
+
+SCHEMA_FILE = Path(__file__).with_name("protocol.schema.json")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(importlib.import_module(f"bridge.commands.{arguments.module}").run(arguments))
+    except StembridgeError as problem:
+        print(f"stembridge: {problem}", file=sys.stderr)
+        return 2 if isinstance(problem, RequestError) else 3 if isinstance(problem, JobError) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line in one place."""
+    parser = argparse.ArgumentParser(prog="stembridge", description="An AI band inside the DAW.")
+    parser.add_argument("--version", action="version", version=f"stembridge {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, module: str, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(module=module)
+        return made
+
+    engine = command("engine", "engine", "Start, stop or look at the background engine.")
+    engine.add_argument("action", choices=("start", "stop", "status"))
+    engine.add_argument("--root", type=Path, action="append", default=[], help="a folder that requests may use")
+    engine.add_argument("--foreground", action="store_true", help="stay in this terminal (start)")
+    _json(engine)
+
+    render = command("render", "render", "Write and render the parts that a request or a MIDI file asks for.")
+    render.add_argument("file", type=Path, help="REQUEST.json or SONG.mid")
+    render.add_argument("--out", type=Path, help="folder for the results (default: the project's stembridge folder)")
+    render.add_argument("--stems", help="comma-separated roles, e.g. drums,bass,keys")
+    render.add_argument("--style", help="style words")
+    render.add_argument("--seed", type=int)
+    render.add_argument("--takes", type=int)
+    render.add_argument("--composer")
+    render.add_argument("--renderer")
+    render.add_argument("--soundfont", type=Path, help="your own SF2 or SF3 for the melodic stems")
+    render.add_argument("--edit", metavar="JOB/take-N", help="write only --sections x --only anew, keep the rest")
+    render.add_argument("--sections", help="comma-separated section names of the edit")
+    render.add_argument("--only", help="comma-separated stems of the edit")
+    _json(render)
+
+    demo = command("demo", "demo", "Render the demo song: six stems, checks, a REAPER project and a mix.")
+    demo.add_argument("--out", type=Path, default=Path("stembridge-demo"))
+    demo.add_argument("--seed", type=int)
+    _json(demo)
+
+    listen = command("listen", "listen", "Say what a MIDI file or an audio clip holds: key, chords, tempo, roles.")
+    listen.add_argument("file", type=Path)
+    _json(listen)
+
+    _json(command("jobs", "jobs", "List the engine's jobs."))
+    cancel = command("cancel", "cancel", "Stop a queued or running job.")
+    cancel.add_argument("job")
+    _json(command("models", "models", "List the composers and renderers and what they need."))
+    _json(command("doctor", "doctor", "Check this installation and say what is missing."))
+
+    schema = command("schema", "schema", "Print the protocol's JSON Schema.")
+    schema.add_argument("--write", action="store_true", help="write it to its place in the package")
+    command("osc", "osc", "Print every OSC address, its arguments and what it does.")
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON value per line, for machines")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

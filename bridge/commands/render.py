@@ -1,0 +1,103 @@
+"""`stembridge render`: a request file or a MIDI file becomes a job; its events are shown until it ends."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from bridge.client import Client
+from bridge.errors import RequestError
+from bridge.messages import Cancel, Done, Project, Render, Scope, StemWanted
+from bridge.paths import MIDI_ENDINGS
+from bridge.terminal import exit_code, follow, print_failure, print_stems
+from bridge.validate import raw2request
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Builds the request, sends it, follows it."""
+    request = with_options(file2request(arguments.file), arguments)
+    folders = [arguments.file.resolve().parent]
+    if request.project.out:
+        folders.append(Path(request.project.out))
+    return send(request, folders, as_json=arguments.json)
+
+
+def send(request: Render, roots: list[Path], *, as_json: bool) -> int:
+    """Renders on the engine (started if none runs) and shows what comes. Gives the exit code."""
+    with Client.connect(start=True, roots=roots) as client:
+        try:
+            last, stems = follow(client.request(request), as_json=as_json)
+        except KeyboardInterrupt:
+            client.send(Cancel(request.job))
+            raise
+    if last is None:
+        print_failure(None)
+        return 1
+    if not as_json:
+        if isinstance(last, Done):
+            print_stems(stems)
+            for warning in last.warnings:
+                print(f"note: {warning}")
+            for manifest in last.manifests:
+                print(f"take: {Path(manifest).parent}")
+            print(f"{last.seconds:.1f} s")
+        else:
+            print_failure(last)
+    return exit_code(last)
+
+
+def file2request(path: Path) -> Render:
+    """A request from JSON, or one built from a MIDI file's tempo map, markers and tracks. Raises `RequestError`."""
+    try:
+        raw = path.read_bytes() if path.suffix.lower() not in MIDI_ENDINGS else b""
+    except OSError as problem:
+        raise RequestError("path.unreadable", f"{path} cannot be read ({problem.strerror}).") from None
+    if path.suffix.lower() in MIDI_ENDINGS:
+        from bridge.midifile import smf2arrangement
+
+        if not path.is_file():
+            raise RequestError("path.missing", f"there is no file {path}.")
+        folder = path.resolve().parent
+        return Render(
+            job=new_job(path.stem),
+            arrangement=smf2arrangement(path.resolve()),
+            project=Project(name=path.stem, root=str(folder)),
+        )
+    request = raw2request(raw)
+    if not isinstance(request, Render):
+        raise RequestError("message.type", f"{path.name} is not a render request.", field="type")
+    project = request.project
+    if not project.root:
+        project = msgspec.structs.replace(project, root=str(path.resolve().parent))
+    return msgspec.structs.replace(request, project=project)
+
+
+def with_options(request: Render, arguments: argparse.Namespace) -> Render:
+    """The request with what the command line says instead. A job id of its own, so that a file can be sent again."""
+    changes: dict[str, object] = {"job": new_job(request.job)}
+    if arguments.out:
+        changes["project"] = msgspec.structs.replace(request.project, out=str(arguments.out.resolve()))
+    if arguments.stems:
+        changes["stems"] = tuple(StemWanted(role=role.strip()) for role in arguments.stems.split(","))
+    for name in ("style", "seed", "takes", "composer", "renderer"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name)
+    if arguments.soundfont:
+        changes["soundfont"] = str(arguments.soundfont.resolve())
+    if arguments.edit:
+        changes["scope"] = Scope(arguments.edit, names(arguments.sections), names(arguments.only))
+    return msgspec.structs.replace(request, **changes)
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """A comma-separated list from the command line."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def new_job(base: str) -> str:
+    """A fresh id that still tells where it came from."""
+    kept = "".join(c for c in base if c.isascii() and (c.isalnum() or c in "._-")).strip("._-")[:40]
+    return f"{kept or 'job'}-{uuid.uuid4().hex[:8]}"
