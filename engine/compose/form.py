@@ -233,7 +233,7 @@ def _entries(
 
 
 def _fill(section: FormSection, k: int, following: FormSection | None, loop: bool) -> Fill:
-    """A fill in the last bar before a change, bigger before a chorus; a small one every eighth bar of a long section."""
+    """A fill in the last bar before a change, bigger before a chorus; a small one each eighth bar of a long section."""
     bars = len(section.bars)
     if k == bars - 1:
         if following is None:

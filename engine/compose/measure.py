@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bridge.timeline import Bar
 from engine.compose.pitches import EPS, chord_at, pulses
@@ -69,7 +70,7 @@ def backbeat_stability(drums: Sequence[Note], bars: Sequence[Bar]) -> float | No
         for bar in bars
     ]
     rows = [row for row in rows if row]
-    pairs = [overlap(a, b) for a, b in zip(rows, rows[1:], strict=False)]
+    pairs = [overlap(a, b) for a, b in pairwise(rows)]
     return sum(pairs) / len(pairs) if pairs else None
 
 
@@ -145,5 +146,5 @@ def covered_by(notes: Sequence[Note], spans: Sequence[tuple[float, float]]) -> f
 
 def leaps(notes: Sequence[Note]) -> float | None:
     """Share of the steps between neighbouring notes of a melody that leap by more than a fifth."""
-    moves = [abs(b.pitch - a.pitch) for a, b in zip(notes, notes[1:], strict=False)]
+    moves = [abs(b.pitch - a.pitch) for a, b in pairwise(notes)]
     return sum(m > 7 for m in moves) / len(moves) if moves else None
