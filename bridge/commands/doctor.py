@@ -1,0 +1,98 @@
+"""`stembridge doctor`: is everything here that stembridge needs, and does it work? Says what to do where not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from bridge.client import engine_status
+from bridge.paths import data_folder
+
+PACKAGES = (
+    "torch", "transformers", "diffusers", "safetensors", "msgspec", "pyzmq", "python-osc", "mido", "numpy", "scipy",
+    "soundfile", "soxr", "pyloudnorm", "tinysoundfont", "rich", "platformdirs",
+)  # fmt: skip
+GIGABYTE = 1 << 30
+
+Finding = tuple[str, bool, str]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints one line per finding; exit code 1 when something that is needed is missing."""
+    findings = [finding for check in CHECKS for finding in check()]
+    if arguments.json:
+        print(json.dumps([{"what": what, "ok": ok, "detail": detail} for what, ok, detail in findings]))
+    else:
+        for what, ok, detail in findings:
+            print(f"{'ok  ' if ok else 'MISS'}  {what:<16} {detail}")
+    return 0 if all(ok for _, ok, _ in findings) else 1
+
+
+def python_version() -> list[Finding]:
+    """Python 3.11 or newer."""
+    return [("python", sys.version_info >= (3, 11), sys.version.split()[0])]
+
+
+def packages() -> list[Finding]:
+    """Every package that the engine imports, with its version."""
+    found: list[Finding] = []
+    for name in PACKAGES:
+        try:
+            found.append((name, True, version(name)))
+        except PackageNotFoundError:
+            extra = " --no-deps" if name == "tinysoundfont" else ""
+            found.append((name, False, f"missing: pip install{extra} {name}"))
+    return found
+
+
+def sounds() -> list[Finding]:
+    """The shipped sounds and weights open: the engine's own loaders are asked."""
+    found: list[Finding] = []
+    for what, module, loader in (
+        ("sounds", "engine.sampler", lambda m: m.Bank.open()),
+        ("weights (plan)", "engine.lelm.plan", lambda m: m.PlanModel.load()),
+        ("weights (parts)", "engine.diffusion.parts", lambda m: m.PartsModel.load()),
+    ):
+        try:
+            loader(importlib.import_module(module))
+            found.append((what, True, "open"))
+        except Exception as problem:  # a doctor reports whatever it finds
+            found.append((what, False, f"{type(problem).__name__}: {problem}"))
+    return found
+
+
+def folders() -> list[Finding]:
+    """The data folder can be written and has room."""
+    folder = data_folder()
+    home = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(home).free
+    writable = os.access(home, os.W_OK)
+    detail = f"{folder} ({free / GIGABYTE:.1f} GB free)"
+    return [
+        ("data folder", writable and free > GIGABYTE, detail if writable else f"{home} cannot be written"),
+        ("temporary files", os.access(tempfile.gettempdir(), os.W_OK), tempfile.gettempdir()),
+    ]
+
+
+def engine() -> list[Finding]:
+    """Whether an engine runs; none running is fine, it starts when it is needed."""
+    status = engine_status()
+    return [("engine", True, "not running (starts when needed)" if status is None else f"process {status['pid']}")]
+
+
+def demo_song() -> list[Finding]:
+    """The demo's files."""
+    from bridge.commands.demo import DEMO
+
+    return [("demo song", Path(DEMO).is_file(), str(DEMO))]
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (python_version, packages, sounds, folders, engine, demo_song)

@@ -1,0 +1,39 @@
+"""`stembridge engine start|stop|status`: the background process that holds the models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from bridge.client import engine_status, start_engine, stop_engine
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Starts, stops or shows the engine. Exit code 1 for a status or stop where none runs."""
+    if arguments.action == "start":
+        return _start(arguments)
+    if arguments.action == "stop":
+        stopped = stop_engine()
+        print("engine stopped" if stopped else "no engine was running")
+        return 0 if stopped else 1
+    status = engine_status()
+    if arguments.json:
+        print(json.dumps(status))
+    elif status is None:
+        print("no engine is running")
+    else:
+        for name, value in status.items():
+            print(f"{name:>10}: {value}")
+    return 0 if status else 1
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    if arguments.foreground:
+        import os
+        import sys
+
+        roots = [word for root in arguments.root for word in ("--root", str(root.resolve()))]
+        os.execv(sys.executable, [sys.executable, "-m", "engine.process", *roots])
+    endpoint = start_engine(roots=[root.resolve() for root in arguments.root])
+    print(f"engine running (process {endpoint.pid})")
+    return 0
