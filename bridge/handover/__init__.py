@@ -1,0 +1,1 @@
+"""What a take looks like on disk: WAV, MIDI, REAPER project, manifest; every file whole or absent."""

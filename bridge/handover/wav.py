@@ -1,0 +1,246 @@
+"""WAV files that say where they belong: sound, position, tempo, section markers.
+
+Chunks, in this order: `fmt `, `fact` (float only), `bext` (EBU Tech 3285 version 1), `iXML`, `acid`, `cue `, `LIST` of
+`adtl` labels, `data`. Nothing in a file depends on when or where it was written, so equal sound gives equal bytes:
+the date fields of `bext` stay empty.
+
+24-bit files hold `floor(x * 2**23 + 0.5)`: rounded, not dithered, so that a stem stays what was measured. A sample
+beyond full scale is an error, never clipped in silence. Float files hold the samples as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bridge.errors import JobError
+from bridge.handover.files import Sink, atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Bits = Literal[24, 32]
+
+ORIGINATOR = "stembridge"
+MAX_BYTES = 0xFFFF_FFFF
+_BLOCK = 1 << 16
+_FORMAT_PCM, _FORMAT_FLOAT = 1, 3
+_ACID_ONE_SHOT, _ACID_ROOT_SET = 0x01, 0x02
+_MIDDLE_C = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a WAV file tells about itself beside its sound.
+
+    `title` (of the stem), `project`, `take` for people; `tempo` in quarter notes per minute and `metre` where the file
+    begins; `beats` its length in quarter notes; `root` the tonic's pitch class 0-11 or None; `markers` are
+    (sample counted from the file's start, name).
+    """
+
+    title: str
+    project: str = ""
+    take: int = 1
+    tempo: float = 120.0
+    metre: tuple[int, int] = (4, 4)
+    beats: float = 0.0
+    root: int | None = None
+    markers: Sequence[tuple[int, str]] = ()
+
+
+def write_wav(
+    path: Path,
+    audio: NDArray[np.float32],
+    rate: int,
+    *,
+    bits: Bits,
+    start_sample: int,
+    label: Label,
+) -> str:
+    """Writes `audio` [channels, samples] at `rate` Hz to the new file `path`; returns the file's SHA-256.
+
+    `start_sample`: where the first sample lies, counted from the project's start. Raises `JobError`:
+    `audio.not_finite`, `audio.clipped` (24 bits only), `audio.too_long` above 4 GB, `audio.before_start` for a
+    negative position, and the codes of `atomic`.
+    """
+    channels, samples = audio.shape
+    if start_sample < 0:
+        raise JobError(
+            "audio.before_start",
+            f'"{label.title}" would begin {-start_sample} samples before the project does.',
+            field=str(path),
+            hint="Begin the first section at or after the project's start.",
+        )
+    _check_sound(audio, bits, label.title, path)
+    header, pad = _header(channels, samples, rate, bits, start_sample, label)
+    if len(header) + samples * channels * bits // 8 + len(pad) - 8 > MAX_BYTES:
+        raise JobError(
+            "audio.too_long",
+            f'"{label.title}" would be larger than 4 GB, the most that a WAV file holds.',
+            field=str(path),
+            hint="Render the song in two halves, or at a lower sample rate.",
+        )
+    with atomic(path) as sink:
+        sink.write(header)
+        _write_samples(sink, audio, bits)
+        sink.write(pad)
+        return sink.sha256
+
+
+def wav_bytes(channels: int, samples: int, bits: Bits) -> int:
+    """About how many bytes a WAV file takes on disk (for `check_writable`)."""
+    return channels * samples * bits // 8 + 4096
+
+
+def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str, path: Path) -> None:
+    import numpy as np
+
+    unreal = int(np.count_nonzero(~np.isfinite(audio)))
+    if unreal:
+        raise JobError(
+            "audio.not_finite",
+            f'{unreal} samples of "{title}" are not numbers.',
+            field=str(path),
+            hint="Ask again with another seed; if it returns, report it.",
+        )
+    if bits == 24:
+        whole = _quantise(audio)
+        clipped = int(np.count_nonzero((whole > 8388607) | (whole < -8388608)))
+        if clipped:
+            raise JobError(
+                "audio.clipped",
+                f'{clipped} samples of "{title}" are beyond full scale, which 24 bits cannot hold.',
+                field=str(path),
+                hint="Ask for 32-bit float files, or for a quieter mix.",
+            )
+
+
+def _quantise(audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.floor(audio.astype(np.float64) * 8388608.0 + 0.5)
+
+
+def _write_samples(sink: Sink, audio: NDArray[np.float32], bits: Bits) -> None:
+    """Interleaves block by block, so that a long stem is never in memory twice."""
+    import numpy as np
+
+    for first in range(0, audio.shape[1], _BLOCK):
+        frames = audio[:, first : first + _BLOCK].T
+        if bits == 32:
+            sink.write(np.ascontiguousarray(frames, dtype="<f4").tobytes())
+        else:
+            whole = _quantise(frames).astype("<i4")
+            sink.write(np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+
+
+def _header(channels: int, samples: int, rate: int, bits: Bits, start_sample: int, label: Label) -> tuple[bytes, bytes]:
+    """All bytes before the samples, and the padding after them."""
+    width = bits // 8
+    size = samples * channels * width
+    chunks = _format(channels, samples, rate, bits)
+    chunks += _chunk(b"bext", _bext(channels, rate, bits, start_sample, label))
+    chunks += _chunk(b"iXML", _ixml(channels, rate, bits, start_sample, label))
+    chunks += _chunk(b"acid", _acid(label))
+    chunks += _cues(label.markers)
+    pad = b"\0" * (size % 2)
+    riff = 4 + len(chunks) + 8 + size + len(pad)
+    return struct.pack("<4sI4s", b"RIFF", min(riff, MAX_BYTES), b"WAVE") + chunks + struct.pack(
+        "<4sI", b"data", min(size, MAX_BYTES)
+    ), pad
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack("<4sI", name, len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def _format(channels: int, samples: int, rate: int, bits: Bits) -> bytes:
+    frame = channels * bits // 8
+    tag = _FORMAT_FLOAT if bits == 32 else _FORMAT_PCM
+    body = struct.pack("<HHIIHH", tag, channels, rate, rate * frame, frame, bits)
+    if bits == 24:
+        return _chunk(b"fmt ", body)
+    return _chunk(b"fmt ", body + struct.pack("<H", 0)) + _chunk(b"fact", struct.pack("<I", min(samples, MAX_BYTES)))
+
+
+def _bext(channels: int, rate: int, bits: Bits, start_sample: int, label: Label) -> bytes:
+    sound = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
+    note = f"{ORIGINATOR};float" if bits == 32 else ORIGINATOR
+    history = f"A=PCM,F={rate},W={bits},M={sound},T={note}\r\n".encode("ascii")
+    description = f"{label.project}: {label.title}, take {label.take}" if label.project else label.title
+    return (
+        struct.pack(
+            "<256s32s32s10s8sQH",
+            _ascii(description, 256),
+            _ascii(ORIGINATOR, 32),
+            _ascii(label.title, 32),
+            b"",
+            b"",
+            start_sample,
+            1,
+        )
+        + bytes(64)
+        + bytes(190)
+        + history
+    )
+
+
+def _ixml(channels: int, rate: int, bits: Bits, start_sample: int, label: Label) -> bytes:
+    sides = ("left", "right") if channels == 2 else tuple(f"channel {i + 1}" for i in range(channels))
+    tracks = "".join(
+        f"<TRACK><CHANNEL_INDEX>{i + 1}</CHANNEL_INDEX><INTERLEAVE_INDEX>{i + 1}</INTERLEAVE_INDEX>"
+        f"<NAME>{_xml(label.title)} {side}</NAME><FUNCTION></FUNCTION></TRACK>"
+        for i, side in enumerate(sides)
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        "<BWFXML><IXML_VERSION>1.61</IXML_VERSION>"
+        f"<PROJECT>{_xml(label.project)}</PROJECT><SCENE>{_xml(label.title)}</SCENE><TAKE>{label.take}</TAKE>"
+        f"<NOTE>{_xml(label.title)}</NOTE>"
+        f"<SPEED><FILE_SAMPLE_RATE>{rate}</FILE_SAMPLE_RATE><AUDIO_BIT_DEPTH>{bits}</AUDIO_BIT_DEPTH>"
+        f"<DIGITIZER_SAMPLE_RATE>{rate}</DIGITIZER_SAMPLE_RATE>"
+        f"<TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI>{start_sample >> 32}</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI>"
+        f"<TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO>{start_sample & 0xFFFFFFFF}</TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO>"
+        f"<TIMESTAMP_SAMPLE_RATE>{rate}</TIMESTAMP_SAMPLE_RATE></SPEED>"
+        f"<TRACK_LIST><TRACK_COUNT>{channels}</TRACK_COUNT>{tracks}</TRACK_LIST></BWFXML>"
+    ).encode()
+
+
+def _acid(label: Label) -> bytes:
+    """Flags, root note, two constants, beats, metre (unit before beats), tempo. One-shot: hosts must not stretch."""
+    flags = _ACID_ONE_SHOT | (0 if label.root is None else _ACID_ROOT_SET)
+    root = _MIDDLE_C + (label.root or 0)
+    beats = max(0, round(label.beats))
+    return struct.pack("<IHHfIHHf", flags, root, 0x8000, 0.0, beats, label.metre[1], label.metre[0], label.tempo)
+
+
+def _cues(markers: Sequence[tuple[int, str]]) -> bytes:
+    if not markers:
+        return b""
+    points = b"".join(
+        struct.pack("<II4sIII", i, sample, b"data", 0, 0, sample) for i, (sample, _) in enumerate(markers, 1)
+    )
+    labels = b"".join(
+        _chunk(b"labl", struct.pack("<I", i) + _clean(name).encode() + b"\0") for i, (_, name) in enumerate(markers, 1)
+    )
+    return _chunk(b"cue ", struct.pack("<I", len(markers)) + points) + _chunk(b"LIST", b"adtl" + labels)
+
+
+def _clean(text: str) -> str:
+    """Without control characters, which neither XML nor a marker list can hold."""
+    return "".join(c for c in text if c.isprintable())
+
+
+def _xml(text: str) -> str:
+    return _clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _ascii(text: str, size: int) -> bytes:
+    """`bext` holds ASCII only: accents fall off, other letters become "?"."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", _clean(text)) if not unicodedata.combining(c))
+    return plain.encode("ascii", "replace")[:size]
