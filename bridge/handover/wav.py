@@ -38,14 +38,13 @@ _MIDDLE_C = 60
 class Label:
     """What a WAV file tells about itself beside its sound.
 
-    `title` (of the stem), `project`, `take` for people; `tempo` in quarter notes per minute and `metre` where the file
+    `title` (of the stem) and `project` for people; `tempo` in quarter notes per minute and `metre` where the file
     begins; `beats` its length in quarter notes; `root` the tonic's pitch class 0-11 or None; `markers` are
     (sample counted from the file's start, name).
     """
 
     title: str
     project: str = ""
-    take: int = 1
     tempo: float = 120.0
     metre: tuple[int, int] = (4, 4)
     beats: float = 0.0
@@ -172,7 +171,7 @@ def _bext(channels: int, rate: int, bits: Bits, start_sample: int, label: Label)
     sound = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
     note = f"{ORIGINATOR};float" if bits == 32 else ORIGINATOR
     history = f"A=PCM,F={rate},W={bits},M={sound},T={note}\r\n".encode("ascii")
-    description = f"{label.project}: {label.title}, take {label.take}" if label.project else label.title
+    description = f"{label.project}: {label.title}" if label.project else label.title
     return (
         struct.pack(
             "<256s32s32s10s8sQH",
@@ -200,7 +199,7 @@ def _ixml(channels: int, rate: int, bits: Bits, start_sample: int, label: Label)
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
         "<BWFXML><IXML_VERSION>1.61</IXML_VERSION>"
-        f"<PROJECT>{_xml(label.project)}</PROJECT><SCENE>{_xml(label.title)}</SCENE><TAKE>{label.take}</TAKE>"
+        f"<PROJECT>{_xml(label.project)}</PROJECT><SCENE>{_xml(label.title)}</SCENE>"
         f"<NOTE>{_xml(label.title)}</NOTE>"
         f"<SPEED><FILE_SAMPLE_RATE>{rate}</FILE_SAMPLE_RATE><AUDIO_BIT_DEPTH>{bits}</AUDIO_BIT_DEPTH>"
         f"<DIGITIZER_SAMPLE_RATE>{rate}</DIGITIZER_SAMPLE_RATE>"
