@@ -1,0 +1,5 @@
+"""Listening: what the user's tracks and clips say about key, chords, roles and tempo."""
+
+from engine.listen.tracks import listen_tracks
+
+__all__ = ["listen_tracks"]
