@@ -152,7 +152,8 @@ class Feel:
 
     `swing` is the share of a pair of `swing_unit` notes (8 or 16) that the first one takes: 0.5 is even, 2/3 a triplet.
     `push_ms` moves a role as a whole (role, milliseconds; negative is early); `loose_ms` is the spread of the players' timing.
-    `as_played` names spans (part, start beat, end beat) whose notes are the user's own: their timing and velocities stay.
+    `as_played` names spans (part, start beat, end beat) whose notes are the user's own, or stand from an earlier take:
+    their timing and velocities stay. `groove` names the groove that the song is played in.
     """
 
     swing: float = 0.5
@@ -161,6 +162,7 @@ class Feel:
     loose_ms: float = 4.0
     dynamics: float = 1.0
     as_played: tuple[tuple[str, float, float], ...] = ()
+    groove: str = ""
 
 
 @dataclass(frozen=True, slots=True)
