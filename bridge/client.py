@@ -1,0 +1,323 @@
+"""The Python client: starts, finds and ends the engine, sends requests, hands out events.
+
+    with Client.connect(start=True) as client:
+        for event in client.request(render):
+            ...
+
+One client serves one thread. An engine that dies is noticed within `LOST_AFTER` seconds: `StembridgeError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from bridge.errors import RequestError, StembridgeError
+from bridge.messages import (
+    FINAL,
+    PROTOCOL,
+    Cancel,
+    Event,
+    Failed,
+    Heard,
+    JobList,
+    Jobs,
+    Listen,
+    ModelList,
+    Models,
+    Ping,
+    Pong,
+    Project,
+    Render,
+    Request,
+    Shutdown,
+    Status,
+    decode_event,
+    encode,
+)
+from bridge.paths import data_folder
+from bridge.transport.endpoint import Endpoint, is_alive, is_locked, make_private, read_endpoint, runtime_folder
+from bridge.validate import MAX_MESSAGE
+
+if TYPE_CHECKING:
+    import zmq
+
+FRAME = f"stembridge/{PROTOCOL}".encode()
+ANSWER_WITHIN = 2.0
+"""Seconds within which a living engine answers a ping, busy or not."""
+PING_EVERY = 1.0
+LOST_AFTER = 4.0
+START_TIMEOUT = 60.0
+LAST_SEND_MS = 500
+ENDS = (*FINAL, Heard)
+MAX_INBOX = 10_000
+RUNNING_ALREADY = 4
+"""Exit code of `engine.process` where another engine runs."""
+
+
+class Client:
+    """A connection to the engine. Use as a context manager, or `close` it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Connects; nothing is sent yet. `Client.connect` finds the engine first."""
+        import zmq
+
+        self.endpoint = endpoint
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, LAST_SEND_MS)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_MESSAGE)
+        self._socket.connect(f"tcp://127.0.0.1:{endpoint.ports.zmq}")
+        self._inbox: list[Event] = []
+        self._heard_at = time.monotonic()
+        self._pinged_at = 0.0
+
+    @classmethod
+    def connect(cls, *, start: bool = False, roots: Sequence[Path] = (), timeout: float = START_TIMEOUT) -> Self:
+        """A client of the running engine; `start` starts one where none runs. Raises `StembridgeError`."""
+        endpoint = find_engine()
+        if endpoint is None and start:
+            try:
+                endpoint = start_engine(roots=roots, timeout=timeout, wait_for_models=False)
+            except StembridgeError as error:
+                endpoint = find_engine(timeout) if error.code == "engine.running" else None
+                if endpoint is None:
+                    raise
+        if endpoint is None:
+            raise StembridgeError("engine.none", "no engine runs.", hint="Start it with `stembridge engine start`.")
+        return cls(endpoint)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; jobs go on."""
+        self._context.destroy(linger=LAST_SEND_MS)
+
+    def send(self, message: Request) -> None:
+        """Sends without waiting for an answer. Raises `RequestError` where the message is too large."""
+        import zmq
+
+        raw = encode(message)
+        if len(raw) > MAX_MESSAGE:
+            raise RequestError(
+                "message.too_large", f"the request has {len(raw) >> 20} MB; at most {MAX_MESSAGE >> 20}."
+            )
+        try:
+            self._socket.send_multipart([FRAME, self.endpoint.token.encode(), raw], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            raise self._lost() from error
+
+    def request(self, message: Render | Listen | Status) -> Iterator[Event]:
+        """Sends a request and yields its job's events up to the last one.
+
+        Raises `StembridgeError` when the engine dies. Sending the same request again is safe: it gives the state of the job and what follows.
+        """
+        self._inbox = [event for event in self._inbox if getattr(event, "job", "") != message.job]
+        self.send(message)
+        while True:
+            event = self._wait(lambda e: getattr(e, "job", None) in (message.job, "") and not isinstance(e, Pong))
+            yield event
+            if isinstance(event, ENDS):
+                return
+
+    def ping(self, timeout: float = ANSWER_WITHIN) -> Pong:
+        """Asks whether the engine lives. Raises `StembridgeError` where it does not answer in `timeout` seconds."""
+        self._inbox = [event for event in self._inbox if not isinstance(event, Pong)]
+        self.send(Ping())
+        event = self._wait(lambda e: isinstance(e, Pong) or _is_refusal(e), timeout)
+        if isinstance(event, Failed):
+            raise RequestError(event.code, event.message, field=event.field, hint=event.hint)
+        assert isinstance(event, Pong)
+        return event
+
+    def cancel(self, job: str) -> Event:
+        """Stops a job and waits for its last event: `Cancelled`, or `Done` or `Failed` where it came too late."""
+        self.send(Cancel(job))
+        return self._wait(lambda e: isinstance(e, ENDS) and e.job in (job, ""))
+
+    def jobs(self) -> JobList:
+        """The jobs that the engine knows, newest last."""
+        self.send(Jobs())
+        event = self._answer(JobList)
+        assert isinstance(event, JobList)
+        return event
+
+    def models(self, timeout: float | None = None) -> ModelList:
+        """The composers and renderers. Waits until the worker has loaded. Raises `StembridgeError` where it cannot."""
+        self.send(Models())
+        event = self._answer(ModelList, timeout)
+        assert isinstance(event, ModelList)
+        return event
+
+    def listen(self, path: str, project: Project | None = None) -> Heard | Event:
+        """What a MIDI or audio file holds; `Failed` where it cannot be said."""
+        *_, last = self.request(Listen(f"listen-{uuid.uuid4().hex}", path, project=project or Project()))
+        return last
+
+    def _answer(self, kind: type[Event], timeout: float | None = None) -> Event:
+        event = self._wait(lambda e: isinstance(e, kind) or _is_refusal(e), timeout)
+        if isinstance(event, Failed):
+            raise StembridgeError(event.code, event.message, field=event.field, hint=event.hint)
+        return event
+
+    def _wait(self, wanted: Callable[[Event], bool], timeout: float | None = None) -> Event:
+        """The first event that fits; keeps the others. Pings meanwhile, so that a dead engine is noticed."""
+        end = None if timeout is None else time.monotonic() + timeout
+        self._heard_at = time.monotonic()
+        while True:
+            for i, event in enumerate(self._inbox):
+                if wanted(event):
+                    return self._inbox.pop(i)
+            now = time.monotonic()
+            if (end is not None and now >= end) or now - self._heard_at > LOST_AFTER:
+                raise self._lost()
+            if now - self._heard_at > PING_EVERY:
+                if not is_alive(self.endpoint.pid):
+                    raise self._lost()
+                if now - self._pinged_at > PING_EVERY:
+                    self._pinged_at = now
+                    self.send(Ping())
+            if self._receive(min(PING_EVERY, max(end - now, 0.0) if end is not None else PING_EVERY)):
+                self._heard_at = time.monotonic()
+
+    def _receive(self, seconds: float) -> bool:
+        """Takes what has arrived into the inbox; False when nothing came."""
+        import zmq
+
+        if not self._socket.poll(int(seconds * 1000) + 1):
+            return False
+        with contextlib.suppress(zmq.Again):
+            while True:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                if len(frames) == 2 and frames[0] == FRAME:
+                    self._keep(decode_event(frames[1]))
+        return True
+
+    def _keep(self, event: Event) -> None:
+        """Of pongs only the last is kept; of too many events nobody asks for, the newest."""
+        if isinstance(event, Pong):
+            self._inbox = [other for other in self._inbox if not isinstance(other, Pong)]
+        self._inbox.append(event)
+        del self._inbox[:-MAX_INBOX]
+
+    def _lost(self) -> StembridgeError:
+        hint = f"Start it again with `stembridge engine start`; its log is {self.endpoint.log}."
+        return StembridgeError("engine.lost", "the engine does not answer any more.", hint=hint)
+
+
+def _is_refusal(event: Event) -> bool:
+    return isinstance(event, Failed) and event.job == ""
+
+
+def find_engine(timeout: float = 0.0) -> Endpoint | None:
+    """The endpoint of an engine that lives and answers, waiting for one if asked; None for none or a stale file."""
+    end = time.monotonic() + timeout
+    while True:
+        endpoint = read_endpoint()
+        if endpoint is not None and _ping(endpoint) is not None:
+            return endpoint
+        if time.monotonic() >= end:
+            return None
+        time.sleep(0.02)
+
+
+def engine_status() -> Pong | None:
+    """The running engine's state, or None where none runs."""
+    endpoint = read_endpoint()
+    return None if endpoint is None else _ping(endpoint)
+
+
+def _ping(endpoint: Endpoint) -> Pong | None:
+    if not is_alive(endpoint.pid):
+        return None
+    with Client(endpoint) as client, contextlib.suppress(StembridgeError):
+        return client.ping()
+    return None
+
+
+def start_engine(
+    *,
+    roots: Sequence[Path] = (),
+    timeout: float = START_TIMEOUT,
+    wait_for_models: bool = True,
+    options: Sequence[str] = (),
+) -> Endpoint:
+    """Starts a detached engine and waits until it answers (and has loaded its models). `options`: of `engine.process`.
+
+    Raises `StembridgeError` where one runs already, or it does not come up in `timeout` seconds.
+    """
+    data = make_private(data_folder())
+    first_words = data / "engine-start.log"
+    command = [sys.executable, "-P", "-m", "engine.process", *options]
+    for root in roots:
+        command += ["--root", str(Path(root).resolve())]
+    with first_words.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+            creationflags=getattr(subprocess, "DETACHED_PROCESS", 0),
+            cwd=data,
+        )
+    threading.Thread(target=process.wait, name="engine reaper", daemon=True).start()
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        endpoint = read_endpoint()
+        if endpoint is not None and endpoint.pid == process.pid and _ping(endpoint) is not None:
+            if wait_for_models:
+                with Client(endpoint) as client:
+                    client.models(end - time.monotonic())
+            return endpoint
+        if process.poll() is not None:
+            words = first_words.read_text("utf-8", "replace").strip().removeprefix("stembridge: ")
+            code = "engine.running" if process.returncode == RUNNING_ALREADY else "engine.start"
+            raise StembridgeError(code, words.splitlines()[-1] if words else "the engine ended at once.")
+        time.sleep(0.02)
+    hint = f"The log is {data / 'engine.log'}."
+    raise StembridgeError("engine.slow", f"the engine did not start within {timeout:g} seconds.", hint=hint)
+
+
+def stop_engine(timeout: float = 10.0) -> bool:
+    """Ends the running engine; one that does not answer is killed. False where none runs. Raises `StembridgeError`."""
+    endpoint = read_endpoint()
+    if endpoint is None or not is_locked():
+        return False
+    with Client(endpoint) as client, contextlib.suppress(StembridgeError):
+        client.send(Shutdown())
+        client.ping()
+    end = time.monotonic() + timeout
+    asked = False
+    while is_locked():
+        if time.monotonic() > end - timeout / 2 and not asked:
+            asked = True
+            _signal(endpoint.pid, signal.SIGTERM)
+        if time.monotonic() > end:
+            _signal(endpoint.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            time.sleep(0.5)
+            if is_locked():
+                raise StembridgeError(
+                    "engine.stuck", f"process {endpoint.pid} does not end.", field=str(runtime_folder())
+                )
+        time.sleep(0.02)
+    return True
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

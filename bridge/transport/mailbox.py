@@ -1,0 +1,207 @@
+"""The mailbox: a folder through which DAW scripts without sockets talk to the engine. This is the engine's side.
+
+    engine.json                 heartbeat, mode 0600, written anew each second: pid, version, token, time (Unix, s)
+    requests/<job>.json         a render or listen request with one more field, "token"; the engine takes it away
+    jobs/<job>/accepted.json    events as JSON: accepted; progress.json (the last); stem-001.json, stem-002.json, ...
+    jobs/<job>/result.json      the last event: done, heard, failed or cancelled
+    jobs/<job>/cancel           empty file made by the script
+    jobs/<job>/gone             made by the script when it has read the result: the engine may delete the folder
+
+Everything appears by renaming only, so a reader never sees half a file. The engine lists one folder per tick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Hashable
+from pathlib import Path
+
+import msgspec
+
+from bridge import VERSION
+from bridge.messages import FINAL, Accepted, Cancel, Event, Failed, Heard, Progress, StemReady, encode
+from bridge.transport import Desk
+from bridge.transport.endpoint import make_private, same_token, write_private
+from bridge.validate import JOB_ID, MAX_MESSAGE
+
+TICK = 0.07
+"""Seconds between two looks into the folder."""
+MAX_PER_TICK = 32
+MAX_FOLLOWED = 300
+KEEP_SECONDS = 7 * 86400
+"""Results that no script has fetched stay this long."""
+
+log = logging.getLogger(__name__)
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """`engine.json`. An engine whose `time` is more than three seconds ago is gone."""
+
+    pid: int
+    version: str
+    token: str
+    time: float
+
+
+class MailboxOutlet:
+    """Writes one job's events into its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.finished = False
+        self._stems = 0
+
+    @property
+    def key(self) -> Hashable:
+        return ("mailbox", self.folder.name)
+
+    def send(self, event: Event) -> bool:
+        """See `bridge.transport.Outlet`. False where the script has deleted the folder."""
+        if isinstance(event, Accepted):
+            name = "accepted.json"
+        elif isinstance(event, Progress):
+            name = "progress.json"
+        elif isinstance(event, StemReady):
+            self._stems += 1
+            name = f"stem-{self._stems:03d}.json"
+        elif isinstance(event, (*FINAL, Heard)):
+            name = "result.json"
+            self.finished = True
+        else:
+            return True
+        try:
+            write_private(self.folder / name, encode(event))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            log.error("mailbox: cannot write %s of job %s: %s", name, self.folder.name, error)
+        return True
+
+
+class Mailbox:
+    """Serves a `Desk` from a folder."""
+
+    def __init__(self, folder: Path, desk: Desk, token: str) -> None:
+        self.folder = folder
+        self._requests, self._jobs, self._heartbeat = folder / "requests", folder / "jobs", folder / "engine.json"
+        self._desk = desk
+        self._token = token
+        self._followed: dict[str, MailboxOutlet] = {}
+
+    def open(self) -> None:
+        """Makes the folders and tidies what an earlier engine left. Raises `StembridgeError`."""
+        for folder in (self.folder, self._requests, self._jobs):
+            make_private(folder)
+        self._recover()
+        self.beat()
+
+    def _recover(self) -> None:
+        """Jobs without a result were broken off; results that were read, or that nobody reads, are removed."""
+        oldest = time.time() - KEEP_SECONDS
+        for folder in self._jobs.iterdir():
+            if folder.is_symlink() or not folder.is_dir():
+                continue
+            if (folder / "gone").exists() or folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif (folder / "result.json").exists():
+                self._follow(folder.name, MailboxOutlet(folder)).finished = True
+            else:
+                hint = "Send the request again, under a new job id."
+                MailboxOutlet(folder).send(Failed(folder.name, "engine.restarted", "the engine was ended.", hint=hint))
+        for part in self._requests.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Writes the heartbeat: once a second."""
+        heartbeat = Heartbeat(os.getpid(), VERSION, self._token, time.time())
+        try:
+            write_private(self._heartbeat, msgspec.json.encode(heartbeat))
+        except OSError as error:
+            log.error("mailbox: cannot write the heartbeat: %s", error)
+
+    def close(self) -> None:
+        """Takes the heartbeat away."""
+        with contextlib.suppress(OSError):
+            if msgspec.json.decode(self._heartbeat.read_bytes(), type=Heartbeat).token == self._token:
+                self._heartbeat.unlink()
+
+    def tick(self) -> None:
+        """Takes new requests, wishes to cancel, and permissions to delete. Never raises."""
+        try:
+            with os.scandir(self._requests) as entries:
+                found = [entry.name for entry in itertools.islice(entries, MAX_PER_TICK)]
+            for name in found:
+                if not name.startswith("."):
+                    self._take(self._requests / name)
+            for job, outlet in list(self._followed.items()):
+                self._look_at(job, outlet)
+        except OSError as error:
+            log.error("mailbox: %s", error)
+
+    def _look_at(self, job: str, outlet: MailboxOutlet) -> None:
+        if outlet.finished:
+            if (outlet.folder / "gone").exists():
+                shutil.rmtree(outlet.folder, ignore_errors=True)
+                del self._followed[job]
+        elif (outlet.folder / "cancel").exists():
+            (outlet.folder / "cancel").unlink(missing_ok=True)
+            self._desk.receive(encode(Cancel(job)), outlet)
+
+    def _take(self, path: Path) -> None:
+        job = path.name.removesuffix(".json")
+        raw = take_file(path)
+        if raw is None or not JOB_ID.match(job):
+            log.warning("mailbox: %s is no request and was removed", path.name[:80])
+            return
+        folder = make_private(self._jobs / job)
+        for old in folder.iterdir():
+            old.unlink(missing_ok=True)
+        outlet = self._follow(job, MailboxOutlet(folder))
+        try:
+            fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            token = msgspec.json.decode(fields.pop("token", b'""'), type=str)
+            named = msgspec.json.decode(fields.get("job", b'""'), type=str)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            outlet.send(Failed(job, "message.json", "the request is not a JSON object.", refused=True))
+            return
+        if not same_token(token, self._token):
+            hint = "Read engine.json again: the engine was started anew."
+            outlet.send(Failed(job, "token.wrong", "the token is not this engine's.", hint=hint, refused=True))
+        elif named != job:
+            outlet.send(Failed(job, "job.name", "the file's name is not the request's job id.", "job", refused=True))
+        else:
+            self._desk.receive(msgspec.json.encode(fields), outlet)
+
+    def _follow(self, job: str, outlet: MailboxOutlet) -> MailboxOutlet:
+        """Watches the job's folder; of too many, the oldest finished one is watched no longer."""
+        self._followed.pop(job, None)
+        if len(self._followed) >= MAX_FOLLOWED:
+            oldest = next((name for name, other in self._followed.items() if other.finished), None)
+            if oldest is not None:
+                del self._followed[oldest]
+        self._followed[job] = outlet
+        return outlet
+
+
+def take_file(path: Path) -> bytes | None:
+    """Reads and removes a file. None for what is no plain file, cannot be read or is too large."""
+    raw = None
+    with contextlib.suppress(OSError):
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        handle = os.open(path, flags)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_MESSAGE:
+                raw = file.read(MAX_MESSAGE)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return raw

@@ -1,0 +1,322 @@
+"""The engine's OSC side: UDP and TCP on 127.0.0.1, dispatched by the table in `bridge.transport.osc_table`.
+
+Every message's first argument is the token. Answers go to the sender, to the port it set by /reply_port, or to the
+port that the message itself names. What an event looks like in OSC is in `event2message`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge import VERSION
+from bridge.errors import RequestError, StembridgeError
+from bridge.messages import (
+    Accepted,
+    Cancel,
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    Heard,
+    JobList,
+    Jobs,
+    Listen,
+    ModelList,
+    Models,
+    Ping,
+    Pong,
+    Progress,
+    Request,
+    Status,
+    StemReady,
+    encode,
+)
+from bridge.transport import Desk
+from bridge.transport.draft import Drafts
+from bridge.transport.endpoint import same_token
+from bridge.transport.osc_packet import MAX_PACKET, Message, OscError, Stream, message2packet, packet2messages
+from bridge.transport.osc_table import ROOT, ROWS, Row, osc_table
+
+__all__ = ["OscServer", "event2message", "osc_table"]
+
+HOST = "127.0.0.1"
+MAX_CONNECTIONS = 32
+MAX_UNSENT = 4 << 20
+MAX_REPLY_PORTS = 256
+
+log = logging.getLogger(__name__)
+
+
+def event2message(event: Event) -> list[tuple[str, str, list[object]]]:
+    """An event as OSC messages: (address under `ROOT`, type tags, values)."""
+    if isinstance(event, Accepted):
+        return [("/accepted", "sif", [event.job, event.position, _eta(event.eta)])]
+    if isinstance(event, Progress):
+        told: list[tuple[str, str, list[object]]] = [("/note", "ss", [event.job, event.note])] if event.note else []
+        return [*told, ("/progress", "ssff", [event.job, event.stage, event.fraction, _eta(event.eta)])]
+    if isinstance(event, Failed):
+        text = f"{event.field}: {event.message}" if event.field else event.message
+        return [("/failed", "ssss", [event.job, event.code, text, event.hint])]
+    if isinstance(event, Cancelled):
+        return [("/cancelled", "s", [event.job])]
+    if isinstance(event, Pong):
+        return [("/pong", "sii", [VERSION, int(event.ready), event.jobs])]
+    if isinstance(event, JobList | ModelList):
+        return [("/job_list" if isinstance(event, JobList) else "/model_list", "s", [encode(event).decode()])]
+    name = {StemReady: "/stem", Done: "/done", Heard: "/heard"}[type(event)]
+    return [(name, "ss", [event.job, encode(event).decode()])]
+
+
+def _eta(eta: float | None) -> float:
+    return -1.0 if eta is None else eta
+
+
+@dataclass(frozen=True)
+class UdpOutlet:
+    """Back to a UDP port of this machine."""
+
+    server: OscServer
+    port: int
+
+    @property
+    def key(self) -> Hashable:
+        return ("osc", self.port)
+
+    def send(self, event: Event) -> bool:
+        """See `bridge.transport.Outlet`. UDP cannot tell whether anybody is there."""
+        self.server.send_udp(self.port, event2message(event))
+        return True
+
+    def send_messages(self, messages: Sequence[tuple[str, str, list[object]]]) -> None:
+        """For answers that are no events."""
+        self.server.send_udp(self.port, messages)
+
+
+@dataclass(frozen=True, eq=False)
+class TcpOutlet:
+    """Back to a TCP connection, framed as its peer does."""
+
+    writer: asyncio.StreamWriter
+    stream: Stream
+
+    @property
+    def key(self) -> Hashable:
+        return ("osc tcp", id(self.writer))
+
+    def send(self, event: Event) -> bool:
+        """See `bridge.transport.Outlet`. False where the peer has closed, or reads nothing."""
+        return self.send_messages(event2message(event))
+
+    def send_messages(self, messages: Sequence[tuple[str, str, list[object]]]) -> bool:
+        """For answers that are no events."""
+        if self.writer.is_closing() or self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
+            return False
+        for address, tags, values in messages:
+            self.writer.write(self.stream.frame(message2packet(ROOT + address, tags, values)))
+        return True
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sent a message: `owner` tells drafts apart, `outlet` leads back."""
+
+    owner: Hashable
+    outlet: UdpOutlet | TcpOutlet
+
+
+@dataclass
+class OscServer:
+    """Serves a `Desk` over OSC."""
+
+    desk: Desk
+    token: str
+    udp_port: int = 0
+    tcp_port: int = 0
+    _drafts: Drafts = field(default_factory=Drafts)
+    _reply_ports: dict[Hashable, int] = field(default_factory=dict)
+    _connections: set[asyncio.StreamWriter] = field(default_factory=set)
+    _udp: asyncio.DatagramTransport | None = None
+    _tcp: asyncio.Server | None = None
+
+    async def open(self, port: int = 0) -> None:
+        """Binds UDP and TCP; port 0 lets the system choose. Raises `StembridgeError` where the port is taken."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=(HOST, port))
+            self._tcp = await asyncio.start_server(self._connected, HOST, port)
+        except OSError as error:
+            await self.close()
+            raise StembridgeError(
+                "port.taken",
+                f"OSC port {port} cannot be used ({error.strerror}).",
+                hint="Choose another with --osc-port.",
+            ) from error
+        self.udp_port = self._udp.get_extra_info("sockname")[1]
+        self.tcp_port = self._tcp.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Closes sockets and connections."""
+        if self._udp is not None:
+            self._udp.close()
+        if self._tcp is not None:
+            self._tcp.close()
+        for writer in list(self._connections):
+            writer.close()
+
+    def send_udp(self, port: int, messages: Sequence[tuple[str, str, list[object]]]) -> None:
+        """Sends messages to a UDP port of this machine."""
+        for address, tags, values in messages:
+            packet = message2packet(ROOT + address, tags, values)
+            if len(packet) > MAX_PACKET:
+                text = "The answer does not fit into a UDP message."
+                packet = message2packet(
+                    f"{ROOT}/error", "ssss", [ROOT + address, "osc.too_large", text, "Ask over TCP or ZeroMQ."]
+                )
+            if self._udp is not None and not self._udp.is_closing():
+                self._udp.sendto(packet, (HOST, port))
+
+    # In
+
+    def datagram(self, packet: bytes, port: int) -> None:
+        """Takes one UDP packet from that port of this machine."""
+        owner = ("udp", port)
+        self._packet(packet, Sender(owner, UdpOutlet(self, self._reply_ports.get(owner, port))))
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._connections.add(writer)
+        stream = Stream()
+        sender = Sender(("tcp", id(writer)), TcpOutlet(writer, stream))
+        try:
+            while data := await reader.read(MAX_PACKET):
+                for packet in stream.feed(data):
+                    self._packet(packet, sender)
+        except (OscError, ConnectionError) as error:
+            log.warning("OSC connection closed: %s", error)
+        finally:
+            self._connections.discard(writer)
+            self._reply_ports.pop(sender.owner, None)
+            with contextlib.suppress(ConnectionError):
+                writer.close()
+
+    def _packet(self, packet: bytes, sender: Sender) -> None:
+        try:
+            messages = packet2messages(packet)
+        except OscError as error:
+            log.warning("OSC packet of %d bytes refused: %s", len(packet), error)
+            self._complain(sender, "", RequestError("osc.packet", f"{error}."))
+            return
+        for message in messages:
+            self._message(message, sender)
+
+    def _message(self, message: Message, sender: Sender) -> None:
+        """Dispatches one message by the table."""
+        try:
+            token = message.values[0] if message.values else None
+            if not isinstance(token, str) or not same_token(token, self.token):
+                hint = "The first argument is the token of the endpoint file."
+                raise RequestError("token.wrong", "the token is not this engine's.", field=message.address, hint=hint)
+            row = ROWS.get(message.address)
+            if row is None:
+                raise RequestError("osc.address", "no such address.", field=message.address, hint=f"Send {ROOT}/help.")
+            self._do(row, row.check(message.tags, message.values)[1:], sender)
+        except RequestError as error:
+            self._complain(sender, message.address, error)
+
+    def _complain(self, sender: Sender, address: str, error: RequestError) -> None:
+        outlet = self._outlet(sender)
+        outlet.send_messages([("/error", "ssss", [address[:200], error.code, error.message, error.hint])])
+
+    def _do(self, row: Row, values: list[Any], sender: Sender) -> None:
+        if row.draft_line:
+            self._drafts.current(sender.owner).line(row.does, values)
+            return
+        names = [argument.name for argument in row.takes[1:]]
+        named = dict(zip(names, values, strict=False))
+        port = named.pop("port", None)
+        if port is not None and not 1 <= port <= 65_535:
+            raise RequestError("osc.port", f"{port} is no port.", field=row.address)
+        getattr(self, f"_on_{row.does}")(sender, port, **named)
+
+    def _outlet(self, sender: Sender, port: int | None = None) -> UdpOutlet | TcpOutlet:
+        named = port or self._reply_ports.get(sender.owner)
+        return UdpOutlet(self, named) if named else sender.outlet
+
+    def _ask(self, request: Request, sender: Sender, port: int | None) -> None:
+        self.desk.receive(encode(request), self._outlet(sender, port))
+
+    # One method for each address of the table that is no line of a draft
+
+    def _on_ping(self, sender: Sender, port: int | None) -> None:
+        self._ask(Ping(), sender, port)
+
+    def _on_help(self, sender: Sender, port: int | None) -> None:
+        outlet = self._outlet(sender, port)
+        for row in osc_table():
+            outlet.send_messages([("/help", "sss", [row.address, row.arguments, row.meaning])])
+
+    def _on_reply_port(self, sender: Sender, port: int | None) -> None:
+        assert port is not None
+        self._reply_ports.pop(sender.owner, None)
+        while len(self._reply_ports) >= MAX_REPLY_PORTS:
+            del self._reply_ports[next(iter(self._reply_ports))]
+        self._reply_ports[sender.owner] = port
+
+    def _on_request(self, sender: Sender, port: int | None, json: str) -> None:
+        self.desk.receive(json.encode(), self._outlet(sender, port))
+
+    def _on_request_file(self, sender: Sender, port: int | None, path: str) -> None:
+        self.desk.receive_file(path, self._outlet(sender, port))
+
+    def _on_listen(self, sender: Sender, port: int | None, id: str, path: str) -> None:
+        self._ask(Listen(id, path), sender, port)
+
+    def _on_cancel(self, sender: Sender, port: int | None, id: str) -> None:
+        self._ask(Cancel(id), sender, port)
+
+    def _on_status(self, sender: Sender, port: int | None, id: str) -> None:
+        self._ask(Status(id), sender, port)
+
+    def _on_jobs(self, sender: Sender, port: int | None) -> None:
+        self._ask(Jobs(), sender, port)
+
+    def _on_models(self, sender: Sender, port: int | None) -> None:
+        self._ask(Models(), sender, port)
+
+    def _on_draft_new(self, sender: Sender, port: int | None, id: str) -> None:
+        self._drafts.new(id, sender.owner, port or 0)
+
+    def _on_draft_drop(self, sender: Sender, port: int | None, id: str) -> None:
+        del port
+        draft = self._drafts.find(id, sender.owner)
+        if draft is not None:
+            self._drafts.drop(draft)
+
+    def _on_render(self, sender: Sender, port: int | None, id: str) -> None:
+        """The draft stays until it expires, so that a message sent again for safety asks for the same."""
+        draft = self._drafts.find(id, sender.owner)
+        if draft is None:
+            self._ask(Status(id), sender, port)
+        else:
+            self.desk.receive(draft.request(), self._outlet(sender, port or draft.port or None))
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """asyncio's side of the UDP socket; it takes datagrams of any size."""
+
+    def __init__(self, server: OscServer) -> None:
+        self._server = server
+
+    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
+        self._server.datagram(data, addr[1])
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody listens at a port that we sent to: UDP's way of saying so, not our fault."""
+        log.debug("UDP: %s", exc)

@@ -1,0 +1,157 @@
+"""Keeps one worker alive: starts it, starts it again when it dies, kills it when it does not stop.
+
+A worker that dies after it was ready is replaced at once. One that cannot load is tried `TRIES` times with growing
+pauses; then the keeper is broken, says why, and tries again only when the next job comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Protocol
+
+from bridge.messages import FINAL, Event, Failed, Heard, Listen, ModelRow, Render
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop
+from engine.worker_process import WorkerProcess
+
+STOP_WITHIN = 1.0
+"""Seconds that a running job has to stop before its worker is killed."""
+LOAD_WITHIN = 180.0
+TRIES = 3
+ENDS = (*FINAL, Heard)
+
+log = logging.getLogger(__name__)
+
+
+class Boss(Protocol):
+    """Who is told about the worker."""
+
+    def worker_ready(self) -> None:
+        """The worker can take a job."""
+
+    def worker_said(self, event: Event) -> None:
+        """The running job goes on, or ends."""
+
+    def worker_lost(self, why: str) -> None:
+        """The worker died; whatever it did is broken off. Another one is being started."""
+
+    def worker_broken(self) -> None:
+        """No worker can be started: see `Keeper.broken`."""
+
+
+class Keeper:
+    """One worker at a time. Use inside the event loop."""
+
+    def __init__(self, pipeline: str, boss: Boss) -> None:
+        self._pipeline = pipeline
+        self._boss = boss
+        self._worker: WorkerProcess | None = None
+        self._failures = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._job = ""
+        self._why_broken: Broken | None = None
+        self.ready = False
+        self.models: tuple[ModelRow, ...] | None = None
+        self.broken: Failed | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a job can be given."""
+        return self.ready and not self._job
+
+    def start(self) -> None:
+        """Starts a worker, unless there is one."""
+        if self._worker is not None or self._closed:
+            return
+        self._set_timer(None)
+        self.broken = None
+        try:
+            self._worker = WorkerProcess(self._pipeline, self._heard, self._exited)
+        except OSError as error:
+            self._start_failed(f"the worker process cannot be started ({error.strerror}).")
+            return
+        log.info("worker %d starts", self._worker.pid)
+        self._set_timer(LOAD_WITHIN)
+
+    def run(self, request: Render | Listen, out: Path) -> None:
+        """Gives the idle worker a job."""
+        assert self._worker is not None
+        self._job = request.job
+        self._worker.send(Run(request, str(out)))
+
+    def stop(self, job: str) -> None:
+        """Breaks the running job off: by asking, and by killing the worker after `STOP_WITHIN`."""
+        if self._worker is None or self._job != job:
+            return
+        self._worker.send(Stop(job))
+        self._set_timer(STOP_WITHIN)
+
+    def close(self) -> None:
+        """Kills the worker and starts no other."""
+        self._closed = True
+        self._set_timer(None)
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.join()
+            self._worker = None
+
+    def _set_timer(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = None if seconds is None else loop.call_later(seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self._worker is not None:
+            log.warning("worker %d does not answer in time and is killed", self._worker.pid)
+            self._worker.kill()
+
+    def _heard(self, worker: WorkerProcess, message: FromWorker) -> None:
+        if worker is not self._worker:
+            return
+        if isinstance(message, Said):
+            if isinstance(message.event, ENDS):
+                self._job = ""
+                self._set_timer(None)
+            self._boss.worker_said(message.event)
+        elif isinstance(message, Ready):
+            self._set_timer(None)
+            self._failures = 0
+            self.ready, self.models = True, message.models
+            log.info("worker %d is ready", worker.pid)
+            self._boss.worker_ready()
+        else:
+            self._why_broken = message
+
+    def _exited(self, worker: WorkerProcess, code: int) -> None:
+        if worker is not self._worker:
+            return
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        log.warning("worker %d ended (%s)", worker.pid, how)
+        was_ready, self.ready, self._worker, self._job = self.ready, False, None, ""
+        self._set_timer(None)
+        if was_ready:
+            self.start()
+            self._boss.worker_lost(how)
+        else:
+            self._start_failed(f"the worker process ended while it loaded its models ({how}).")
+
+    def _start_failed(self, message: str) -> None:
+        self._failures += 1
+        if self._failures < TRIES:
+            loop = asyncio.get_running_loop()
+            self._set_timer(None)
+            self._timer = loop.call_later(0.5 * 2**self._failures, self.start)
+            return
+        self._failures = TRIES - 1
+        why, self._why_broken = self._why_broken, None
+        hint = "The engine's log says more; `stembridge doctor` checks the installation."
+        self.broken = (
+            Failed("", why.code, why.message, hint=why.hint or hint)
+            if why
+            else Failed("", "worker.cannot_start", message, hint=hint)
+        )
+        log.error("no worker can be started: %s", self.broken.message)
+        self._boss.worker_broken()

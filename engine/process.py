@@ -1,0 +1,177 @@
+"""The engine's front process: sockets, queue, one worker. Light: no torch; ready to answer in a fraction of a second.
+
+    python -m engine.process [--root FOLDER]...
+
+Runs in the foreground until SIGTERM, SIGINT or a `Shutdown` request; `bridge.client.start_engine` runs it detached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bridge import VERSION
+from bridge.errors import StembridgeError
+from bridge.messages import PROTOCOL, Event
+from bridge.paths import data_folder, default_roots
+from bridge.transport.endpoint import (
+    Endpoint,
+    Ports,
+    engine_lock,
+    make_private,
+    new_token,
+    remove_endpoint,
+    write_endpoint,
+)
+from bridge.transport.mailbox import TICK, Mailbox
+from bridge.transport.osc import OscServer
+from bridge.transport.zeromq import ZeroMQServer
+from engine.desk import Desk
+from engine.worker import PIPELINE
+
+LOG = "engine.log"
+LOG_BYTES, LOG_FILES = 1 << 20, 3
+HEARTBEAT = 1.0
+LAST_WORDS = 0.15
+"""Seconds between the last event and the closing of the sockets, so that it gets out."""
+
+log = logging.getLogger("engine")
+
+
+class Front:
+    """One engine: transports around a `Desk`."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._end = asyncio.Event()
+        self._zeromq: ZeroMQServer | None = None
+
+    async def run(self) -> None:
+        """Serves until told to end. Raises `StembridgeError` where a port is taken or a folder unusable."""
+        options, data = self._options, make_private(data_folder())
+        roots = tuple(dict.fromkeys([*default_roots(), *(root.resolve() for root in options.root)]))
+        token = new_token()
+        desk = Desk(options.pipeline, roots, data / "results", self._publish, self._end.set)
+        mailbox = Mailbox(data / "mailbox", desk, token)
+        osc = OscServer(desk, token)
+        try:
+            self._zeromq = open_zeromq(desk, token, options.zmq_port)
+            await osc.open(options.osc_port)
+            mailbox.open()
+            ports = Ports(self._zeromq.port, self._zeromq.observer_port, osc.udp_port, osc.tcp_port)
+            self._on_signals()
+            write_endpoint(Endpoint(os.getpid(), VERSION, PROTOCOL, token, ports, str(mailbox.folder), str(data / LOG)))
+            log.info("engine %s, process %d, %s", VERSION, os.getpid(), ports)
+            desk.keeper.start()
+            await self._serve(desk, mailbox)
+            await desk.close()
+            await asyncio.sleep(LAST_WORDS)
+        finally:
+            desk.keeper.close()
+            remove_endpoint(os.getpid())
+            mailbox.close()
+            await osc.close()
+            if self._zeromq is not None:
+                self._zeromq.close()
+            log.info("the engine has ended")
+
+    async def _serve(self, desk: Desk, mailbox: Mailbox) -> None:
+        beat = 0.0
+        while not self._end.is_set():
+            now = time.monotonic()
+            if now - beat >= HEARTBEAT:
+                beat = now
+                self._publish("", desk.pong())
+                mailbox.beat()
+            mailbox.tick()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._end.wait(), TICK)
+
+    def _publish(self, job: str, event: Event) -> None:
+        if self._zeromq is not None:
+            self._zeromq.publish(job, event)
+
+    def _on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end.set))
+
+
+def open_zeromq(desk: Desk, token: str, port: int) -> ZeroMQServer:
+    """The ZeroMQ sockets. Raises `StembridgeError` where the port is taken."""
+    import zmq
+
+    try:
+        return ZeroMQServer(desk, token, port=port)
+    except zmq.ZMQError as error:
+        raise StembridgeError(
+            "port.taken", f"ZeroMQ port {port} cannot be used ({error}).", hint="Choose another."
+        ) from error
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Sends all log records to a file of bounded size, and to the terminal where there is one."""
+    root = logging.getLogger()
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8")
+    ]
+    if sys.stderr is not None and sys.stderr.isatty():
+        handlers.append(logging.StreamHandler())
+    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in handlers:
+        handler.setFormatter(form)
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the front process."""
+    parser = argparse.ArgumentParser(prog="engine.process", description="stembridge's background engine.")
+    parser.add_argument("--root", type=Path, action="append", default=[], help="a folder that requests may name")
+    parser.add_argument("--zmq-port", type=int, default=0, help="port for requests (default: the system chooses)")
+    parser.add_argument(
+        "--osc-port", type=int, default=0, help="UDP and TCP port for OSC (default: the system chooses)"
+    )
+    parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs an engine in the foreground. Exit code 0 after an orderly end, 4 where one runs already, else 1."""
+    options = parse(argv)
+    try:
+        data = make_private(data_folder())
+        with engine_lock(), logging_to(data / LOG):
+            try:
+                with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                    runner.run(Front(options).run())
+            except StembridgeError as error:
+                log.error("%s", error)
+                raise
+            except BaseException:
+                log.exception("the engine broke")
+                raise
+    except StembridgeError as error:
+        print(f"stembridge: {error}", file=sys.stderr)
+        return 4 if error.code == "engine.running" else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

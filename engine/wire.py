@@ -1,0 +1,57 @@
+"""What the front process and its worker say to each other: one JSON object a line, over the worker's own pipes.
+
+Pipes and no sockets: the worker cannot be reached from outside, and it ends by itself when the front is gone
+(its standard input closes).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bridge.messages import Event, Listen, ModelRow, Render
+
+
+class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
+    """Do this job; a render writes under `out`."""
+
+    request: Render | Listen
+    out: str
+
+
+class Stop(msgspec.Struct, frozen=True, tag_field="do", tag="stop"):
+    """Break the job off at the next step."""
+
+    job: str
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="is", tag="ready"):
+    """The models are loaded."""
+
+    models: tuple[ModelRow, ...]
+
+
+class Broken(msgspec.Struct, frozen=True, tag_field="is", tag="broken"):
+    """The models could not be loaded; the worker ends."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Said(msgspec.Struct, frozen=True, tag_field="is", tag="said"):
+    """An event of the running job. A final event means that the worker is free again."""
+
+    event: Event
+
+
+ToWorker = Run | Stop
+FromWorker = Ready | Broken | Said
+
+to_worker = msgspec.json.Decoder(ToWorker)
+from_worker = msgspec.json.Decoder(FromWorker)
+_encoder = msgspec.json.Encoder()
+
+
+def line(message: ToWorker | FromWorker) -> bytes:
+    """One message with its line end; JSON text itself holds no line end."""
+    return _encoder.encode(message) + b"\n"

@@ -1,0 +1,184 @@
+"""The worker process: loads the models once and runs jobs one by one. Started by `engine.worker_process`.
+
+    python -m engine.worker --pipeline engine.pipeline:Pipeline
+
+Commands come on standard input, events go out on what was standard output (see `engine.wire`); whatever libraries
+print goes to standard error, which the front keeps in the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import faulthandler
+import importlib
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from bridge.errors import RequestError, StembridgeError
+from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render, StemReady
+from engine.report import JobCancelled, Reporter
+from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
+
+PIPELINE = "engine.pipeline:Pipeline"
+REPORT_EVERY = 0.5
+"""Seconds between two progress events at least."""
+
+
+class PipelineLike(Protocol):
+    """What runs the jobs: `engine.pipeline.Pipeline`. Made without arguments; making it loads the models."""
+
+    def render(self, request: Render, out: Path, reporter: Reporter) -> Done: ...
+
+    def listen(self, request: Listen, reporter: Reporter) -> Heard: ...
+
+    def models(self) -> ModelList: ...
+
+
+class Channel:
+    """Lines to the front process."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def send(self, message: FromWorker) -> None:
+        """Raises BrokenPipeError where the front is gone."""
+        with self._lock:
+            self._pipe.write(line(message))
+            self._pipe.flush()
+
+
+class JobReporter:
+    """The `Reporter` of one job: at most one progress event per `REPORT_EVERY`; notes are kept for the next one."""
+
+    def __init__(self, job: str, channel: Channel, stop: threading.Event) -> None:
+        self._job = job
+        self._channel = channel
+        self._stop = stop
+        self._sent = float("-inf")
+        self._notes: list[str] = []
+
+    def progress(self, stage: str, fraction: float, note: str = "") -> None:
+        """See `Reporter.progress`."""
+        if self._stop.is_set():
+            raise JobCancelled(self._job)
+        if note and note not in self._notes:
+            self._notes.append(note)
+        now = time.monotonic()
+        if now - self._sent < REPORT_EVERY:
+            return
+        self._sent = now
+        self._channel.send(Said(Progress(self._job, stage, fraction, note=" ".join(self._notes))))
+        self._notes.clear()
+
+    def stem(self, event: StemReady) -> None:
+        """See `Reporter.stem`."""
+        self._channel.send(Said(event))
+
+
+class Worker:
+    """Takes commands, runs jobs, answers."""
+
+    def __init__(self, commands: BinaryIO, channel: Channel) -> None:
+        self._commands = commands
+        self._channel = channel
+        self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._stops: dict[str, threading.Event] = {}
+
+    def serve(self, pipeline: str) -> None:
+        """Loads the pipeline ("module:Class") and runs jobs until the front is gone."""
+        threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
+        try:
+            runner = load_pipeline(pipeline)
+            rows = runner.models().models
+        except StembridgeError as error:
+            self._channel.send(Broken(error.code, str(error), error.hint))
+            raise SystemExit(1) from error
+        except Exception as error:
+            traceback.print_exc()
+            self._channel.send(Broken("worker.cannot_load", f"{type(error).__name__}: {error}"))
+            raise SystemExit(1) from error
+        self._channel.send(Ready(rows))
+        while True:
+            run = self._runs.get()
+            stop = self._stops[run.request.job]
+            final = run_job(runner, run, JobReporter(run.request.job, self._channel, stop))
+            del self._stops[run.request.job]
+            self._channel.send(Said(final))
+
+    def _read_commands(self) -> None:
+        """Runs in its own thread, so that a job can be stopped while it works. Ends the process with the front."""
+        for raw in self._commands:
+            command = to_worker.decode(raw)
+            if isinstance(command, Run):
+                self._stops[command.request.job] = threading.Event()
+                self._runs.put(command)
+            elif command.job in self._stops:
+                self._stops[command.job].set()
+        os._exit(0)
+
+
+def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter) -> Event:
+    """Runs one job to its final event; every error becomes one."""
+    request = run.request
+    try:
+        if isinstance(request, Listen):
+            return pipeline.listen(request, reporter)
+        return pipeline.render(request, Path(run.out), reporter)
+    except JobCancelled:
+        return Cancelled(request.job)
+    except StembridgeError as error:
+        refused = isinstance(error, RequestError)
+        return Failed(request.job, error.code, error.message, error.field, error.hint, refused)
+    except MemoryError:
+        hint = "Ask for fewer stems or a shorter part, or close other programs."
+        return Failed(request.job, "memory.full", "there is not enough memory for this job.", hint=hint)
+    except OSError as error:
+        traceback.print_exc()
+        return Failed(request.job, "file.error", error.strerror or str(error), str(error.filename or ""))
+    except Exception as error:
+        traceback.print_exc()
+        hint = "This is a fault of stembridge; the engine's log holds the details."
+        return Failed(request.job, "engine.fault", f"{type(error).__name__}: {error}", hint=hint)
+
+
+def load_pipeline(name: str) -> PipelineLike:
+    """Makes the pipeline named "module:Class"."""
+    module, _, attribute = name.partition(":")
+    pipeline: PipelineLike = getattr(importlib.import_module(module), attribute)()
+    return pipeline
+
+
+def take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Takes standard input and output for the commands and events, and points their usual places elsewhere."""
+    commands, events = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return os.fdopen(commands, "rb"), os.fdopen(events, "wb")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry of the worker process."""
+    parser = argparse.ArgumentParser(prog="engine.worker", description="Runs jobs for the engine's front process.")
+    parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
+    options = parser.parse_args(argv)
+    commands, events = take_pipes()
+    faulthandler.enable(sys.stderr)
+    if hasattr(os, "nice"):
+        os.nice(5)
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        Worker(commands, Channel(events)).serve(options.pipeline)
+
+
+if __name__ == "__main__":
+    main()

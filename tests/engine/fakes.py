@@ -1,0 +1,97 @@
+"""A pipeline that is small but real: it reports, obeys cancels and writes playable files, as the tests ask.
+
+What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once" or
+"crash=always" (the process kills itself in the middle), "deaf" (it reports nothing, so it cannot be stopped),
+"error=job", "error=bug" (it fails), "noise" (it prints, as libraries do), "hold=FILE" (it goes on when FILE is there).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import wave
+from pathlib import Path
+
+import msgspec
+
+from bridge.errors import JobError
+from bridge.messages import Checks, Done, Heard, Listen, ModelList, ModelRow, Render, StemReady
+from engine.report import Reporter
+
+
+def wish(request: Render, name: str, default: str = "") -> str:
+    """The value of `name` in the style words; "yes" for a word without a value."""
+    for word in request.style.split():
+        key, _, value = word.partition("=")
+        if key == name:
+            return value or "yes"
+    return default
+
+
+class EchoPipeline:
+    """Writes silence of the right length for each stem."""
+
+    def render(self, request: Render, out: Path, reporter: Reporter) -> Done:
+        began = time.monotonic()
+        steps, pause = int(wish(request, "steps", "4")), float(wish(request, "pause", "0.005"))
+        clock, arrangement = request.arrangement.timeline(), request.arrangement
+        samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
+        manifests = []
+        for take in range(1, request.takes + 1):
+            folder = out / f"take-{take}"
+            folder.mkdir(parents=True)
+            for i, stem in enumerate(request.stems):
+                for step in range(steps):
+                    time.sleep(pause)
+                    if not wish(request, "deaf"):
+                        reporter.progress("render", (i * steps + step) / (len(request.stems) * steps))
+                self.misbehave(request, out, i)
+                path = folder / f"{stem.title}.wav"
+                with wave.open(str(path), "wb") as file:
+                    file.setnchannels(1)
+                    file.setsampwidth(2)
+                    file.setframerate(arrangement.sample_rate)
+                    file.writeframes(bytes(2 * samples))
+                start = clock.beat2sample(arrangement.start, arrangement.sample_rate)
+                made = StemReady(
+                    request.job, take, stem.title, stem.role, str(path), "", start, arrangement.start, samples, 1,
+                    arrangement.sample_rate, Checks(),
+                )  # fmt: skip
+                reporter.stem(made)
+            manifest = folder / "manifest.json"
+            manifest.write_bytes(msgspec.json.encode({"job": request.job, "pid": os.getpid()}))
+            manifests.append(str(manifest))
+        return Done(request.job, tuple(manifests), time.monotonic() - began)
+
+    def misbehave(self, request: Render, out: Path, stem: int) -> None:
+        """Does the harm that was asked for, before the second stem."""
+        if wish(request, "noise"):
+            print("libraries print to standard output", flush=True)
+        if stem != 1:
+            return
+        held = wish(request, "hold")
+        while held and not Path(held).exists():
+            time.sleep(0.01)
+        mark = out.parent / f"{request.job}.crashed"
+        if wish(request, "crash") == "always" or (wish(request, "crash") == "once" and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if wish(request, "error") == "job":
+            raise JobError("stem.silent", "the stem is silent.", field="stems[1]", hint="Try another seed.")
+        if wish(request, "error") == "bug":
+            raise ZeroDivisionError("a fault")
+
+    def listen(self, request: Listen, reporter: Reporter) -> Heard:
+        reporter.progress("listen", 0.5)
+        return Heard(request.job, request.path, {"bytes": Path(request.path).stat().st_size})
+
+    def models(self) -> ModelList:
+        return ModelList((ModelRow("echo", "renderer", True, "Apache-2.0"),))
+
+
+class UnloadablePipeline:
+    """One whose models are missing."""
+
+    def __init__(self) -> None:
+        raise JobError("weights.missing", "the weights are not there.", hint="Install them.")
