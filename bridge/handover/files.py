@@ -81,9 +81,8 @@ def check_writable(
     """Makes sure that `bytes_needed` can be written into `folder`, which need not exist yet; leaves nothing behind.
 
     Raises `error` (give `RequestError` before a job is accepted) with code `disk.full`, `disk.readonly`
-    or `disk.not_a_folder`; `field` defaults to the folder.
+    or `disk.not_a_folder`; `field` names the value of the request that asked for this folder.
     """
-    where = field or str(folder)
     home = folder
     while not os.path.lexists(home) and home != home.parent:
         home = home.parent
@@ -91,7 +90,7 @@ def check_writable(
         raise error(
             "disk.not_a_folder",
             f'"{home}" is not a folder.',
-            field=where,
+            field=field,
             hint="Choose another folder for the results.",
         )
     probe = home / f".stembridge-{secrets.token_hex(4)}{PART_SUFFIX}"
@@ -101,14 +100,14 @@ def check_writable(
         free = shutil.disk_usage(home).free
     except OSError as failure:
         told = disk_error(failure, home)
-        raise error(told.code, told.message, field=where, hint=told.hint) from failure
+        raise error(told.code, told.message, field=field, hint=told.hint) from failure
     finally:
         probe.unlink(missing_ok=True)
     if free < bytes_needed:
         raise error(
             "disk.full",
             f'the disk of "{home}" has {_megabytes(free)} free; this needs {_megabytes(bytes_needed)}.',
-            field=where,
+            field=field,
             hint="Free some space, or choose a folder on another disk.",
         )
 
@@ -119,14 +118,12 @@ def disk_error(error: OSError, path: Path) -> JobError:
         return JobError(
             "disk.full",
             f'there is no space left to write "{path}".',
-            field=str(path),
             hint="Free some space (or raise the quota) and ask again; the unfinished file was removed.",
         )
     if error.errno in _READONLY:
         return JobError(
             "disk.readonly",
             f'"{path}" cannot be written: {_reason(error)}.',
-            field=str(path),
             hint="Allow writing to this folder, or choose another one for the results.",
         )
     if error.errno == errno.EEXIST:
@@ -134,7 +131,6 @@ def disk_error(error: OSError, path: Path) -> JobError:
     return JobError(
         "disk.failed",
         f'"{path}" could not be written: {_reason(error)}.',
-        field=str(path),
         hint="Check the disk and the folder, then ask again.",
     )
 
@@ -182,7 +178,6 @@ def _taken(path: Path) -> JobError:
     return JobError(
         "disk.exists",
         f'"{path}" exists already; nothing is ever overwritten.',
-        field=str(path),
         hint="Ask for a new take or another folder.",
     )
 

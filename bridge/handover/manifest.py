@@ -188,7 +188,6 @@ def read_manifest(path: Path) -> Manifest:
         raise JobError(
             "manifest.missing",
             f'"{file}" cannot be read.',
-            field=str(file),
             hint="The take was not finished, or its folder was moved.",
         ) from error
     try:

@@ -208,7 +208,6 @@ class TakeFolder:
             raise JobError(
                 "take.moved",
                 f'"{stem.name}" of {take} lies at other samples than this take would.',
-                field=stem.name,
                 hint="The timeline has changed since; render a whole new take.",
             )
         file = self._free_name(stem.name)
@@ -297,7 +296,6 @@ class TakeFolder:
         changed = JobError(
             "take.changed",
             f'"{source}" is no longer what its manifest says.',
-            field=str(source),
             hint="Render a whole new take instead of an edit of this one.",
         )
         try:
@@ -315,7 +313,6 @@ class TakeFolder:
             raise JobError(
                 "audio.length",
                 f'"{name}" has the shape {audio.shape}; [channels, {self.frame.samples}] was to be handed over.',
-                field=name,
             )
 
     def _free_name(self, name: str) -> str:

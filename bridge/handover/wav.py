@@ -72,16 +72,14 @@ def write_wav(
         raise JobError(
             "audio.before_start",
             f'"{label.title}" would begin {-start_sample} samples before the project does.',
-            field=str(path),
             hint="Begin the first section at or after the project's start.",
         )
-    _check_sound(audio, bits, label.title, path)
+    _check_sound(audio, bits, label.title)
     header, pad = _header(channels, samples, rate, bits, start_sample, label)
     if len(header) + samples * channels * bits // 8 + len(pad) - 8 > MAX_BYTES:
         raise JobError(
             "audio.too_long",
             f'"{label.title}" would be larger than 4 GB, the most that a WAV file holds.',
-            field=str(path),
             hint="Render the song in two halves, or at a lower sample rate.",
         )
     with atomic(path) as sink:
@@ -96,7 +94,7 @@ def wav_bytes(channels: int, samples: int, bits: Bits) -> int:
     return channels * samples * bits // 8 + 4096
 
 
-def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str, path: Path) -> None:
+def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str) -> None:
     import numpy as np
 
     unreal = int(np.count_nonzero(~np.isfinite(audio)))
@@ -104,7 +102,6 @@ def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str, path: Path)
         raise JobError(
             "audio.not_finite",
             f'{unreal} samples of "{title}" are not numbers.',
-            field=str(path),
             hint="Ask again with another seed; if it returns, report it.",
         )
     if bits == 24:
@@ -114,7 +111,6 @@ def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str, path: Path)
             raise JobError(
                 "audio.clipped",
                 f'{clipped} samples of "{title}" are beyond full scale, which 24 bits cannot hold.',
-                field=str(path),
                 hint="Ask for 32-bit float files, or for a quieter mix.",
             )
 
