@@ -87,7 +87,7 @@ def rpp_text(
     end: float,
 ) -> str:
     """The project as text with CRLF line ends, which every REAPER reads. Equal input gives equal text."""
-    if clock.beat2second(start) < 0 or any(stem.start_sample < 0 for stem in stems):
+    if clock.beat2second(start) < -1e-9 or any(stem.start_sample < 0 for stem in stems):
         raise JobError(
             "rpp.before_start",
             "the take begins before the project does; REAPER places nothing there.",
@@ -201,7 +201,7 @@ def _audio_item(name: str, wav: str, start_sample: int, samples: int, rate: int,
 def _midi_item(stem: RppStem, clock: Clock, start: float, end: float, guids: _Guids) -> list[str]:
     """Notes inside the project; the last event, "all notes off", gives the source its length."""
     channel = DRUM_CHANNEL if stem.role == "drums" else 0
-    position = clock.beat2second(start)
+    position = max(0.0, clock.beat2second(start))
     guid = guids(f"midi {stem.name}")
     lines = _item(stem.name, position, clock.beat2second(end) - position, guid)
     lines += ["<SOURCE MIDI", f"HASDATA 1 {TICKS} QN"]

@@ -25,6 +25,13 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
+def write_late(path: Path) -> None:
+    """Writes `path` while somebody else takes its name."""
+    with atomic(path) as sink:
+        sink.write(b"late")
+        path.write_bytes(b"early")
+
+
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     with atomic(path) as sink:
@@ -38,9 +45,13 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [ValueError("broken off"), KeyboardInterrupt()], ids=["error", "interrupt"])
 def test_whatever_breaks_off_leaves_nothing(tmp_path: Path, ending: BaseException) -> None:
-    with pytest.raises(type(ending)), atomic(tmp_path / "a.bin") as sink:
-        sink.write(b"half")
-        raise ending
+    def write_half() -> None:
+        with atomic(tmp_path / "a.bin") as sink:
+            sink.write(b"half")
+            raise ending
+
+    with pytest.raises(type(ending)):
+        write_half()
     assert names(tmp_path) == []
 
 
@@ -56,9 +67,8 @@ def test_a_name_is_never_written_twice(tmp_path: Path) -> None:
 
 def test_a_name_taken_while_the_file_is_written_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
-    with pytest.raises(JobError) as refused, atomic(path) as sink:
-        sink.write(b"late")
-        path.write_bytes(b"early")
+    with pytest.raises(JobError) as refused:
+        write_late(path)
     assert refused.value.code == "disk.exists"
     assert path.read_bytes() == b"early"
     assert names(tmp_path) == ["a.bin"]
@@ -75,9 +85,8 @@ def test_disks_without_hard_links_are_served_and_still_nothing_is_replaced(
     write_file(path, b"mine")
     assert path.read_bytes() == b"mine"
     other = tmp_path / "b.bin"
-    with pytest.raises(JobError) as refused, atomic(other) as sink:
-        sink.write(b"late")
-        other.write_bytes(b"early")
+    with pytest.raises(JobError) as refused:
+        write_late(other)
     assert refused.value.code == "disk.exists"
     assert names(tmp_path) == ["a.bin", "b.bin"]
 
@@ -85,7 +94,7 @@ def test_disks_without_hard_links_are_served_and_still_nothing_is_replaced(
 @pytest.mark.skipif(not DEV_FULL.exists(), reason="this system has no /dev/full")
 def test_the_kernel_s_no_space_becomes_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/dev/full answers every write with a real ENOSPC."""
-    monkeypatch.setattr(files, "_open_new", lambda path: open(DEV_FULL, "wb"))
+    monkeypatch.setattr(files, "_open_new", lambda path: DEV_FULL.open("wb"))
     with pytest.raises(JobError) as full:
         write_file(tmp_path / "drums.wav", b"\0" * 100_000)
     assert full.value.code == "disk.full"
