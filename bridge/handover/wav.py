@@ -4,8 +4,9 @@ Chunks, in this order: `fmt `, `fact` (float only), `bext` (EBU Tech 3285 versio
 `adtl` labels, `data`. Nothing in a file depends on when or where it was written, so equal sound gives equal bytes:
 the date fields of `bext` stay empty.
 
-24-bit files hold `floor(x * 2**23 + 0.5)`: rounded, not dithered, so that a stem stays what was measured. A sample
-beyond full scale is an error, never clipped in silence. Float files hold the samples as they are.
+24-bit files hold the whole number nearest to `x * 2**23` (ties to even): rounded, not dithered, so that a stem stays
+what was measured. A sample beyond full scale is an error, never clipped in silence. Float files hold the samples as
+they are.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _BLOCK = 1 << 16
 _FORMAT_PCM, _FORMAT_FLOAT = 1, 3
 _ACID_ONE_SHOT, _ACID_ROOT_SET = 0x01, 0x02
 _MIDDLE_C = 60
+_TOO_HIGH = 1.0 - 2.0**-24
+"""The least sample that rounds to 2**23, one step more than 24 bits hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,7 @@ def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str) -> None:
             hint="Ask again with another seed; if it returns, report it.",
         )
     if bits == 24:
-        whole = _quantise(audio)
-        clipped = int(np.count_nonzero((whole > 8388607) | (whole < -8388608)))
+        clipped = int(np.count_nonzero((audio >= _TOO_HIGH) | (audio < -1.0)))
         if clipped:
             raise JobError(
                 "audio.clipped",
@@ -115,23 +117,18 @@ def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str) -> None:
             )
 
 
-def _quantise(audio: NDArray[np.float32]) -> NDArray[np.float64]:
-    import numpy as np
-
-    return np.floor(audio.astype(np.float64) * 8388608.0 + 0.5)
-
-
 def _write_samples(sink: Sink, audio: NDArray[np.float32], bits: Bits) -> None:
     """Interleaves block by block, so that a long stem is never in memory twice."""
     import numpy as np
 
     for first in range(0, audio.shape[1], _BLOCK):
-        frames = audio[:, first : first + _BLOCK].T
+        frames = np.ascontiguousarray(audio[:, first : first + _BLOCK].T, dtype="<f4")
         if bits == 32:
-            sink.write(np.ascontiguousarray(frames, dtype="<f4").tobytes())
+            sink.write(frames.tobytes())
         else:
-            whole = _quantise(frames).astype("<i4")
-            sink.write(np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+            # Scaling by a power of two and rounding are both exact in float32.
+            whole = np.rint(frames * np.float32(1 << 23)).astype("<i4")
+            sink.write(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
 
 
 def _header(channels: int, samples: int, rate: int, bits: Bits, start_sample: int, label: Label) -> tuple[bytes, bytes]:

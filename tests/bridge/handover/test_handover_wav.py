@@ -64,12 +64,12 @@ def test_float_files_hold_the_samples_as_they_are(tmp_path: Path, channels: int,
 @pytest.mark.parametrize(("channels", "samples"), [(1, 99_999), (2, 70_001)])
 def test_24_bit_files_hold_the_nearest_step(tmp_path: Path, channels: int, samples: int) -> None:
     audio = noise(channels, samples)
-    audio[0, :4] = [-1.0, 8388607 / 8388608, 0.5 / 8388608, -0.5 / 8388608]
+    audio[0, :4] = [-1.0, 8388607 / 8388608, 1.5 / 8388608, -0.5 / 8388608]
     write_wav(tmp_path / "a.wav", audio, 44100, bits=24, start_sample=0, label=LABEL)
     read, _ = soundfile.read(tmp_path / "a.wav", dtype="int32", always_2d=True)
-    wanted = np.floor(audio.astype(np.float64) * 2**23 + 0.5).astype(np.int64)
+    wanted = np.rint(audio.astype(np.float64) * 2**23).astype(np.int64)
     assert np.array_equal(read.T.astype(np.int64) >> 8, wanted)
-    assert wanted[0, :4].tolist() == [-8388608, 8388607, 1, 0]
+    assert wanted[0, :4].tolist() == [-8388608, 8388607, 2, 0]
     with wave.open(str(tmp_path / "a.wav")) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()) == (
             channels, 3, 44100, samples,
@@ -152,8 +152,16 @@ def test_equal_sound_gives_equal_bytes(tmp_path: Path) -> None:
 
 def test_what_24_bits_cannot_hold_is_counted_and_refused(tmp_path: Path) -> None:
     audio = noise(2, 100)
-    audio[1, 10:13] = [1.0, 1.5, -1.0]
-    with pytest.raises(JobError, match=r'^2 samples of "Lead guitar" are beyond full scale') as refused:
+    highest = np.float32(8388607 / 8388608)
+    audio[1, 10:16] = [
+        highest,
+        -1.0,
+        np.nextafter(highest, np.float32(2)),
+        1.0,
+        1.5,
+        np.nextafter(np.float32(-1), np.float32(-2)),
+    ]
+    with pytest.raises(JobError, match=r'^4 samples of "Lead guitar" are beyond full scale') as refused:
         write_wav(tmp_path / "a.wav", audio, 48000, bits=24, start_sample=0, label=LABEL)
     assert refused.value.code == "audio.clipped"
     assert list(tmp_path.iterdir()) == []
