@@ -19,7 +19,7 @@ DEFAULT_STEMS = ("drums", "bass", "keys", "pad", "lead")
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`root` is the project's folder: relative paths are under it. Results go to `<out>/<job>/take-N/`;
-    `out` is `<root>/stembridge` unless given, and a folder of the engine's when there is no root either."""
+    `out` is `<root>/stembridge` unless given, and a folder of the engine's data where there is no root either."""
 
     name: str = ""
     root: str = ""

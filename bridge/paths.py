@@ -22,13 +22,6 @@ def data_folder() -> Path:
     return Path(os.environ.get("STEMBRIDGE_DATA") or platformdirs.user_data_dir("stembridge", appauthor=False))
 
 
-def results_folder(root: str, out: str) -> Path:
-    """Where takes go as `<job>/take-N`: `out`, else `stembridge` in the project's folder, else our own data."""
-    if out:
-        return Path(out)
-    return Path(root) / "stembridge" if root else data_folder() / "renders"
-
-
 def default_roots() -> tuple[Path, ...]:
     """Folders that a request may name when the user declares no others: home, the temporary folder, our own data."""
     return (Path.home(), Path(tempfile.gettempdir()), data_folder())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from bridge.messages import StemReady
@@ -23,3 +25,40 @@ class Reporter(Protocol):
 
     def stem(self, event: StemReady) -> None:
         """Announces a stem that is complete on disk."""
+
+
+class Stopwatch:
+    """Seconds spent per stage. `shared`: what was spent before, by stages whose result is used again (listening)."""
+
+    def __init__(self, shared: dict[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = {"listen": shared["listen"]} if shared and "listen" in shared else {}
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        """Adds the time of a block to its stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
+
+
+class ShareReporter:
+    """Maps one take's fraction onto its share of the whole job."""
+
+    def __init__(self, report: Reporter, start: float, width: float) -> None:
+        self.report = report
+        self._start = start
+        self._width = width
+
+    def progress(self, stage: str, fraction: float, note: str = "") -> None:
+        """`fraction` of this take. Raises `JobCancelled`."""
+        self.report.progress(stage, self._start + self._width * fraction, note)
+
+    def tick(self, stage: str, start: float, end: float) -> Tick:
+        """A tick whose 0-1 is this stage's share of the take."""
+
+        def tick(fraction: float) -> None:
+            self.progress(stage, start + (end - start) * fraction)
+
+        return tick

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -53,20 +53,14 @@ def packages() -> list[Finding]:
     return found
 
 
-def sounds() -> list[Finding]:
-    """The shipped sounds and weights open: the engine's own loaders are asked."""
-    found: list[Finding] = []
-    for what, module, loader in (
-        ("sounds", "engine.sampler", lambda m: m.Bank.open()),
-        ("weights (plan)", "engine.lelm.plan", lambda m: m.PlanModel.load()),
-        ("weights (parts)", "engine.diffusion.parts", lambda m: m.PartsModel.load()),
-    ):
-        try:
-            loader(importlib.import_module(module))
-            found.append((what, True, "open"))
-        except Exception as problem:  # a doctor reports whatever it finds
-            found.append((what, False, f"{type(problem).__name__}: {problem}"))
-    return found
+def models() -> list[Finding]:
+    """The shipped sounds and weights: the engine checks itself in a process of its own."""
+    asked = subprocess.run([sys.executable, "-m", "engine.selfcheck"], capture_output=True, text=True, check=False)
+    try:
+        return [(what, ok, detail) for what, ok, detail in json.loads(asked.stdout)]
+    except ValueError:
+        last = asked.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        return [("engine code", False, last[0])]
 
 
 def folders() -> list[Finding]:
@@ -85,7 +79,7 @@ def folders() -> list[Finding]:
 def engine() -> list[Finding]:
     """Whether an engine runs; none running is fine, it starts when it is needed."""
     status = engine_status()
-    return [("engine", True, "not running (starts when needed)" if status is None else f"process {status['pid']}")]
+    return [("engine", True, "not running (starts when needed)" if status is None else f"process {status.pid}")]
 
 
 def demo_song() -> list[Finding]:
@@ -95,4 +89,4 @@ def demo_song() -> list[Finding]:
     return [("demo song", Path(DEMO).is_file(), str(DEMO))]
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (python_version, packages, sounds, folders, engine, demo_song)
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (python_version, packages, models, folders, engine, demo_song)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from bridge.client import engine_status, start_engine, stop_engine
+from bridge.messages import encode
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,12 +18,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 0 if stopped else 1
     status = engine_status()
     if arguments.json:
-        print(json.dumps(status))
+        print("null" if status is None else encode(status).decode())
     elif status is None:
         print("no engine is running")
     else:
-        for name, value in status.items():
-            print(f"{name:>10}: {value}")
+        state = "ready" if status.ready else "loading its models"
+        print(f"engine {status.engine}, process {status.pid}, {state}, {status.jobs} unfinished jobs")
     return 0 if status else 1
 
 

@@ -21,12 +21,20 @@ HERE = Path(__file__).parent
 TICKS = 480
 
 VERSE = [((45, 57, 60, 64, 67), 4), ((41, 57, 60, 64), 4), ((48, 55, 60, 64), 4), ((43, 55, 59, 62), 4)]
-CHORUS = [((41, 57, 60, 65), 4), ((43, 55, 59, 62), 4), ((45, 57, 60, 64), 4), ((40, 55, 59, 64), 2), ((48, 55, 60, 64), 2)]
+CHORUS = [
+    ((41, 57, 60, 65), 4),
+    ((43, 55, 59, 62), 4),
+    ((45, 57, 60, 64), 4),
+    ((40, 55, 59, 64), 2),
+    ((48, 55, 60, 64), 2),
+]
 
 
 def chord_idea(path: Path) -> None:
     """Two four-bar ideas, played twice each: the verse from beat 0 on, the chorus from beat 32 on."""
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name="Keys idea"), mido.Message("program_change", program=4)])
+    track = mido.MidiTrack(
+        [mido.MetaMessage("track_name", name="Keys idea"), mido.Message("program_change", program=4)]
+    )
     for pitches, beats in [*VERSE, *VERSE, *CHORUS, *CHORUS]:
         for pitch in pitches:
             track.append(mido.Message("note_on", note=pitch, velocity=74, time=0))

@@ -45,7 +45,9 @@ def test_events_round_trip(event: m.Event) -> None:
 
 
 def test_the_exported_schema_is_in_step() -> None:
-    assert json.loads(SCHEMA_FILE.read_text()) == json.loads(json.dumps(m.json_schema())), "run `stembridge schema --write`"
+    assert json.loads(SCHEMA_FILE.read_text()) == json.loads(json.dumps(m.json_schema())), (
+        "run `stembridge schema --write`"
+    )
 
 
 def test_the_schema_accepts_what_the_code_accepts_and_refuses_what_it_refuses() -> None:

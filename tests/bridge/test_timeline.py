@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -83,13 +84,11 @@ def test_bars_follow_the_metres() -> None:
 
 @given(clocks(), st.integers(1, 12), st.sampled_from([2, 4, 8]))
 def test_bars_cover_the_timeline_without_holes(clock: Clock, beats: int, unit: int) -> None:
-    metred = Clock.from_pairs(
-        list(zip(clock.beats, clock.seconds, strict=True)), [Metre(clock.start, beats, unit)]
-    )
+    metred = Clock.from_pairs(list(zip(clock.beats, clock.seconds, strict=True)), [Metre(clock.start, beats, unit)])
     bars = list(metred.bars())
     assert bars[0].start == metred.start
     assert bars[-1].end == metred.end
-    assert all(a.end == b.start for a, b in zip(bars, bars[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(bars))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""The way of a request: listen, compose, perform, then stem by stem guide, check and hand over. Knows every stage."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+import torch
+
+from bridge.arrangement import Arrangement
+from bridge.handover.manifest import Machine
+from bridge.messages import Done, Listen, ModelList, Render
+from bridge.messages import Heard as HeardEvent
+from bridge.timeline import Clock
+from engine.compose.as_written import compose_as_written
+from engine.compose.band import Writers, compose_band
+from engine.compose.form import request2form
+from engine.diffusion.parts import PartsModel
+from engine.edits import merge_edit
+from engine.lelm.plan import PlanModel
+from engine.listen import listen_file, listen_tracks
+from engine.models import CATALOGUE, choose_model
+from engine.perform import perform
+from engine.previous import PreviousTake, open_previous
+from engine.report import Reporter, ShareReporter, Stopwatch, Tick
+from engine.sampler import Bank
+from engine.score import FormSection, Heard, Score
+from engine.takes import TakeMaker
+
+COMPOSE_UNTIL = 0.45
+"""Share of a take's time that composing takes on two cores; the rest is sound."""
+
+
+class Pipeline:
+    """All models of one worker, and what is done with them. Making it loads the shipped weights and sounds."""
+
+    def __init__(self) -> None:
+        torch.set_num_threads(2)
+        torch.set_grad_enabled(False)
+        self._writers = Writers(PlanModel.load(), PartsModel.load())
+        self._bank = Bank.open()
+
+    def models(self) -> ModelList:
+        """Composers and renderers, with the reason where one cannot be used."""
+        return ModelList(CATALOGUE)
+
+    def listen(self, request: Listen, report: Reporter) -> HeardEvent:
+        """Analyses one file. Raises `RequestError` for a file that cannot be heard."""
+        report.progress("listen", 0.0)
+        return HeardEvent(request.job, request.path, listen_file(Path(request.path)))
+
+    def render(self, request: Render, out: Path, report: Reporter) -> Done:
+        """Every take that the request wants, as `take-N` in the job's folder `out`.
+
+        Raises `RequestError` for what only shows while working, `JobError` for what breaks, `JobCancelled`.
+        """
+        started = time.perf_counter()
+        choose_model("composer", request.composer)
+        renderer = choose_model("renderer", request.renderer)
+        clock = request.arrangement.timeline()
+        form = request2form(request.arrangement, clock)
+        watch = Stopwatch()
+        report.progress("listen", 0.0)
+        with watch.timing("listen"):
+            heard = listen_tracks(request.arrangement, clock)
+        previous = None
+        if request.scope is not None:
+            previous = open_previous(request.scope, out.parent, clock, request.arrangement.sample_rate)
+        bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
+        manifests: list[str] = []
+        warnings: list[str] = reference_warnings(request.arrangement, renderer.name)
+        for number in range(request.takes):
+            take = msgspec.structs.replace(request, seed=request.seed + number)
+            share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
+            with watch.timing("compose"):
+                score = self._compose(take, clock, form, heard, previous, share.tick("compose", 0.0, COMPOSE_UNTIL))
+            with watch.timing("perform"):
+                score = perform(score, clock, score.feel, take.seed)
+                if previous is not None and take.scope is not None:
+                    score = merge_edit(score, previous.score, take.scope, clock)
+            composer = self._composer(request)
+            maker = TakeMaker(take, clock, score, previous, bank, composer, renderer, watch, tuple(warnings))
+            result = maker.make(out, share, COMPOSE_UNTIL)
+            manifests.append(str(result.manifest))
+            warnings += [text for text in result.warnings if text not in warnings]
+            watch = Stopwatch(watch.seconds)
+        return Done(request.job, tuple(manifests), round(time.perf_counter() - started, 3), tuple(warnings))
+
+    def _composer(self, request: Render) -> Machine:
+        row = choose_model("composer", request.composer)
+        weights = f"{self._writers.plan.weights}, {self._writers.parts.weights}" if row.name == "band" else None
+        return Machine(row.name, weights, row.licence)
+
+    def _compose(
+        self,
+        request: Render,
+        clock: Clock,
+        form: tuple[FormSection, ...],
+        heard: Heard,
+        previous: PreviousTake | None,
+        tick: Tick,
+    ) -> Score:
+        if choose_model("composer", request.composer).name == "as-written":
+            return compose_as_written(request, clock, form, heard, tick)
+        return compose_band(
+            request, clock, form, heard, self._writers, tick, previous=previous.score if previous else None
+        )
+
+
+def reference_warnings(arrangement: Arrangement, renderer: str) -> list[str]:
+    """What the user should know when references are given to a renderer that cannot match them."""
+    if not arrangement.references:
+        return []
+    clips = ", ".join(sorted({Path(r.audio).name for r in arrangement.references}))
+    return [f"The renderer '{renderer}' plays its own sounds; the reference {clips} was not matched."]

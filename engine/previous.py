@@ -1,0 +1,73 @@
+"""An earlier take, read back so that a part of it can be written anew: its score, its files, where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bridge.errors import RequestError
+from bridge.handover.manifest import Manifest, StemFiles, clock2hash, read_manifest
+from bridge.messages import Scope
+from bridge.timeline import Clock
+from engine.score import Score
+from engine.splice import Audio
+
+SCORE_NAME = "score.json"
+
+_score_decoder = msgspec.json.Decoder(Score)
+
+
+def score2json(score: Score) -> bytes:
+    """The performed score as JSON, for `score.json`."""
+    return msgspec.json.encode(score)
+
+
+@dataclass(frozen=True)
+class PreviousTake:
+    """The take that an edit starts from. `name` is "<job>/take-N"."""
+
+    name: str
+    folder: Path
+    manifest: Manifest
+    score: Score
+
+    def stem(self, name: str) -> StemFiles | None:
+        """Its files of the stem `name`, if it has one."""
+        return next((stem for stem in self.manifest.stems if stem.name == name), None)
+
+    def audio(self, stem: StemFiles) -> Audio:
+        """Samples of a stem, float32 [channels, samples]."""
+        import soundfile
+
+        samples, _ = soundfile.read(self.folder / stem.wav, dtype="float32", always_2d=True)
+        return np.ascontiguousarray(samples.T, dtype=np.float32)
+
+
+def open_previous(scope: Scope, results: Path, clock: Clock, rate: int) -> PreviousTake:
+    """Reads the take that `scope` names from the results folder. Raises `RequestError` on `scope.take`."""
+    folder = results / scope.take
+    if not (folder / "manifest.json").is_file():
+        raise RequestError(
+            "scope.missing",
+            f"there is no finished take {scope.take} in {results}.",
+            field="scope.take",
+            hint="Render it first, or name the folder it lies in (project.out).",
+        )
+    manifest = read_manifest(folder)
+    if manifest.sample_rate != rate or manifest.clock_sha256 != clock2hash(clock):
+        raise RequestError(
+            "scope.changed",
+            f"the tempo map or the sample rate has changed since {scope.take} was made.",
+            field="scope.take",
+            hint="Render a whole new take.",
+        )
+    try:
+        score = _score_decoder.decode((folder / SCORE_NAME).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        raise RequestError(
+            "scope.damaged", f"the score of {scope.take} cannot be read.", field="scope.take", hint="Render a new take."
+        ) from None
+    return PreviousTake(scope.take, folder, manifest, score)

@@ -1,0 +1,240 @@
+"""One take: every part becomes a checked stem on disk, announced when it is whole; then mix, project and manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bridge import VERSION
+from bridge.arrangement import KeyAt
+from bridge.handover.files import check_writable
+from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, StemFiles, clock2hash
+from bridge.handover.take import Frame, TakeFolder
+from bridge.handover.wav import wav_bytes
+from bridge.messages import ModelRow, Render, StemReady
+from bridge.timeline import Clock
+from engine.checks import StemVerdict, check_stem, measure_loudness
+from engine.previous import SCORE_NAME, PreviousTake, score2json
+from engine.report import ShareReporter, Stopwatch
+from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
+from engine.score import PITCH_NAMES, Part, Score
+from engine.splice import Audio, finish_tail, splice
+
+TAIL_SECONDS = 6.0
+"""Longest ringing that is rendered past a stem's end."""
+STEMS_UNTIL = 0.95
+"""Share of a take's time after which all stems are done."""
+
+
+@dataclass(frozen=True)
+class TakeResult:
+    """Where the take's manifest lies, and what the user should know about it."""
+
+    manifest: Path
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured."""
+
+    audio: Audio
+    tail: Audio | None
+    instrument: Instrument
+    verdict: StemVerdict
+
+
+@dataclass(frozen=True)
+class TakeMaker:
+    """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits."""
+
+    request: Render
+    clock: Clock
+    score: Score
+    previous: PreviousTake | None
+    bank: Bank
+    composer: Machine
+    renderer: ModelRow
+    watch: Stopwatch
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> Frame:
+        """The piece of the clock that every stem covers."""
+        arrangement = self.request.arrangement
+        key = KeyAt(arrangement.start, PITCH_NAMES[self.score.key.tonic], self.score.key.mode)
+        return Frame.of(
+            self.clock,
+            arrangement.sample_rate,
+            [(s.name, s.label, s.start, s.end) for s in arrangement.sections],
+            arrangement.keys or (key,),
+            bits=self.request.bits,
+            project=self.request.project.name,
+        )
+
+    def make(self, job_folder: Path, share: ShareReporter, begin: float) -> TakeResult:
+        """Writes the take and announces its stems. Raises `JobError` and `JobCancelled`, leaving no file behind."""
+        frame = self.frame
+        check_writable(job_folder, wav_bytes(2, frame.samples, self.request.bits) * (len(self.score.parts) + 1))
+        with TakeFolder.open(job_folder, frame) as folder:
+            total = np.zeros((2, frame.samples), np.float32)
+            stems: list[StemFiles] = []
+            for i, part in enumerate(self.score.parts):
+                width = (STEMS_UNTIL - begin) / len(self.score.parts)
+                at = begin + i * width
+                files, audio = self._make_stem(folder, part, share, at, width)
+                total += audio
+                stems.append(files)
+                share.report.stem(self._announce(folder, files))
+            share.progress("hand over", STEMS_UNTIL)
+            return self._finish(folder, stems, total)
+
+    def _make_stem(
+        self, folder: TakeFolder, part: Part, share: ShareReporter, at: float, width: float
+    ) -> tuple[StemFiles, Audio]:
+        """One stem on disk and in memory: kept from the edited take, or rendered, spliced and checked."""
+        previous, old = self.previous, None
+        if previous is not None:
+            old = previous.stem(part.name)
+            if old is not None and not self._in_scope(part.name):
+                with self.watch.timing("hand over"):
+                    kept = folder.keep_stem(previous.folder, previous.name, old, part.notes)
+                    return kept, previous.audio(old)
+        sound = self._render(part, old, share, at, width)
+        with self.watch.timing("hand over"):
+            files = folder.write_stem(
+                part.name,
+                part.role,
+                sound.audio,
+                part.notes,
+                renderer=self.renderer.name,
+                checks=sound.verdict.checks,
+                tail=sound.tail,
+                program=None if sound.instrument.kind == "kit" else sound.instrument.preset,
+                instrument=sound.instrument.name,
+                licence=sound.instrument.licence,
+                seed=self.request.seed,
+                warnings=[problem.message for problem in sound.verdict.problems],
+            )
+        return files, sound.audio
+
+    def _render(self, part: Part, old: StemFiles | None, share: ShareReporter, at: float, width: float) -> Sound:
+        """The part played and checked; where a check fails, played again by the role's plain instrument."""
+        words = f"{self.request.style} {part.instrument}"
+        instrument = choose_instrument(self.bank, part.role, part.instrument, self.request.style)
+        sound = self._play(part, instrument, old, share, at, width)
+        if not sound.verdict.problems:
+            return sound
+        plain = choose_instrument(self.bank, part.role, "", "")
+        if plain == instrument or not words.strip():
+            return sound
+        again = self._play(part, plain, old, share, at, width)
+        if again.verdict.problems:
+            return sound
+        repaired = (f"played by {plain.name} instead of {instrument.name}: {sound.verdict.problems[0].message}",)
+        checks = msgspec.structs.replace(again.verdict.checks, repaired=repaired)
+        return replace(again, verdict=replace(again.verdict, checks=checks))
+
+    def _play(
+        self, part: Part, instrument: Instrument, old: StemFiles | None, share: ShareReporter, at: float, width: float
+    ) -> Sound:
+        frame, request = self.frame, self.request
+        with self.watch.timing("guide"):
+            rendered = render_part(
+                self.bank,
+                part,
+                instrument,
+                self.clock,
+                frame.rate,
+                frame.start_sample,
+                frame.samples,
+                round(TAIL_SECONDS * frame.rate),
+                share.tick(f"guide: {part.name}", at, at + 0.7 * width),
+            )
+            audio, tail = finish_tail(rendered, frame.samples, request.tail, frame.rate)
+            if old is not None and self.previous is not None:
+                audio = splice(self.previous.audio(old), audio, self._scope_spans(), frame.rate)
+        share.progress(f"check: {part.name}", at + 0.75 * width)
+        with self.watch.timing("check"):
+            verdict = check_stem(audio, part, self.clock, self.score.key, frame.rate, frame.start_sample, frame.samples)
+        return Sound(audio, tail, instrument, verdict)
+
+    def _in_scope(self, stem: str) -> bool:
+        scope = self.request.scope
+        return scope is None or not scope.stems or stem in scope.stems
+
+    def _scope_spans(self) -> list[tuple[int, int]]:
+        """The scope's sections as spans of samples within a stem."""
+        scope, frame = self.request.scope, self.frame
+        named = scope.sections if scope else ()
+        return [
+            (s.start_sample - frame.start_sample, s.start_sample - frame.start_sample + s.samples)
+            for s in frame.sections
+            if not named or s.name in named
+        ]
+
+    def _announce(self, folder: TakeFolder, files: StemFiles) -> StemReady:
+        return StemReady(
+            job=self.request.job,
+            take=folder.take,
+            stem=files.name,
+            role=files.role,
+            wav=str(folder.path / files.wav),
+            midi=str(folder.path / files.midi),
+            start_sample=files.start_sample,
+            start_beat=folder.frame.start,
+            samples=files.samples,
+            channels=files.channels,
+            sample_rate=folder.frame.rate,
+            checks=files.checks,
+        )
+
+    def _finish(self, folder: TakeFolder, stems: list[StemFiles], total: Audio) -> TakeResult:
+        """Mix, project file, score and, last, the manifest."""
+        frame, request, score = folder.frame, self.request, self.score
+        with self.watch.timing("mix"):
+            mix, limiter = mix_stems([total], frame.rate)
+            loudness = measure_loudness(mix, frame.rate)
+            mixed = folder.write_mix(
+                mix,
+                lufs=loudness.lufs,
+                true_peak_dbfs=loudness.true_peak_dbfs,
+                limiter=Limiter(limiter.ceiling_dbfs, limiter.max_reduction_db, limiter.seconds_limited),
+            )
+        with self.watch.timing("hand over"):
+            rpp = folder.write_rpp()
+            folder.write_data(SCORE_NAME, score2json(score))
+        warnings = [*self.warnings, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
+        scope = request.scope
+        manifest = Manifest(
+            job=request.job,
+            take=folder.take,
+            seed=request.seed,
+            sample_rate=frame.rate,
+            start_sample=frame.start_sample,
+            samples=frame.samples,
+            key=KeyUsed(PITCH_NAMES[score.key.tonic], score.key.mode, score.key.given),
+            composer=self.composer,
+            renderer=Machine(self.renderer.name, None, self.renderer.licence),
+            stems=tuple(stems),
+            chords=tuple(ChordUsed(c.beat, c.beats, c.symbol, c.given) for c in score.chords),
+            sections=tuple(frame.sections),
+            mix=mixed,
+            start_beat=frame.start,
+            end_beat=frame.end,
+            clock_sha256=clock2hash(self.clock),
+            project=request.project.name,
+            words=request.style,
+            seconds=self.watch.seconds,
+            files={"rpp": rpp, "score": SCORE_NAME},
+            licences=tuple(sorted({stem.licence for stem in stems if stem.licence})),
+            warnings=tuple(warnings),
+            remarks=score.remarks,
+            based_on=scope.take if scope else "",
+            scope={"sections": scope.sections, "stems": scope.stems} if scope else {},
+            engine=VERSION,
+        )
+        return TakeResult(folder.finish(manifest), tuple(warnings))

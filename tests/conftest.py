@@ -1,0 +1,34 @@
+"""What every test stands on: folders of its own instead of the user's, and one real engine for those that need it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """`STEMBRIDGE_RUNTIME` and `STEMBRIDGE_DATA` in a temporary folder for the whole session."""
+    folder = tmp_path_factory.mktemp("stembridge")
+    before = {name: os.environ.get(name) for name in ("STEMBRIDGE_RUNTIME", "STEMBRIDGE_DATA")}
+    os.environ["STEMBRIDGE_RUNTIME"] = str(folder / "runtime")
+    os.environ["STEMBRIDGE_DATA"] = str(folder / "data")
+    yield folder
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def engine(own_folders: Path) -> Iterator[Path]:
+    """A running engine with its models; gives the folder that holds its runtime and data folders."""
+    from bridge.client import start_engine, stop_engine
+
+    start_engine(roots=[Path(__file__).parents[1]])
+    yield own_folders
+    stop_engine()
