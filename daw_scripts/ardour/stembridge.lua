@@ -1,0 +1,45 @@
+ardour {
+  ["type"] = "EditorHook",
+  name = "stembridge",
+  license = "Apache-2.0",
+  author = "stembridge",
+  description = [[
+Connects this session with the stembridge engine: answers 'stembridge: Generate band' and 'stembridge: Cancel',
+and puts stems and MIDI on new tracks as they arrive. Install it as an action hook; see the README beside it.]]
+}
+
+function signals()
+  return LuaSignal.Set():add({ [LuaSignal.LuaTimerDS] = true })
+end
+
+-- Ardour keeps this function alone, as byte code; all else is read from the folder `stembridge` beside the script.
+function factory(params)
+  local busy, band, session = false, nil, nil
+
+  local function start()
+    local origin = params["x-script-origin"]:gsub("[^/\\]*$", "")
+    local loaded = {}
+    local function use(name)
+      if loaded[name] == nil then
+        local chunk = assert(loadfile(origin .. "stembridge/" .. name .. ".lua"))()
+        loaded[name] = type(chunk) == "function" and chunk(use) or chunk
+      end
+      return loaded[name]
+    end
+    return use("hook").start()
+  end
+
+  return function()
+    if busy or not Session then return end
+    busy = true -- an import runs the main loop: never two ticks at once
+    local ok, trouble = pcall(function()
+      if session ~= Session:path() then band, session = start(), Session:path() end
+      band:tick()
+    end)
+    busy = false
+    if not ok then
+      print("stembridge: " .. tostring(trouble))
+      error(trouble, 0) -- Ardour drops the hook: better than the same fault ten times a second
+    end
+  end
+end

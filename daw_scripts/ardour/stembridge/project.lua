@@ -1,0 +1,213 @@
+-- What the session says, read through Ardour's own conversions. Reading is cut into steps of well under a millisecond:
+-- a step is a function that returns true while it wants to be called again. Nothing in the session is changed.
+
+return function(use)
+  local clock, labels, marks, smf = use("clock"), use("labels"), use("marks"), use("smf")
+  local files, request = use("mailbox"), use("request")
+
+  local project = {}
+  local TICKS = smf.TICKS -- of a quarter note in Ardour
+  local NOTES_A_STEP, READINGS_A_STEP = 40, 24
+  project.OWN = "^stembridge " -- comment of the tracks that stembridge made
+
+  local function at_tick(tick) return Temporal.timepos_t.from_ticks(tick) end
+
+  -- Ticks of a Beats value, which Lua sees as text only ("16:960").
+  local function beats2ticks(beats)
+    local whole, rest = beats:str():match("^(-?%d+):(-?%d+)$")
+    return math.tointeger(whole) * TICKS + math.tointeger(rest)
+  end
+
+  -- Beat and sample of a position. Off the grid the beat is a fraction of a tick, so that the sample is met exactly.
+  local function position2beat(map, position)
+    local sample = position:samples()
+    local tick = position:ticks()
+    if position:is_beats() or map:sample_at(at_tick(tick)) == sample then return tick / TICKS, sample end
+    if map:sample_at(at_tick(tick)) > sample then tick = tick - 1 end
+    local from, to = map:sample_at(at_tick(tick)), map:sample_at(at_tick(tick + 1))
+    return (tick + (sample - from) / (to - from)) / TICKS, sample
+  end
+
+  local function read_locations(raw)
+    local map = Temporal.TempoMap.read()
+    for place in Session:locations():list():iter() do
+      local own = place:is_session_range() or place:is_auto_loop() or place:is_auto_punch()
+      if not (own or place:is_hidden() or place:is_cd_marker() or place:is_cue_marker()) then
+        local beat, sample = position2beat(map, place:start())
+        local item = { name = place:name(), start = beat }
+        raw.borders[#raw.borders + 1] = { beat = beat, sample = sample }
+        if place:is_mark() then
+          if not item.name:match("^xrun") then raw.marks[#raw.marks + 1] = item end
+        elseif place:is_range_marker() then
+          item.stop, sample = position2beat(map, place:_end())
+          raw.borders[#raw.borders + 1] = { beat = item.stop, sample = sample }
+          raw.ranges[#raw.ranges + 1] = item
+        end
+      end
+    end
+    local whole = Session:locations():session_range_location()
+    if whole then raw.song_end = position2beat(map, whole:_end()) end
+  end
+
+  -- A step that reads one MIDI track, some notes at a time, and writes them as a file for the engine.
+  local function read_track(route, path, raw)
+    local regions, notes = nil, {}
+    local next_note, region
+
+    local function open_next_region()
+      region = table.remove(regions, 1)
+      if not region then return false end
+      local midi = region:to_midiregion()
+      next_note = ARDOUR.LuaAPI.note_list(midi:model()):iter()
+      return true
+    end
+
+    local function add(note)
+      local from, length = region:start():ticks(), region:length():ticks()
+      local tick = beats2ticks(note:time())
+      if tick < from or tick >= from + length then return end -- hidden by the region's edges
+      local last = math.min(tick + beats2ticks(note:length()), from + length)
+      notes[#notes + 1] = {
+        tick = region:position():ticks() + tick - from, length = last - tick,
+        pitch = note:note(), velocity = note:velocity(), channel = note:channel(),
+      }
+    end
+
+    local function write()
+      local first = math.huge
+      for _, note in ipairs(notes) do first = math.min(first, note.tick) end
+      first = first // TICKS * TICKS
+      for _, note in ipairs(notes) do
+        raw.song_end = math.max(raw.song_end, (note.tick + note.length) / TICKS)
+        note.tick = note.tick - first
+      end
+      files.write(path, smf.notes2bytes(route:name(), notes))
+      raw.tracks[#raw.tracks + 1] = { name = route:name(), midi = path, start = first / TICKS, use = "follow" }
+    end
+
+    return function()
+      if not regions then
+        regions = {}
+        for item in route:to_track():playlist():region_list():iter() do
+          if not item:muted() and not item:to_midiregion():isnil() then regions[#regions + 1] = item end
+        end
+        return open_next_region()
+      end
+      for _ = 1, NOTES_A_STEP do
+        local note = next_note()
+        if note == nil then
+          if open_next_region() then return true end
+          if #notes > 0 then write() end
+          return false
+        end
+        add(note)
+      end
+      return true
+    end
+  end
+
+  local function read_tracks(job, folder, raw, steps)
+    local number = 0
+    for route in Session:get_tracks():iter() do
+      local midi = not route:to_track():to_midi_track():isnil()
+      if midi and not route:muted() and not route:comment():match(project.OWN) then
+        number = number + 1
+        local file = string.format("%s-%02d-%s.mid", job:sub(1, 8), number, request.name2file(route:name()))
+        table.insert(steps, 2, read_track(route, folder .. "/context/" .. file, raw))
+      end
+    end
+  end
+
+  -- Tempo points and metres that begin after the quarter-beat reading before `tick` and up to `tick`.
+  local function read_changes(map, tick, before, raw)
+    local at = beats2ticks(map:tempo_at(at_tick(tick + 1)):to_point():beats())
+    while at > before do
+      raw.tempo_points[#raw.tempo_points + 1] = at
+      at = beats2ticks(map:tempo_at(at_tick(at)):to_point():beats())
+    end
+    local metre = map:meter_at(at_tick(tick + 1))
+    local from = math.max(0, beats2ticks(metre:to_point():beats()))
+    local last = raw.metres[#raw.metres]
+    if not last or from > last.tick then
+      raw.metres[#raw.metres + 1] =
+        { tick = from, beats = math.floor(metre:divisions_per_bar()), unit = math.floor(metre:note_value()) }
+    end
+  end
+
+  -- A step that walks over the tempo map in quarters of a beat.
+  local function walk_map(raw)
+    local tick, step = 0, math.floor(clock.STEP * TICKS)
+    return function()
+      local map = Temporal.TempoMap.read()
+      local last = math.ceil(raw.song_end * TICKS)
+      for _ = 1, READINGS_A_STEP do
+        read_changes(map, tick, math.max(tick - step, 0), raw)
+        raw.readings[#raw.readings + 1] = { beat = tick / TICKS, sample = map:sample_at(at_tick(tick)) }
+        if tick >= last then return false end
+        tick = math.min(tick + step, last)
+      end
+      return true
+    end
+  end
+
+  -- All readings by beat, each beat once; what a tempo point or a section border says goes first.
+  local function sort_readings(raw)
+    local map = Temporal.TempoMap.read()
+    local by_beat, found = {}, {}
+    local function add(reading)
+      local known = by_beat[reading.beat]
+      if known then
+        known.tempo, known.exact = known.tempo or reading.tempo, known.exact or reading.exact
+      else
+        by_beat[reading.beat] = reading
+        found[#found + 1] = reading
+      end
+    end
+    for _, tick in ipairs(raw.tempo_points) do
+      add({ beat = tick / TICKS, sample = map:sample_at(at_tick(tick)), tempo = true })
+    end
+    for _, border in ipairs(raw.borders) do add({ beat = border.beat, sample = border.sample, exact = true }) end
+    local last = raw.readings[#raw.readings].beat
+    for _, reading in ipairs(raw.readings) do add(reading) end
+    table.sort(found, function(a, b) return a.beat < b.beat end)
+    while found[#found].beat > last do found[#found] = nil end
+    return found
+  end
+
+  local function complete(song, raw)
+    song.clock = clock.readings2pairs(sort_readings(raw), song.sample_rate)
+    song.metres = {}
+    for i, metre in ipairs(raw.metres) do
+      if i == 1 or metre.tick / TICKS < song.clock[#song.clock][1] then
+        song.metres[#song.metres + 1] = { beat = metre.tick / TICKS, beats = metre.beats, unit = metre.unit }
+      end
+    end
+    song.tracks = raw.tracks
+  end
+
+  -- Steps that fill the returned table with the song for `request.build`. Context files go to `folder`/context.
+  -- A step raises an error that the user can act on.
+  function project.describe(job, folder)
+    local raw = {
+      ranges = {}, marks = {}, borders = {}, tracks = {}, readings = {}, tempo_points = {}, metres = {}, song_end = 0,
+    }
+    local song = {
+      name = Session:name(), root = Session:path():gsub("(.)[/\\]+$", "%1"), daw = "ardour",
+      sample_rate = math.floor(Session:nominal_sample_rate()),
+    }
+    local steps = {}
+    steps[1] = function()
+      read_locations(raw)
+      local locations
+      song.keys, locations = marks.marks2keys(raw.marks)
+      song.sections = marks.ranges2sections(raw.ranges, locations, raw.song_end, labels.name2label)
+      for _, section in ipairs(song.sections) do raw.song_end = math.max(raw.song_end, section["end"]) end
+      read_tracks(job, folder, raw, steps)
+    end
+    steps[2] = walk_map(raw)
+    steps[3] = function() complete(song, raw) end
+    return steps, song
+  end
+
+  return project
+end

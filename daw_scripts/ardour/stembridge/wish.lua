@@ -1,0 +1,112 @@
+-- What the actions in the menu do: check, then leave a wish for the hook, which works it off tick by tick.
+-- Refusals are shown here at once; a window that an action opens does not hold up Ardour's timers.
+
+return function(use)
+  local json, mailbox, project = use("json"), use("mailbox"), use("project")
+  local request, hook = use("request"), use("hook")
+
+  local wish = {}
+  local TAKEN_WITHIN = 2 -- seconds; a hook that is active takes a wish within a tenth of that
+  local NO_HOOK = "The stembridge hook is not active. Add it once: Edit > Lua Scripts > Script Manager > "
+    .. "Action Hooks > Add/Set > stembridge."
+
+  local function show(kind, text)
+    LuaDialog.Message("stembridge", text, LuaDialog.MessageType[kind], LuaDialog.ButtonType.Close):run()
+  end
+
+  local function box()
+    return mailbox.open(mailbox.data_folder(os.getenv), json, os.time)
+  end
+
+  local function can_write(folder)
+    local path = folder .. "/.probe"
+    local file = io.open(path, "wb")
+    if file then file:close() end
+    return file ~= nil and os.remove(path) ~= nil
+  end
+
+  -- Ardour's Lua makes no folders itself.
+  local function make_folder(path)
+    if can_write(path) then return end
+    if path:match("^%a:[/\\]") then
+      os.execute('mkdir "' .. path:gsub("/", "\\") .. '"')
+    else
+      os.execute("mkdir -p '" .. path:gsub("'", "'\\''") .. "'")
+    end
+    if not can_write(path) then error("The folder " .. path .. " cannot be written to. Save the session elsewhere.", 0) end
+  end
+
+  local function leave(ask, settings)
+    local path = hook.folder() .. "/ask.json"
+    local earlier = box():object(path)
+    if earlier and os.time() - (tonumber(earlier.time) or 0) >= TAKEN_WITHIN then
+      os.remove(path)
+      error(NO_HOOK, 0)
+    end
+    mailbox.write(path, json.encode({ ask = ask, time = os.time(), settings = settings }))
+  end
+
+  function wish.settings()
+    return request.settings(box():object(hook.folder() .. "/settings.json"))
+  end
+
+  -- Raises an error with the reason when the band cannot be asked.
+  local function ask_band()
+    local engine, why = box():engine()
+    if not engine then error(why, 0) end
+    if mailbox.read(hook.folder() .. "/running.json") then
+      local status = box():object(hook.folder() .. "/status.json") or {}
+      error("The band is still playing: " .. tostring(status.text or "")
+        .. "\nWait until it is done, or use 'stembridge: Cancel'.", 0)
+    end
+    local steps = project.describe("", hook.folder())
+    steps[1]() -- the marks alone: what is wrong with them is better said now
+    make_folder(hook.folder() .. "/context")
+    leave("generate", wish.settings())
+  end
+
+  local function guarded(work)
+    return function()
+      local ok, trouble = pcall(work)
+      if not ok then show("Error", tostring(trouble)) end
+    end
+  end
+
+  wish.generate = guarded(ask_band)
+
+  wish.cancel = guarded(function()
+    if not mailbox.read(hook.folder() .. "/running.json") then return show("Info", "Nothing is running.") end
+    leave("cancel")
+  end)
+
+  wish.progress = guarded(function()
+    local status = box():object(hook.folder() .. "/status.json")
+    local text = status and tostring(status.text) or "Nothing was asked in this session yet."
+    if status and status.state == "waiting" and tonumber(status.stems) then
+      text = text .. string.format("\n%d stems are on their tracks.", status.stems)
+    end
+    show("Info", text)
+  end)
+
+  wish.edit_settings = guarded(function()
+    local settings = wish.settings()
+    local rows = {
+      { type = "entry", key = "style", title = "Style (words)", default = settings.style },
+      { type = "number", key = "seed", title = "Seed (0: a new one each time)", min = 0, max = 2147483647, step = 1,
+        digits = 0, default = settings.seed },
+      { type = "number", key = "takes", title = "Takes", min = 1, max = 8, step = 1, digits = 0, default = settings.takes },
+    }
+    for _, role in ipairs(request.ROLES) do
+      rows[#rows + 1] = { type = "checkbox", key = role, title = role, default = settings.stems[role] }
+    end
+    local chosen = LuaDialog.Dialog("stembridge: Settings", rows):run()
+    if not chosen then return end
+    local stems = {}
+    for _, role in ipairs(request.ROLES) do stems[role] = chosen[role] end
+    make_folder(hook.folder() .. "/context")
+    local stored = request.settings({ style = chosen.style, seed = chosen.seed, takes = chosen.takes, stems = stems })
+    mailbox.write(hook.folder() .. "/settings.json", json.encode(stored))
+  end)
+
+  return wish
+end

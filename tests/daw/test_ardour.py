@@ -1,0 +1,281 @@
+"""The real DAW: Ardour under Xvfb runs our scripts, stems land on its tracks, and its exported mix proves where."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+from rig import HERE, Action, Ardour, Home, ardour, export_mix, lua_quote, missing, run_headless, wait_until
+from strict_engine import StrictEngine
+
+from bridge.messages import StemReady, decode_event
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
+    pytest.mark.timeout(240),
+]
+
+SCRIPTS = HERE.parents[1] / "daw_scripts" / "ardour"
+ACTIONS = [
+    Action(f"stembridge: {title}", SCRIPTS / f"stembridge_{name}.lua")
+    for name, title in (("generate", "Generate band"), ("cancel", "Cancel"))
+]
+HOOKS = [Action("stembridge", SCRIPTS / "stembridge.lua")]
+GENERATE, CANCEL = (f'Editor:access_action("LuaAction", "script-{i}")' for i in (1, 2))
+RATE = 48_000
+TICKS = 1920
+
+TEMPI = ((0, 97.0), (20, 133.0))
+RANGES = (("Intro", 4, 20), ("Verse", 20, 36), ("Chorus", 36, 52))
+CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))
+USE = (
+    "local function use(name) "
+    f"local chunk = assert(loadfile({lua_quote(str(SCRIPTS / 'stembridge'))} .. '/' .. name .. '.lua'))() "
+    "return type(chunk) == 'function' and chunk(use) or chunk end "
+)
+
+
+def write_chords(path: Path) -> None:
+    """The user's idea: four bars of chords, Am F C G."""
+    song = mido.MidiFile(ticks_per_beat=480)
+    track = mido.MidiTrack()
+    song.tracks.append(track)
+    track.append(mido.MetaMessage("track_name", name="Chord idea", time=0))
+    for chord in CHORDS:
+        for pitch in chord:
+            track.append(mido.Message("note_on", note=pitch, velocity=90, time=0))
+        for i, pitch in enumerate(chord):
+            track.append(mido.Message("note_off", note=pitch, velocity=0, time=0 if i else 4 * 480))
+    song.save(path)
+
+
+def make_session(
+    home: Home, tempi: Sequence[tuple[float, float]] = TEMPI, ranges: Sequence[tuple[str, float, float]] = RANGES
+) -> Path:
+    folder = home.root / "song"
+    run_headless(
+        home,
+        HERE / "make_session.lua",
+        SESSION_DIR=str(folder),
+        TEMPI=" ".join(f"{beat}:{bpm}" for beat, bpm in tempi),
+        RANGES=" ".join(f"{name}:{a}:{b}" for name, a, b in ranges),
+    )
+    return folder
+
+
+def as_the_user(daw: Ardour, chords: Path) -> None:
+    """Imports the chord idea at the verse, names its track, sets a marker for the key: what a user does by hand."""
+    daw.run(
+        f"""
+        local files = C.StringVector()
+        files:push_back({lua_quote(str(chords))})
+        Editor:do_import(files, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
+          ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
+          Temporal.timepos_t.from_ticks({20 * TICKS}), ARDOUR.PluginInfo(), ARDOUR.Track(), false)
+        for route in Session:get_tracks():iter() do route:set_name("Rhodes idea") end
+        Editor:add_location_mark(Temporal.timepos_t(0))
+        for place in Session:locations():list():iter() do
+          if place:is_mark() then place:set_name("key=Am") end
+        end
+        Session:save_state("")
+        """
+    )
+
+
+def survey(daw: Ardour) -> dict[str, Any]:
+    """All tracks by name."""
+    tracks = json.loads(daw.run(USE + f"return assert(loadfile({lua_quote(str(HERE / 'survey.lua'))}))(use)"))
+    return {track["name"]: track for track in tracks}
+
+
+def status(session: Path) -> dict[str, Any]:
+    path = session / "stembridge" / "status.json"
+    return json.loads(path.read_bytes()) if path.exists() else {}
+
+
+RANGE_BORDERS = """
+    local out = {}
+    for place in Session:locations():list():iter() do
+      if place:is_range_marker() then
+        out[#out + 1] = place:name() .. "=" .. place:start():samples() .. "=" .. place:_end():samples()
+      end
+    end
+    return table.concat(out, " ")
+"""
+
+
+def borders(daw: Ardour) -> dict[str, tuple[int, int]]:
+    """First sample and end of each range, as Ardour says."""
+    items = (item.split("=") for item in daw.run(RANGE_BORDERS).split())
+    return {name: (int(start), int(end)) for name, start, end in items}
+
+
+@dataclass
+class Played:
+    """What one run left behind. `before` and `after` are surveys; `mix` is the export [samples, 2]."""
+
+    session: Path
+    before: dict[str, Any]
+    after: dict[str, Any]
+    borders: dict[str, tuple[int, int]]
+    borders_after: dict[str, tuple[int, int]]
+    stems: list[StemReady]
+    status: dict[str, Any]
+    log: str
+    mix: NDArray[np.float64]
+
+
+def collect(session: Path, box: Path, seconds: float) -> tuple[list[StemReady], dict[str, Any]]:
+    """The job's stem events, read while they lie in the mailbox, and the status at its end."""
+    found: dict[str, StemReady] = {}
+
+    def ended() -> bool:
+        for path in box.glob("jobs/*/stem-*.json"):
+            with contextlib.suppress(FileNotFoundError):
+                event = decode_event(path.read_bytes())
+                assert isinstance(event, StemReady)
+                found[path.name] = event
+        return status(session).get("state") == "idle"
+
+    wait_until("the start of the job", lambda: status(session).get("state") == "waiting", 20)
+    try:
+        wait_until("the end of the job", ended, seconds)
+    except TimeoutError:
+        raise AssertionError(f"the band did not end: {status(session)}") from None
+    return [found[name] for name in sorted(found)], status(session)
+
+
+def play(home: Home, box: Path, seconds: float) -> Played:
+    """The user's whole way: session, chord idea, key, "Generate band", stems on tracks, save, export."""
+    session = make_session(home)
+    write_chords(home.root / "chords.mid")
+    with ardour(home, session / "song.ardour") as daw:
+        as_the_user(daw, home.root / "chords.mid")
+        before, ranges = survey(daw), borders(daw)
+        daw.run(GENERATE)
+        stems, end = collect(session, box, seconds)
+        assert end["kind"] == "done", end["text"]
+        after, ranges_after = survey(daw), borders(daw)
+        last = max(stem.start_sample + stem.samples for stem in stems)
+        daw.run(
+            "local whole = Session:locations():session_range_location() "
+            f"whole:set_start(Temporal.timepos_t(0), false) whole:set_end(Temporal.timepos_t({last}), false) "
+            'Session:save_state("")'
+        )
+        log = daw.log.read_text(errors="replace")
+    path = home.root / "mix.wav"
+    export_mix(home, session, "song", path, last)
+    mix, rate = soundfile.read(path, always_2d=True)
+    assert rate == RATE
+    return Played(session, before, after, ranges, ranges_after, stems, end, log, mix)
+
+
+def residual(mix: NDArray[np.float64], stems: Sequence[StemReady], late: int | None = None) -> float:
+    """Largest sample that is left of the mix [samples, 2] when each stem is taken out where it claims to lie, at the
+    gain that fits best (least squares, each channel alone). Stem `late` is looked for one sample after its place."""
+    worst = 0.0
+    for channel in range(2):
+        placed = np.zeros((len(mix), len(stems)))
+        for i, stem in enumerate(stems):
+            audio, _ = soundfile.read(stem.wav, always_2d=True)
+            at = stem.start_sample + (i == late)
+            part = audio[: len(mix) - at, channel % audio.shape[1]]
+            placed[at : at + len(part), i] = part
+        gains, *_ = np.linalg.lstsq(placed, mix[:, channel], rcond=None)
+        worst = max(worst, float(np.abs(mix[:, channel] - placed @ gains).max()))
+    return worst
+
+
+def smf_notes(path: Path) -> list[tuple[int, int, int]]:
+    """(tick at 1920 a quarter, pitch, velocity) of a file's notes, sorted."""
+    song = mido.MidiFile(path)
+    found = []
+    for track in song.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == "note_on" and message.velocity:
+                found.append((round(tick * TICKS / song.ticks_per_beat), message.note, message.velocity))
+    return sorted(found)
+
+
+def region_notes(region: dict[str, Any]) -> list[tuple[int, int, int]]:
+    """The same of a surveyed region."""
+    found = []
+    for at, _, pitch, velocity in region["notes"]:
+        beats, ticks = at.split(":")
+        found.append((int(beats) * TICKS + int(ticks), pitch, velocity))
+    return sorted(found)
+
+
+def check_played(played: Played) -> None:
+    """All that must hold however the stems were made."""
+    names = [stem.stem for stem in played.stems]
+    assert len(names) == len(set(names)) >= 1
+    assert set(played.after) - set(played.before) == {*names, *(f"{name} MIDI" for name in names)}
+    for name, track in played.before.items():
+        assert played.after[name] == track, "the user's own track was touched"
+    assert played.borders == played.borders_after
+    first, last = played.borders["Intro"][0], played.borders["Chorus"][1]
+    for stem in played.stems:
+        (audio,) = played.after[stem.stem]["regions"]
+        assert (audio["sample"], audio["samples"]) == (stem.start_sample, stem.samples) == (first, last - first)
+        assert audio["fades"] is False
+        assert audio["channels"] == stem.channels
+        (midi,) = played.after[f"{stem.stem} MIDI"]["regions"]
+        assert (midi["tick"], midi["start"]) == (round(stem.start_beat * TICKS), 0)
+        assert region_notes(midi) == smf_notes(Path(stem.midi))
+        for track in (stem.stem, f"{stem.stem} MIDI"):
+            assert played.after[track]["comment"].startswith(f"stembridge {stem.job} take-1 ")
+    assert residual(played.mix, played.stems) < 1e-5
+    for i in range(len(played.stems)):
+        assert residual(played.mix, played.stems, late=i) > 1e-4, "one sample too late must show"
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Played, StrictEngine]]:
+    root = tmp_path_factory.mktemp("strict")
+    home = Home(root, {"STEMBRIDGE_DATA": str(root / "sb")})
+    home.prepare(ACTIONS, HOOKS)
+    with StrictEngine(root / "sb", (root,)) as engine:
+        yield play(home, engine.box, 60), engine
+
+
+def test_stems_of_a_strict_engine_land_on_the_sample(strict: tuple[Played, StrictEngine]) -> None:
+    played, _ = strict
+    check_played(played)
+
+
+def test_the_request_is_what_the_session_says(strict: tuple[Played, StrictEngine]) -> None:
+    played, engine = strict
+    assert not engine.problems
+    assert not engine.refused
+    (request,) = engine.requests
+    arrangement = request.arrangement
+    assert arrangement.sample_rate == RATE
+    assert [(s.name, s.label) for s in arrangement.sections] == [
+        ("Intro", "intro"),
+        ("Verse", "verse"),
+        ("Chorus", "chorus"),
+    ]
+    clock = arrangement.timeline()
+    for section, (name, start, end) in zip(arrangement.sections, RANGES, strict=True):
+        assert (section.start, section.end) == (start, end)
+        assert (clock.beat2sample(start, RATE), clock.beat2sample(end, RATE)) == played.borders[name]
+    assert [(k.beat, k.tonic, k.mode) for k in arrangement.keys] == [(0.0, "A", "minor")]
+    assert [(m.beat, m.beats, m.unit) for m in arrangement.metres] == [(0.0, 4, 4)]
+    assert clock.bpm_at(0) == pytest.approx(97, abs=1e-3)
+    assert clock.bpm_at(20) == pytest.approx(133, abs=1e-3)
+    (track,) = arrangement.tracks
+    assert (track.name, track.start, track.use) == ("Rhodes idea", 20.0, "follow")
+    wanted = sorted((4 * bar * TICKS, pitch, 90) for bar, chord in enumerate(CHORDS) for pitch in chord)
+    assert smf_notes(Path(str(track.midi))) == wanted
