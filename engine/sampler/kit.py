@@ -1,0 +1,141 @@
+"""Drum kits from one-shots: what a kit file says, and how a hit sounds.
+
+A kit is a TOML file beside this module (`kits/*.toml`; every key is explained in `kits/acoustic.toml`) over the samples in
+`sounds/oneshots`. Each sample begins at its onset and peaks at -1 dBFS. A hit is a pure function of (kit, pitch, velocity,
+place in the bar): layers by velocity, level by velocity, a low-pass for soft hits where no soft sample exists, and
+variants of pitch and level in place of round-robin recordings, as the kit file declares.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.signal
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+KITS = Path(__file__).parent / "kits"
+ONESHOTS = Path(__file__).parent / "sounds" / "oneshots"
+GM_DRUMS = range(35, 82)
+VELOCITY_BAND = 8
+"""Velocities share a low-pass in steps of this size; their level is exact."""
+VARIANTS = ((0.0, 0.0), (-1.0, 0.6), (0.7, -1.0), (1.0, 0.3))
+"""Derived round robin: pitch and level of the variants, times the piece's `vary_cents` and `vary_db`."""
+SEED = 40961
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A sample played up to and with velocity `upto`."""
+
+    sample: str
+    upto: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One instrument of a kit. Gains in dB, pan -1..1, `tune` in semitones, `soft_hz` the low-pass of the softest hit (0: none)."""
+
+    name: str
+    pitches: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    gain_db: float
+    pan: float
+    tune: float
+    choke: str
+    chokes_itself: bool
+    soft_hz: float
+    velocity_db: float
+    vary_cents: float
+    vary_db: float
+    room: float
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit: `pieces` by General MIDI pitch, those of `near` included (played by a neighbour, as the file declares)."""
+
+    name: str
+    title: str
+    licence: str
+    pieces: dict[int, Piece]
+    near: dict[int, str]
+
+
+@lru_cache(maxsize=8)
+def kit(name: str) -> Kit:
+    """The kit of `kits/<name>.toml`. Raises FileNotFoundError, or ValueError for a kit that leaves a GM pitch without a piece."""
+    raw = tomllib.loads((KITS / f"{name}.toml").read_text(encoding="utf-8"))
+    pieces = {key: _piece(key, row) for key, row in raw["piece"].items()}
+    by_pitch = {pitch: piece for piece in pieces.values() for pitch in piece.pitches}
+    near = {int(pitch): str(target) for pitch, target in raw["near"].items()}
+    by_pitch.update({pitch: pieces[target] for pitch, target in near.items()})
+    missing = [pitch for pitch in GM_DRUMS if pitch not in by_pitch]
+    if missing:
+        raise ValueError(f"kit {name}: no piece for the pitches {missing}")
+    return Kit(name, raw["title"], raw["licence"], by_pitch, near)
+
+
+def kit_names() -> tuple[str, ...]:
+    """Names of the kits, sorted."""
+    return tuple(sorted(p.stem for p in KITS.glob("*.toml")))
+
+
+def variant_of(pitch: int, beat: float) -> int:
+    """Which variant a hit takes: by its place in time alone, so that an edit elsewhere never changes it."""
+    place = (round(beat * 48) * 0x9E3779B1 + pitch * 0x85EBCA6B + SEED) & 0xFFFFFFFF
+    place ^= place >> 15
+    return (place * 0x2C1B3C6D >> 12) % len(VARIANTS)
+
+
+def hit(piece: Piece, velocity: int, variant: int, rate: int) -> Audio:
+    """float32 [2, n]: one hit, panned and at its level, its onset at index 0."""
+    layer = next(layer for layer in piece.layers if velocity <= layer.upto)
+    band = 127 if piece.soft_hz <= 0 else min(127, (velocity // VELOCITY_BAND) * VELOCITY_BAND + VELOCITY_BAND // 2)
+    cents = 100 * piece.tune + VARIANTS[variant][0] * piece.vary_cents
+    audio = _sample(layer.sample, cents, piece.soft_hz, band, rate)
+    level = piece.gain_db + VARIANTS[variant][1] * piece.vary_db + piece.velocity_db * float(np.log10(velocity / 127))
+    angle = (piece.pan + 1) * np.pi / 4
+    sides = np.array([np.cos(angle), np.sin(angle)]) * np.sqrt(2) * 10 ** (level / 20)
+    return np.asarray(audio * sides[:, None].astype(np.float32), dtype=np.float32)
+
+
+@lru_cache(maxsize=512)
+def _sample(name: str, cents: float, soft_hz: float, band: int, rate: int) -> Audio:
+    """A one-shot at `rate`, tuned, and dulled for soft velocities; float32 [2, n], shared: never written to."""
+    audio, own = soundfile.read(ONESHOTS / f"{name}.flac", dtype="float32", always_2d=True)
+    source = own * 2 ** (cents / 1200)
+    moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
+    stereo = np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T
+    if band < 127:
+        cutoff = soft_hz * (0.42 * rate / soft_hz) ** (band / 127)
+        stereo = scipy.signal.sosfilt(scipy.signal.butter(1, cutoff, fs=rate, output="sos"), stereo)
+    result = np.ascontiguousarray(stereo, dtype=np.float32)
+    result.flags.writeable = False
+    return result
+
+
+def _piece(name: str, row: dict[str, Any]) -> Piece:
+    return Piece(
+        name=name,
+        pitches=tuple(row["pitches"]),
+        layers=tuple(Layer(sample, upto) for sample, upto in row["layers"]),
+        gain_db=float(row.get("gain_db", 0.0)),
+        pan=float(row.get("pan", 0.0)),
+        tune=float(row.get("tune", 0.0)),
+        choke=str(row.get("choke", "")),
+        chokes_itself=bool(row.get("chokes_itself", True)),
+        soft_hz=float(row.get("soft_hz", 0.0)),
+        velocity_db=float(row.get("velocity_db", 32.0)),
+        vary_cents=float(row.get("vary_cents", 0.0)),
+        vary_db=float(row.get("vary_db", 0.0)),
+        room=float(row.get("room", 1.0)),
+    )

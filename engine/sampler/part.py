@@ -1,0 +1,162 @@
+"""A part becomes sound: every note at its sample, placed in the stereo field, with its share of the room.
+
+A note-on lies at `second2sample(clock.beat2second(start) + offset_ms / 1000, rate)` and sounds at exactly that index. Notes
+are rendered alone and added in the order of the part; the room works on an absolute grid: any range of a part is
+bit-identical to the same range of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.timeline import Clock, second2sample
+from engine.report import Tick
+from engine.sampler import kit as kits
+from engine.sampler.bank import Bank, Instrument
+from engine.sampler.player import MAX_RELEASE_SECONDS
+from engine.sampler.room import BLOCK, reach, room_return
+from engine.score import Part
+
+Audio = NDArray[np.float32]
+
+CHOKE_FADE_SECONDS = 0.006
+MAX_HIT_SECONDS = 8.0
+MIN_HOLD_SECONDS = 0.02
+TICK_EVERY = 32
+
+
+@dataclass(frozen=True)
+class Event:
+    """A note in samples from the project's start. `beat` is its place in the score."""
+
+    on: int
+    off: int
+    pitch: int
+    velocity: int
+    beat: float
+
+
+def render_part(
+    bank: Bank,
+    part: Part,
+    instrument: Instrument,
+    clock: Clock,
+    rate: int,
+    start_sample: int,
+    samples: int,
+    tail: int,
+    tick: Tick,
+) -> Audio:
+    """float32 [2, samples + tail] from project sample `start_sample`: the part, placed, with its room.
+
+    Notes that begin earlier ring in; notes after the end are not played. Raises what `tick` raises.
+    """
+    stop = start_sample + samples + tail
+    back = reach(rate) if instrument.room_db is not None else 0
+    first = (start_sample - back) // BLOCK * BLOCK
+    events = part2events(part, clock, rate)
+    dry = np.zeros((2, stop - first), np.float32)
+    send = np.zeros(stop - first, np.float32)
+    if instrument.kind == "kit":
+        _play_kit(instrument, events, dry, send, first, rate, tick)
+    else:
+        _play_preset(bank, instrument, events, dry, first, rate, tick)
+    placed = dry * _sides(instrument)[:, None]
+    if instrument.room_db is None:
+        return placed[:, start_sample - first :]
+    source = send * np.float32(10 ** (instrument.gain_db / 20)) if instrument.kind == "kit" else placed.mean(axis=0)
+    wet = room_return(source, first, rate) * np.float32(10 ** (instrument.room_db / 20))
+    return np.ascontiguousarray((placed + wet)[:, start_sample - first :])
+
+
+def part2events(part: Part, clock: Clock, rate: int) -> list[Event]:
+    """The part's notes in samples, in the part's order; a note lasts at least 20 ms."""
+    events = []
+    for note in part.notes:
+        late = note.offset_ms / 1000
+        on = second2sample(clock.beat2second(note.start) + late, rate)
+        off = second2sample(clock.beat2second(note.end) + late, rate)
+        hold = max(off - on, int(MIN_HOLD_SECONDS * rate))
+        events.append(Event(on, on + hold, note.pitch, note.velocity, note.start))
+    return events
+
+
+def _play_preset(
+    bank: Bank, instrument: Instrument, events: Sequence[Event], dry: Audio, first: int, rate: int, tick: Tick
+) -> None:
+    stop = first + dry.shape[1]
+    ring = int(MAX_RELEASE_SECONDS * rate)
+    heard = [e for e in events if e.on < stop and e.off + ring > first]
+    if not heard:
+        return
+    player = bank.player((instrument.bank, instrument.preset), rate, {(e.pitch, e.velocity) for e in heard})
+    for k, event in enumerate(heard):
+        if k % TICK_EVERY == 0:
+            tick(k / len(heard))
+        _add(dry, player.note(event.pitch, event.velocity, event.off - event.on), event.on - first)
+
+
+def _play_kit(
+    instrument: Instrument, events: Sequence[Event], dry: Audio, send: Audio, first: int, rate: int, tick: Tick
+) -> None:
+    drums = kits.kit(instrument.kit)
+    stop = first + dry.shape[1]
+    ring = int(MAX_HIT_SECONDS * rate)
+    chokes = _chokes(drums, events)
+    for k, event in enumerate(events):
+        if k % TICK_EVERY == 0:
+            tick(k / len(events))
+        if event.pitch not in drums.pieces or event.on >= stop or event.on + ring <= first:
+            continue
+        piece = drums.pieces[event.pitch]
+        sound = kits.hit(piece, event.velocity, kits.variant_of(event.pitch, event.beat), rate)
+        if k in chokes:
+            sound = _choked(sound, chokes[k] - event.on, rate)
+        _add(dry, sound, event.on - first)
+        _add(send[None], sound.mean(axis=0, keepdims=True) * np.float32(piece.room), event.on - first)
+
+
+def _chokes(drums: kits.Kit, events: Sequence[Event]) -> dict[int, int]:
+    """Event index -> the sample at which the next hit of its choke group cuts it off."""
+    cut: dict[int, int] = {}
+    ringing: dict[str, list[tuple[int, str]]] = {}
+    for k, event in sorted(enumerate(events), key=lambda row: row[1].on):
+        piece = drums.pieces.get(event.pitch)
+        if piece is None or not piece.choke:
+            continue
+        kept = []
+        for index, name in ringing.get(piece.choke, []):
+            if name == piece.name and not piece.chokes_itself:
+                kept.append((index, name))
+            elif events[index].on < event.on:
+                cut[index] = event.on
+        ringing[piece.choke] = [*kept, (k, piece.name)]
+    return cut
+
+
+def _choked(sound: Audio, samples: int, rate: int) -> Audio:
+    """A hit that ends at `samples`, with a fade of 6 ms after it."""
+    fade = int(CHOKE_FADE_SECONDS * rate)
+    cut = sound[:, : samples + fade].copy()
+    ramp = cut.shape[1] - samples
+    if ramp > 0:
+        cut[:, samples:] *= np.linspace(1, 0, fade, dtype=np.float32)[:ramp]
+    return cut
+
+
+def _add(into: Audio, sound: Audio, at: int) -> None:
+    """Adds [c, n] at index `at`, which may lie before 0; what lies outside is left out."""
+    lo, hi = max(at, 0), min(at + sound.shape[1], into.shape[1])
+    if hi > lo:
+        into[:, lo:hi] += sound[:, lo - at : hi - at]
+
+
+def _sides(instrument: Instrument) -> NDArray[np.float32]:
+    """Gains of left and right: constant power, unity in the middle."""
+    angle = (instrument.pan + 1) * np.pi / 4
+    gain = np.sqrt(2) * 10 ** (instrument.gain_db / 20)
+    return np.array([np.cos(angle) * gain, np.sin(angle) * gain], dtype=np.float32)

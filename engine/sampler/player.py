@@ -1,0 +1,94 @@
+"""One preset as a player of single notes, by tinysoundfont.
+
+Every note is rendered alone, from its own note-on, and is therefore a pure function of (font, pitch, velocity,
+length, rate): a part does not depend on block sizes, on the range asked for or on its other notes, and no voice
+is ever stolen. tinysoundfont's compiled module is used directly; its Python layer would bring nothing but playback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+ATTACK_SAMPLES = 5760
+"""The part of a note in which its lead-in is looked for; a multiple of the synthesiser's 64-sample steps."""
+RELEASE_BLOCK = 8192
+MAX_RELEASE_SECONDS = 6.0
+RELEASE_FADE_SECONDS = 0.5
+MAX_LEAD_SECONDS = 0.012
+LEAD_LEVEL = 10 ** (-30 / 20)
+FADE_IN = 24
+VOICES = 64
+
+
+class Player:
+    """Plays a font made by `zones.bake`. `rate` in Hz. Not to be shared between threads."""
+
+    def __init__(self, font: bytes, rate: int) -> None:
+        # The package's __init__ reaches for nothing beyond its own modules: pyaudio is imported by its `start` only.
+        from tinysoundfont import _tinysoundfont as tsf
+
+        self._font: Any = tsf.SoundFont(font)
+        self._font.set_output(tsf.OutputMode.StereoUnweaved, rate, 0.0)
+        self._font.set_max_voices(VOICES)
+        self._rate = rate
+
+    def note(self, pitch: int, velocity: int, hold: int) -> Audio:
+        """float32 [2, n]: the note held for `hold` samples, then its release until it is silent (6 s at most).
+
+        Silence in front of the attack (up to 12 ms under -30 dB of the attack's peak) is left out, so the sound begins at index 0.
+        """
+        program = self._font.get_preset_index(0, velocity)
+        if program < 0:
+            return np.zeros((2, 0), np.float32)
+        self._font.note_on(program, pitch, 1.0)
+        attack = self._render(min(hold, ATTACK_SAMPLES))
+        lead = lead_in(attack, self._rate)
+        blocks = [attack]
+        if hold - attack.shape[1] + lead > 0:
+            blocks.append(self._render(hold - attack.shape[1] + lead))
+        self._font.note_off(program, pitch)
+        blocks.extend(self._release())
+        audio = np.concatenate(blocks, axis=1)[:, lead:]
+        ramp = min(FADE_IN, audio.shape[1])
+        if lead:
+            audio[:, :ramp] *= np.arange(1, ramp + 1, dtype=np.float32) / ramp
+        return audio
+
+    def _release(self) -> list[Audio]:
+        """What sounds after the key is let go; after `MAX_RELEASE_SECONDS` it is faded and the voices are stopped."""
+        blocks: list[Audio] = []
+        left = int(MAX_RELEASE_SECONDS * self._rate)
+        while left > 0:
+            block = self._render(RELEASE_BLOCK)
+            if not block.any():
+                return blocks
+            blocks.append(block)
+            left -= RELEASE_BLOCK
+        self._font.reset()
+        while self._render(RELEASE_BLOCK).any():
+            pass
+        whole = np.concatenate(blocks, axis=1)
+        fade = int(RELEASE_FADE_SECONDS * self._rate)
+        whole[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
+        return [whole]
+
+    def _render(self, samples: int) -> Audio:
+        block = np.zeros((2, samples), np.float32)
+        if samples:
+            self._font.render(memoryview(block).cast("B"), False)
+        return block
+
+
+def lead_in(attack: Audio, rate: int) -> int:
+    """Samples of near-silence before the sound of a note begins, at most 12 ms. attack: [2, n] from the note-on."""
+    level = np.abs(attack).max(axis=0, initial=0.0)
+    peak = float(level.max(initial=0.0))
+    if peak == 0.0:
+        return 0
+    first = int(np.argmax(level >= peak * LEAD_LEVEL))
+    return min(max(first - FADE_IN, 0), int(MAX_LEAD_SECONDS * rate))
