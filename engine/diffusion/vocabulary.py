@@ -1,0 +1,170 @@
+"""The onset tokens of each stream, and how nearest tokens are found.
+
+bass, arp, lead: tone (form, octave) x loudness level; complete, so nothing in range is lost. drums: combinations of
+General MIDI pitches, each with its level; comp and pad: shapes, i.e. sets of tones, x level. Combinations and shapes
+are collected from the training songs; what is not among them is said by the nearest one.
+
+Cells: 0 rest, 1 hold, 2 + i onset token i.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from engine.diffusion.canvas import STREAMS
+from engine.diffusion.tones import FORMS, pitch2tone, tone2pitch
+from engine.score import Chord, Key
+
+REST, HOLD, FIRST = 0, 1, 2
+SOFT, PLAIN, ACCENT = 0, 1, 2
+LINES = ("bass", "arp", "lead")
+VOICED = ("comp", "pad")
+LOWEST_OCTAVE = {"bass": 1, "arp": 3, "lead": 3}
+OCTAVES_OF = {"bass": 4, "arp": 5, "lead": 5}
+LOUDNESS = (62, 84, 102)
+"""Velocity of a written note at each level."""
+DRUM_LOUDNESS = {42: 78, 44: 62, 46: 82, 51: 80, 53: 80, 54: 70, 56: 74, 70: 66, 75: 76, 81: 66}
+DRUM_PLAIN = 94
+GHOST_LANES = (37, 38, 40)
+WEIGHT = {35: 3.0, 36: 3.0, 38: 3.0, 40: 3.0, 39: 2.5, 37: 2.0, 49: 1.5, 57: 1.5}
+
+Hits = tuple[tuple[int, int], ...]
+"""Drum combination: (pitch, level), sorted."""
+Shape = tuple[tuple[int, int], ...]
+"""Voicing: (form, octave), from the lowest tone up."""
+
+
+def velocity2level(velocity: int, stream: str, pitch: int) -> int:
+    """Loudness level of a struck note."""
+    plain = DRUM_LOUDNESS.get(pitch, DRUM_PLAIN) if stream == "drums" else LOUDNESS[PLAIN]
+    if velocity <= plain - 16:
+        return SOFT
+    return ACCENT if velocity >= plain + 9 else PLAIN
+
+
+def level2velocity(level: int, stream: str, pitch: int) -> int:
+    """Velocity that a written note of a level gets."""
+    if stream != "drums":
+        return LOUDNESS[level]
+    soft = -48 if pitch in GHOST_LANES else -24
+    return DRUM_LOUDNESS.get(pitch, DRUM_PLAIN) + (soft, 0, 20)[level]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """`drums`: combinations; `shapes[stream]`: voicings of comp and pad, each in all three levels."""
+
+    drums: tuple[Hits, ...]
+    shapes: Mapping[str, tuple[Shape, ...]]
+
+    @classmethod
+    def collect(
+        cls,
+        drums: Iterable[Hits],
+        shapes: Mapping[str, Iterable[Shape]],
+        *,
+        most_drums: int = 1200,
+        most_shapes: int = 400,
+    ) -> Vocabulary:
+        """The most frequent combinations and shapes, in a fixed order."""
+
+        def top(values: Iterable[Any], most: int) -> tuple[Any, ...]:
+            ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+            return tuple(value for value, _ in ranked[:most])
+
+        return cls(top(drums, most_drums), {s: top(shapes[s], most_shapes) for s in VOICED})
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Vocabulary:
+        """Inverse of `to_json`."""
+
+        def pairs(rows: Iterable[Iterable[Iterable[int]]]) -> tuple[Any, ...]:
+            return tuple(tuple(tuple(pair) for pair in row) for row in rows)
+
+        return cls(pairs(value["drums"]), {s: pairs(value["shapes"][s]) for s in VOICED})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"drums": self.drums, "shapes": dict(self.shapes)}
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Number of onset tokens per stream."""
+        lines = {s: 3 * FORMS * OCTAVES_OF[s] for s in LINES}
+        voiced = {s: 3 * len(self.shapes[s]) for s in VOICED}
+        return {s: {"drums": len(self.drums), **lines, **voiced}[s] for s in STREAMS}
+
+    @cached_property
+    def _drum_ids(self) -> dict[Hits, int]:
+        return {hits: i for i, hits in enumerate(self.drums)}
+
+    @cached_property
+    def _shape_ids(self) -> dict[str, dict[Shape, int]]:
+        return {s: {shape: i for i, shape in enumerate(self.shapes[s])} for s in VOICED}
+
+    @cached_property
+    def _nearest(self) -> dict[tuple[Any, ...], int]:
+        return {}
+
+    def hits2id(self, hits: Hits) -> int:
+        """Onset token of a drum combination; the one with the least weighted difference where it is unknown."""
+        known = self._drum_ids.get(hits)
+        if known is not None:
+            return known
+        memo = ("drums", hits)
+        if memo not in self._nearest:
+            self._nearest[memo] = min(range(len(self.drums)), key=lambda i: _hit_distance(hits, self.drums[i]))
+        return self._nearest[memo]
+
+    def line2id(self, stream: str, pitch: int, level: int, chord: Chord, key: Key) -> int:
+        """Onset token of a pitch of bass, arp or lead; octaves out of range are folded in."""
+        form, octave = pitch2tone(pitch, chord, key)
+        octave = min(max(octave - LOWEST_OCTAVE[stream], 0), OCTAVES_OF[stream] - 1)
+        return (octave * FORMS + form) * 3 + level
+
+    def voices2id(self, stream: str, pitches: tuple[int, ...], level: int, chord: Chord, key: Key) -> int:
+        """Onset token of a voicing; the nearest shape over this chord where its own is unknown."""
+        shape = tuple(pitch2tone(p, chord, key) for p in pitches)
+        known = self._shape_ids[stream].get(shape)
+        if known is None:
+            memo = (stream, pitches, chord.root, chord.quality, key.tonic, key.mode)
+            if memo not in self._nearest:
+                self._nearest[memo] = min(
+                    range(len(self.shapes[stream])),
+                    key=lambda i: _voicing_distance(pitches, self.shape2pitches(self.shapes[stream][i], chord, key)),
+                )
+            known = self._nearest[memo]
+        return known * 3 + level
+
+    def id2notes(self, stream: str, token: int, chord: Chord, key: Key) -> tuple[tuple[int, int], ...]:
+        """(pitch, velocity) pairs that onset `token` strikes."""
+        if stream == "drums":
+            return tuple((p, level2velocity(level, stream, p)) for p, level in self.drums[token])
+        rest, level = divmod(token, 3)
+        if stream in LINES:
+            octave, form = divmod(rest, FORMS)
+            pitches: tuple[int, ...] = (tone2pitch(form, octave + LOWEST_OCTAVE[stream], chord, key),)
+        else:
+            pitches = self.shape2pitches(self.shapes[stream][rest], chord, key)
+        return tuple((p, level2velocity(level, stream, p)) for p in pitches if 0 <= p <= 127)
+
+    @staticmethod
+    def shape2pitches(shape: Shape, chord: Chord, key: Key) -> tuple[int, ...]:
+        """MIDI pitches of a shape over a chord, ascending, each once."""
+        return tuple(sorted({tone2pitch(form, octave, chord, key) for form, octave in shape}))
+
+
+def _hit_distance(wanted: Hits, other: Hits) -> float:
+    a, b = dict(wanted), dict(other)
+    missing = sum(WEIGHT.get(p, 1.0) for p in a.keys() ^ b.keys())
+    return missing + 0.2 * sum(abs(a[p] - b[p]) for p in a.keys() & b.keys())
+
+
+def _voicing_distance(wanted: tuple[int, ...], other: tuple[int, ...]) -> float:
+    common = len(set(wanted) & set(other))
+    span = abs(wanted[0] - other[0]) + abs(wanted[-1] - other[-1])
+    return len(wanted) + len(other) - 2 * common + 0.05 * span

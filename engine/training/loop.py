@@ -1,0 +1,108 @@
+"""What both trainings share: optimiser, rate curve, checkpoints that resume bit for bit, a log in JSON lines."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`steps` in all; the rate rises over `warm` of them and falls on a cosine to a twentieth of `rate`."""
+
+    steps: int
+    rate: float = 1.5e-3
+    warm: float = 0.02
+
+    def at(self, step: int) -> float:
+        """Learning rate of a step."""
+        warm = max(1, round(self.warm * self.steps))
+        if step < warm:
+            return self.rate * (step + 1) / warm
+        way = (step - warm) / max(1, self.steps - warm)
+        return self.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(way, 1.0))))
+
+
+def optimiser(model: nn.Module, decay: float = 0.05) -> torch.optim.AdamW:
+    """AdamW 0.9/0.95; matrices decay, norms, biases and embeddings do not."""
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    heavy = [p for p in model.parameters() if p.ndim > 1 and id(p) not in tables]
+    light = [p for p in model.parameters() if p.ndim <= 1 or id(p) in tables]
+    return torch.optim.AdamW(
+        [{"params": heavy, "weight_decay": decay}, {"params": light, "weight_decay": 0.0}], betas=(0.9, 0.95)
+    )
+
+
+def train(
+    model: nn.Module,
+    loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    stop_at: int | None = None,
+    every: int = 100,
+    held_out: Callable[[], Mapping[str, float]] | None = None,
+) -> None:
+    """Runs or resumes a training in `folder` (checkpoint.pt, log.jsonl). `loss_of(step)` must depend on nothing but the
+    step and the model, so that a resumed run is the same run. `stop_at` ends early, as if interrupted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    adam = optimiser(model)
+    first = resume(model, adam, folder)
+    begun, marks = time.time(), []
+    for step in range(first, stop_at or schedule.steps):
+        for group in adam.param_groups:
+            group["lr"] = schedule.at(step)
+        model.train()
+        loss, report = loss_of(step)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        marks.append(float(loss.detach()))
+        done = step + 1
+        if done % every == 0 or done == (stop_at or schedule.steps):
+            line: dict[str, Any] = {"step": done, "loss": sum(marks) / len(marks), "rate": schedule.at(step), **report}
+            if held_out is not None:
+                line |= {f"held_out_{k}": v for k, v in held_out().items()}
+            line["seconds"] = round(time.time() - begun, 1)
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+            marks = []
+            save_checkpoint(model, adam, done, folder)
+
+
+def save_checkpoint(model: nn.Module, adam: torch.optim.AdamW, step: int, folder: Path) -> None:
+    """Atomically replaces the checkpoint."""
+    part = folder / "checkpoint.part"
+    torch.save({"step": step, "model": model.state_dict(), "adam": adam.state_dict()}, part)
+    os.replace(part, folder / "checkpoint.pt")
+
+
+def resume(model: nn.Module, adam: torch.optim.AdamW, folder: Path) -> int:
+    """Loads the checkpoint where there is one; the step to go on from."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    adam.load_state_dict(state["adam"])
+    return int(state["step"])
+
+
+def export(model: nn.Module, metadata: Mapping[str, str], path: Path) -> None:
+    """Half-precision safetensors with metadata, written atomically."""
+    state = {name: t.detach().to(torch.float16).contiguous() for name, t in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file(state, part, metadata=dict(metadata))
+    os.replace(part, path)
