@@ -107,8 +107,8 @@ def _line(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
 
 
 PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
-    "keys": {"quiet": (_sustain, _broken, _offbeat), "loud": (_sustain, _offbeat, _drive)},
-    "guitar": {"quiet": (_broken, _offbeat, _sustain), "loud": (_drive, _offbeat, _sustain)},
+    "keys": {"quiet": (_sustain, _broken, _offbeat), "loud": (_offbeat, _drive)},
+    "guitar": {"quiet": (_broken, _offbeat, _sustain), "loud": (_drive, _offbeat)},
     "brass": {"quiet": (_swell,), "loud": (_stabs,)},
     "pad": {"quiet": (_sustain,), "loud": (_sustain,)},
     "strings": {"quiet": (_sustain, _line), "loud": (_line,)},

@@ -215,6 +215,7 @@ def _other_tone(
 
 CHANGES: dict[str, tuple[Change, ...]] = {
     "drums": (_add_ghost, _add_kick, _open_hat, _drop_weak),
+    "percussion": (_drop_weak,),
     "bass": (_approach, _octave, _fifth, _drop_weak, _split_long),
     "comp": (_drop_weak, _invert, _split_long),
     "pad": (_invert, _split_long),

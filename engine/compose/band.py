@@ -1,0 +1,194 @@
+"""The band composes: form, key, groove, chords, then every part, and says what it did.
+
+The parts start from seed bars (the user's MIDI, else the groove book). Where the parts model is loaded it writes the
+rest of the canvas; section by section and stream by stream its version stands only where it measures better than the
+seeds repeated by form rule.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bridge.errors import RequestError
+from bridge.messages import Render
+from bridge.timeline import Clock, Metre
+from engine.compose.candidates import SEED, choices2remarks, choose_versions
+from engine.compose.edit import edit_band
+from engine.compose.feel import style2feel
+from engine.compose.form import SectionShape, form2shape
+from engine.compose.harmony import choose_key, write_chords
+from engine.compose.material import SOLE, Base, Material, base_stream, followed_beside, heard2material, rows_with
+from engine.compose.measure import bar_notes
+from engine.compose.parts import streams2parts
+from engine.compose.pitches import in_order
+from engine.compose.room import heard2room
+from engine.compose.seats import Seat, stems2seats
+from engine.compose.song import Song
+from engine.compose.writers import Writers, plan_of, write_canvas
+from engine.diffusion.canvas import STREAMS
+from engine.grooves import Groove, choose
+from engine.report import Tick
+from engine.score import FormSection, Heard, Note, Part, Score
+
+
+def compose_band(
+    request: Render,
+    clock: Clock,
+    form: Sequence[FormSection],
+    heard: Heard,
+    writers: Writers,
+    tick: Tick,
+    previous: Score | None = None,
+) -> Score:
+    """A score for every wanted stem. `previous` with `request.scope`: only the scope is written anew.
+
+    Raises `RequestError` for stems that cannot be played (`stem.vocals`), for no sections (`sections.none`) and for a
+    scope that names what is not there; whatever `tick` raises goes through.
+    """
+    seats = stems2seats(request.stems)
+    form = tuple(form) or (previous.sections if previous is not None else ())
+    if not form:
+        raise RequestError(
+            "sections.none",
+            "there is no section to play.",
+            field="arrangement.sections",
+            hint="Mark at least one section.",
+        )
+    shapes = form2shape(
+        form,
+        clock,
+        [seat.stream for seat in seats],
+        words=section_words(request, form),
+        seed=request.seed,
+        loop=request.tail == "wrap",
+    )
+    if previous is not None and request.scope is not None:
+        return edit_band(request, shapes, seats, heard, writers, tick, previous)
+    key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", request.seed)
+    picked, groove_line = choose_groove(request, clock, form)
+    tick(0.02)
+    harmony = write_chords(
+        shapes,
+        key,
+        [c for c in heard.chords if c.given],
+        picked,
+        plan_of(writers, part_of(tick, 0.02, 0.25)),
+        request.seed,
+    )
+    song = Song(shapes, harmony.chords, key, picked, request.seed)
+    material = heard2material(heard)
+    bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}
+    tick(0.3)
+    streams, lines = write_streams(song, bases, material, writers, part_of(tick, 0.3, 0.95))
+    room = heard2room(heard)
+    written = streams2parts(song, seats, streams, followed_beside(material), room)
+    played = tuple(
+        (seat.title, start, end) for seat in seats if seat.rank == 0 for start, end in bases[seat.stream].played
+    )
+    feel, feel_name = style2feel(request.style, picked, played)
+    tick(1.0)
+    remarks = (
+        key_line, groove_line, f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
+        *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
+    )  # fmt: skip
+    parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
+    return Score(key, harmony.chords, parts, tuple(form), remarks, feel)
+
+
+def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) -> tuple[Groove, str]:
+    """The groove for the commonest metre and tempo of the song, and why."""
+    length: Counter[tuple[int, int]] = Counter()
+    for section in form:
+        for bar in section.bars:
+            length[bar.metre.beats, bar.metre.unit] += round((bar.end - bar.start) * 1000)
+    beats, unit = length.most_common(1)[0][0]
+    spans = [(f.end - f.start, clock.beat2second(f.end) - clock.beat2second(f.start)) for f in form]
+    bpm = 60.0 * sum(b for b, _ in spans) / max(sum(s for _, s in spans), 1e-9)
+    choice = choose(request.style, Metre(form[0].start, beats, unit), bpm, request.seed)
+    return choice.groove, f"groove: {choice.groove.title}: {choice.reason}"
+
+
+def write_streams(
+    song: Song, bases: Mapping[str, Base], material: Mapping[str, Material], writers: Writers, tick: Tick
+) -> tuple[dict[str, tuple[Note, ...]], tuple[str, ...]]:
+    """Every wanted stream, and a line on each about which version stands where."""
+    notes: dict[str, Sequence[Note]] = {stream: base.notes for stream, base in bases.items()}
+    given = {stream: base.standing for stream, base in bases.items()}
+    for stream, mine in material.items():
+        if not mine.follow or stream in SOLE:
+            continue
+        rows = rows_with(song, mine.follow)
+        notes[stream] = in_order(
+            n
+            for row, bar in enumerate(song.bars)
+            for n in bar_notes(mine.follow if row in rows else notes.get(stream, ()), bar.bar)
+        )
+        given[stream] = given.get(stream, frozenset()) | rows
+    shapes = _with_given(song, given)
+    drawn = write_canvas(writers, replace(song, shapes=shapes), notes, given, song.seed, tick)
+    chosen: dict[str, tuple[Note, ...]] = {}
+    lines: list[str] = []
+    for stream in (s for s in STREAMS if s in bases):
+        versions: dict[str, Sequence[Note]] = {SEED: bases[stream].notes}
+        versions.update({f"parts model, draw {k + 1}": draw[stream] for k, draw in enumerate(drawn)})
+        chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", ()))
+        lines += choices2remarks(choices)
+    return chosen, tuple(lines)
+
+
+def wanted_streams(seats: Sequence[Seat]) -> tuple[str, ...]:
+    """Streams that some seat needs, in the canvas's order."""
+    return tuple(s for s in STREAMS if any(seat.stream == s for seat in seats))
+
+
+def section_words(request: Render, form: Sequence[FormSection]) -> tuple[str, ...]:
+    """The user's words about each section of the form."""
+    said = {(s.name, round(s.start, 6)): s.words for s in request.arrangement.sections}
+    return tuple(said.get((f.name, round(f.start, 6)), "") for f in form)
+
+
+def part_of(tick: Tick, start: float, end: float) -> Tick:
+    """A tick for a stage that takes from `start` to `end` of the whole."""
+    return lambda fraction: tick(start + (end - start) * fraction)
+
+
+def model_lines(writers: Writers) -> tuple[str, ...]:
+    """Says which models were not there."""
+    lines = []
+    if writers.plan is None:
+        lines.append("plan model: not loaded; chords come from you, from the labels and from the groove alone")
+    if writers.parts is None:
+        lines.append("parts model: not loaded; every part is seeds repeated by form rule")
+    return tuple(lines)
+
+
+def material_lines(seats: Sequence[Seat], material: Mapping[str, Material], melody: bool) -> tuple[str, ...]:
+    """Says what was done with the user's tracks."""
+    lines = []
+    for stream, mine in material.items():
+        titles = ", ".join(s.title for s in seats if s.stream == stream and s.rank == 0)
+        tracks = ", ".join(mine.names)
+        if mine.follow and titles and stream in SOLE:
+            lines.append(f"{titles}: plays {tracks} as you did, and carries it on where you do not")
+        elif mine.follow and titles and stream != "lead":
+            lines.append(f"{titles}: a second part beside {tracks}")
+        if mine.vary and titles:
+            lines.append(f"{titles}: varies {tracks}")
+    if melody:
+        lines.append("room: the lead answers in the gaps of the given melody, chords stay below it")
+    return tuple(lines)
+
+
+def _with_given(song: Song, given: Mapping[str, frozenset[int]]) -> tuple[SectionShape, ...]:
+    """Shapes in which a row that is given counts as played, so that the canvas shows it."""
+    shapes: list[SectionShape] = []
+    row = 0
+    for shape in song.shapes:
+        bars = []
+        for bar in shape.bars:
+            bars.append(replace(bar, streams=bar.streams | {s for s, rows in given.items() if row in rows}))
+            row += 1
+        shapes.append(replace(shape, bars=tuple(bars)))
+    return tuple(shapes)

@@ -1,0 +1,293 @@
+"""The song's chords: the user's first, then by label, then the better of the plan model's and the groove's own.
+
+Given chords are kept as they are. A section without any takes those of its label's first section that has them; what
+is still open is written by the plan model, or taken from the groove, whichever measures better as functional harmony.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from engine.compose.form import SectionShape
+from engine.compose.pitches import EPS, chords_in
+from engine.grooves import Groove, groove2chords
+from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key
+
+Plan = Callable[[Sequence[FormSection], Key, Sequence[Chord], int], tuple[Chord, ...]]
+"""The plan model as the composer calls it: sections, key, chords that stand, seed -> chords of every bar."""
+
+MODE_WORDS = {
+    "phrygian": ("flamenco", "spanish", "phrygian"),
+    "dorian": ("dorian", "celtic", "funk", "neo-soul", "acid"),
+    "mixolydian": ("mixolydian", "blues", "southern", "afrobeat", "highlife"),
+    "lydian": ("lydian", "dreamy", "floating", "wonder"),
+    "minor": (
+        "minor", "sad", "dark", "melancholic", "melancholy", "moody", "metal", "trap", "techno", "dubstep", "gloomy",
+        "angry", "tense", "cinematic", "noir", "night", "cold", "haunting", "synthwave", "boom-bap", "lo-fi", "drill",
+    ),
+    "major": ("major", "happy", "bright", "joyful", "sunny", "country", "pop", "ska", "gospel", "folk", "uplifting"),
+}  # fmt: skip
+TONICS = {"major": (0, 2, 4, 5, 7, 9, 10), "minor": (9, 4, 2, 11, 0, 7, 5)}
+"""Tonics that singers and guitars like, by third."""
+
+
+def choose_key(heard: Heard, style: str, seed: int) -> tuple[Key, str]:
+    """The key and why: the user's, else the one heard, else one that fits the words, its tonic by the seed."""
+    if heard.key.given:
+        return heard.key, f"key: {heard.key.name}, as given"
+    if heard.key_confidence > 0.0:
+        return heard.key, f"key: {heard.key.name}, heard in your tracks (confidence {heard.key_confidence:.2f})"
+    words = re.findall(r"[a-z][a-z-]*", style.lower())
+    rng = np.random.default_rng([seed, 21])
+    found = next(((m, w) for m, known in MODE_WORDS.items() for w in words if w in known), None)
+    mode = found[0] if found else ("major", "minor")[int(rng.integers(2))]
+    tonics = TONICS["minor" if 3 in SCALES[mode] else "major"]
+    key = Key(int(tonics[int(rng.integers(len(tonics)))]), mode)
+    why = f'mode for the word "{found[1]}", tonic by the seed' if found else "by the seed"
+    return key, f"key: {key.name}, chosen ({why}); none was given or heard"
+
+
+@dataclass(frozen=True, slots=True)
+class Harmony:
+    """Chords of every bar in time order, and what came from where."""
+
+    chords: tuple[Chord, ...]
+    remarks: tuple[str, ...]
+
+
+def write_chords(
+    shapes: Sequence[SectionShape], key: Key, given: Sequence[Chord], groove: Groove, plan: Plan | None, seed: int
+) -> Harmony:
+    """Chords over all sections. `given`: the user's; `plan` None when no plan model is loaded."""
+    form = [s.section for s in shapes]
+    have: list[tuple[Chord, ...]] = [chords_in(given, f.start, f.end) for f in form]
+    sources = [
+        "yours" if h and _covered(h, f) > 0.999 else "partly yours" if h else ""
+        for h, f in zip(have, form, strict=True)
+    ]
+    for i, section in enumerate(form):
+        if have[i]:
+            have[i], went_on = _go_on(have[i], section)
+            sources[i] += went_on
+    _carry(form, have, sources, "yours, carried over from {name}")
+    written = _candidates(form, key, have, groove, plan, seed)
+    for i, section in enumerate(form):
+        if _covered(have[i], section) > 0.999:
+            continue
+        following = next((h[0] for h in have[i + 1 :] if h), None)
+        others = [have[j] for j in range(len(form)) if form[j].label != section.label and have[j]]
+        options = [
+            (name, fill_between(have[i], chords_in(c, section.start, section.end))) for name, c in written(section)
+        ]
+        scored = [(score_chords(c, section, key, following, others), name, c) for name, c in options]
+        best = max(scored, key=lambda s: s[0])
+        beaten = ", ".join(f"{name} {score:.2f}" for score, name, _ in scored if name != best[1])
+        have[i] = best[2]
+        sources[i] = "; ".join(
+            filter(None, (sources[i], f"{best[1]} ({best[0]:.2f}" + (f" over {beaten})" if beaten else ")")))
+        )
+        _carry(form, have, sources, "as in {name}")
+    chords = [c for h in have for c in h]
+    if shapes and shapes[-1].bars[-1].ending:
+        chords = _end_at_home(chords, shapes[-1], key)
+    if key.given:
+        chords = [c if c.given or _from_user(c, given) else into_key(c, key) for c in chords]
+    lines = [f"chords: {f.name}: {source}" for f, source in zip(form, sources, strict=True)]
+    return Harmony(tuple(_joined(chords, form)), tuple(lines))
+
+
+def score_chords(
+    chords: Sequence[Chord], section: FormSection, key: Key, following: Chord | None, others: Sequence[Sequence[Chord]]
+) -> float:
+    """Functional harmony, 0-1.
+
+    Tones in key; roots that move by fourths, seconds and thirds; a cadence at the section's end (home at the end of the
+    song, a step or a fourth towards what follows); enough but not too many chords; an opening unlike other labels'.
+    """
+    if not chords:
+        return 0.0
+    tones = [pc in key.scale for c in chords for pc in c.pitch_classes]
+    in_key = sum(tones) / len(tones)
+    moves = [min((b.root - a.root) % 12, (a.root - b.root) % 12) for a, b in pairwise(chords) if a.root != b.root]
+    motion = sum({5: 1.0, 2: 0.9, 4: 0.8, 3: 0.8, 1: 0.5, 6: 0.1}[m] for m in moves) / len(moves) if moves else 0.3
+    last = (chords[-1].root - key.tonic) % 12
+    if following is None:
+        cadence = 1.0 if last == 0 else 0.6 if last in (7, 5) else 0.3
+    else:
+        cadence = (
+            1.0
+            if (following.root - chords[-1].root) % 12 in (5, 7, 2, 10, 1)
+            else 0.3
+            if following.root == chords[-1].root
+            else 0.6
+        )
+    first = 1.0 if chords[0].root == key.tonic else 0.8
+    per_bar = len(_changes(chords)) / max(len(section.bars), 1)
+    pace = 1.0 if 0.4 <= per_bar <= 2.0 or len(section.bars) < 3 else 0.5
+    kinds = len({(c.root, c.quality) for c in chords})
+    variety = 1.0 if 3 <= kinds <= 6 or len(section.bars) < 3 else 0.7 if kinds == 2 or kinds > 6 else 0.3
+    outline = [(c.root, c.quality) for c in chords[:4]]
+    fresh = 0.0 if any(outline == [(c.root, c.quality) for c in o[:4]] for o in others) else 1.0
+    weights = (0.3, 0.15, 0.15, 0.05, 0.1, 0.15, 0.1)
+    return float(np.dot(weights, (in_key**2, motion, cadence, first, pace, variety, fresh)))
+
+
+def into_key(chord: Chord, key: Key) -> Chord:
+    """The nearest chord that the key owns: the same root with a plainer quality, else the scale's own triad there."""
+    if chord.pitch_classes <= key.scale:
+        return chord
+    bass = chord.bass if chord.bass is not None and chord.bass in key.scale else None
+    third = QUALITIES[chord.quality][1]
+    plainer = ("", "sus4", "sus2") if third == 4 else ("m", "dim") if third == 3 else ("", "m")
+    root = (
+        chord.root
+        if chord.root in key.scale
+        else (chord.root + 1) % 12
+        if (chord.root + 1) % 12 in key.scale
+        else (chord.root - 1) % 12
+    )
+    for quality in (*plainer, "m", "", "dim", "sus2", "sus4", "aug"):
+        option = replace(chord, root=root, quality=quality, bass=bass)
+        if option.pitch_classes <= key.scale:
+            return option
+    return replace(chord, root=key.tonic, quality="m" if 3 in SCALES[key.mode] else "", bass=None)
+
+
+def fill_between(kept: Sequence[Chord], written: Sequence[Chord]) -> tuple[Chord, ...]:
+    """`kept` as they are, `written` in the gaps between them."""
+    out = list(kept)
+    edges = [-1e9, *(x for c in sorted(kept, key=lambda c: c.beat) for x in (c.beat, c.end)), 1e9]
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        out += chords_in(written, start, end) if end > start + EPS else ()
+    return tuple(sorted((c for c in out if c.beats > EPS), key=lambda c: c.beat))
+
+
+def _candidates(
+    form: Sequence[FormSection], key: Key, have: Sequence[Sequence[Chord]], groove: Groove, plan: Plan | None, seed: int
+) -> Callable[[FormSection], list[tuple[str, tuple[Chord, ...]]]]:
+    """For a section, the chords on offer by name: the plan model's (two draws) and the groove's own ideas."""
+    open_bars = any(_covered(h, f) <= 0.999 for h, f in zip(have, form, strict=True))
+    stands = [c for h in have for c in h]
+    draws = [plan(form, key, stands, seed * 2 + k) for k in range(2)] if plan is not None and open_bars else []
+    shift = int(np.random.default_rng([seed, 22]).integers(4))
+
+    def offer(section: FormSection) -> list[tuple[str, tuple[Chord, ...]]]:
+        level = section.label if section.label in ("intro", "verse", "chorus", "bridge") else "verse"
+        level = "chorus" if section.label in ("post-chorus", "drop", "solo") else level
+        offers = [(f"plan model, draw {k + 1}", chords) for k, chords in enumerate(draws)]
+        same_level = [p for p in groove.progressions if p.level == level]
+        for k in range(max(1, min(2, len(same_level)))):
+            chords = groove2chords(groove, level, key, section.bars, shift + k)
+            offers.append((f"groove {groove.name}, idea {k + 1}", chords))
+        if key.given:
+            offers = [(name, tuple(into_key(c, key) for c in chords)) for name, chords in offers]
+        return offers
+
+    return offer
+
+
+def _carry(form: Sequence[FormSection], have: list[tuple[Chord, ...]], sources: list[str], words: str) -> None:
+    """Sections without chords take over those of a section of the same label, round again where they are longer."""
+    for i, section in enumerate(form):
+        if have[i]:
+            continue
+        for j, other in enumerate(form):
+            if other.label == section.label and have[j] and _covered(have[j], other) > 0.999:
+                have[i] = _laid_over(have[j], other, section)
+                sources[i] = words.format(name=other.name)
+                break
+
+
+def _laid_over(chords: Sequence[Chord], source: FormSection, target: FormSection) -> tuple[Chord, ...]:
+    """`chords` of `source` bar by bar over `target`, each stretched where the bars differ in length."""
+    out: list[Chord] = []
+    for k, bar in enumerate(target.bars):
+        like = source.bars[k % len(source.bars)]
+        stretch = (bar.end - bar.start) / (like.end - like.start)
+        out += [
+            replace(c, beat=bar.start + (c.beat - like.start) * stretch, beats=c.beats * stretch, given=False)
+            for c in chords_in(chords, like.start, like.end)
+        ]
+    return tuple(out)
+
+
+def _go_on(chords: Sequence[Chord], section: FormSection) -> tuple[tuple[Chord, ...], str]:
+    """Closes rests of less than a bar inside given chords by letting the chord ring; and repeats an idea of two or more
+    whole bars at the section's start over the rest of the section when nothing else is given there."""
+    bar = section.bars[0].end - section.bars[0].start
+    out: list[Chord] = []
+    for chord, following in pairwise([*chords, None]):
+        assert chord is not None
+        out.append(chord)
+        stop = section.end if following is None else following.beat
+        if EPS < stop - chord.end < bar - EPS:
+            out.append(replace(chord, beat=chord.end, beats=stop - chord.end, given=False))
+    if chords[0].beat - section.start > EPS and chords[0].beat - section.start < bar - EPS:
+        first = chords[0]
+        out.insert(0, replace(first, beat=section.start, beats=first.beat - section.start, given=False))
+    end = out[-1].end
+    whole = [k for k, b in enumerate(section.bars) if b.end <= end + EPS]
+    starts_here = out[0].beat <= section.start + EPS
+    gapless = all(b.beat - a.end < EPS for a, b in pairwise(out))
+    if not (starts_here and gapless) or len(whole) < 2 or end >= section.end - EPS:
+        return tuple(out), ""
+    shape = replace(section, bars=section.bars[: len(whole)])
+    again = _laid_over(out, shape, section)
+    return fill_between(out, again), ", repeated to the section's end"
+
+
+def _end_at_home(chords: list[Chord], last: SectionShape, key: Key) -> list[Chord]:
+    """The song's last bar on the tonic, unless the user gave its chord."""
+    bar = last.bars[-1].bar
+    here = chords_in(chords, bar.start, bar.end)
+    if any(c.given for c in here):
+        return chords
+    before = [replace(c, beats=min(c.beats, bar.start - c.beat)) for c in chords if c.beat < bar.start - EPS]
+    return [*before, Chord(bar.start, bar.end - bar.start, key.tonic, "m" if 3 in SCALES[key.mode] else "")]
+
+
+def _covered(chords: Sequence[Chord], section: FormSection) -> float:
+    """Share of the section that chords lie over."""
+    length = section.end - section.start
+    return sum(c.beats for c in chords_in(chords, section.start, section.end)) / length if length > 0 else 1.0
+
+
+def _changes(chords: Sequence[Chord]) -> list[Chord]:
+    return [
+        c for i, c in enumerate(chords) if i == 0 or (c.root, c.quality) != (chords[i - 1].root, chords[i - 1].quality)
+    ]
+
+
+def _from_user(chord: Chord, given: Sequence[Chord]) -> bool:
+    """Whether a chord is one of the user's, rung on or carried over."""
+    return any((c.root, c.quality, c.bass) == (chord.root, chord.quality, chord.bass) for c in given)
+
+
+def _joined(chords: Sequence[Chord], form: Sequence[FormSection]) -> list[Chord]:
+    """Chords in order; a chord of ours that repeats the one before inside a section and a bar is one longer chord."""
+    starts = {round(b.start, 6) for f in form for b in f.bars}
+    out: list[Chord] = []
+    for chord in sorted(chords, key=lambda c: c.beat):
+        last = out[-1] if out else None
+        same = last is not None and (last.root, last.quality, last.bass, last.given) == (
+            chord.root,
+            chord.quality,
+            chord.bass,
+            chord.given,
+        )
+        if (
+            last is not None
+            and same
+            and not chord.given
+            and abs(last.end - chord.beat) < EPS
+            and round(chord.beat, 6) not in starts
+        ):
+            out[-1] = replace(last, beats=chord.end - last.beat)
+        else:
+            out.append(chord)
+    return out

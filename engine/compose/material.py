@@ -1,0 +1,168 @@
+"""The user's own MIDI as material: followed where it sounds, varied as seeds, carried to where it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.compose.form import BarShape
+from engine.compose.measure import bar_notes
+from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.seats import ROLE_STREAM
+from engine.compose.song import Song, seed_rows, seed_stream
+from engine.compose.vary import vary_bar
+from engine.score import Chord, Heard, Key, Note
+
+SOLE = ("drums", "bass")
+"""A band has one drummer and one bass player: a followed track of theirs is taken over where the stem is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The user's notes on one stream. `follow` stay as they are; `vary` are seeds. `names`: the tracks, for remarks."""
+
+    follow: tuple[Note, ...] = ()
+    vary: tuple[Note, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A stream before the parts model: its notes by form rule, the rows that stand as they are, and the spans that are
+    the user's own playing."""
+
+    notes: tuple[Note, ...]
+    standing: frozenset[int]
+    played: tuple[tuple[float, float], ...] = ()
+
+
+def heard2material(heard: Heard) -> dict[str, Material]:
+    """Per stream what the user gave; tracks that shall be replaced, and roles without a stream, are left out."""
+    material: dict[str, Material] = {}
+    for part, use in zip(heard.parts, heard.uses, strict=True):
+        stream = "lead" if part.role == "vocals" else ROLE_STREAM.get(part.role)
+        if stream is None or use == "replace" or not part.notes:
+            continue
+        before = material.get(stream, Material())
+        material[stream] = Material(
+            follow=in_order((*before.follow, *part.notes)) if use == "follow" else before.follow,
+            vary=in_order((*before.vary, *part.notes)) if use == "vary" else before.vary,
+            names=(*before.names, part.name),
+        )
+    return material
+
+
+def followed_beside(material: Mapping[str, Material]) -> dict[str, tuple[Note, ...]]:
+    """The followed notes that our stems of the same stream write around instead of taking over."""
+    return {stream: mine.follow for stream, mine in material.items() if mine.follow and stream not in SOLE}
+
+
+def base_stream(song: Song, stream: str, material: Material) -> Base:
+    """A stream by form rule: the user's bars where they gave some to vary or, for drums and bass, to follow; else the
+    groove's."""
+    seed = seed_stream(song, stream)
+    if stream in SOLE and material.follow:
+        rows = rows_with(song, material.follow)
+        moved, _ = carried(song, stream, material.follow, seed)
+        notes: list[Note] = []
+        for row, bar in enumerate(song.bars):
+            source = material.follow if row in rows else moved
+            notes += clip_notes(source, bar.bar.start, bar.bar.end)
+        return Base(in_order(notes), rows | seed_rows(song, stream), follow_spans(song, rows))
+    if material.vary:
+        moved, standing = carried(song, stream, material.vary, seed)
+        return Base(moved, standing | seed_rows(song, stream))
+    return Base(seed, seed_rows(song, stream))
+
+
+def rows_with(song: Song, notes: Sequence[Note]) -> frozenset[int]:
+    """Bars of the song in which one of `notes` begins."""
+    return frozenset(row for row, bar in enumerate(song.bars) if bar_notes(notes, bar.bar))
+
+
+def carried(
+    song: Song, stream: str, notes: Sequence[Note], seed: Sequence[Note]
+) -> tuple[tuple[Note, ...], frozenset[int]]:
+    """The stream made from the user's bars, and the bars that stand as they gave them (on the grid).
+
+    In a section that the user filled, the first two bars of every four stand and the others are varied; other sections
+    take the bars of their label, or of any section the user filled, along with the chords. `seed` supplies fills.
+    """
+    snapped = [replace(n, start=snap(n.start, song), offset_ms=0.0) for n in notes]
+    snapped = list(no_overlaps(snapped))
+    filled = rows_with(song, snapped)
+    out: list[Note] = []
+    standing: set[int] = set()
+    for row, bar in enumerate(song.bars):
+        if stream not in bar.streams:
+            continue
+        here = song.owners[row] in {song.owners[r] for r in filled}
+        if (bar.fill and stream == "drums" and not here) or bar.ending or not filled:
+            out += bar_notes(seed, bar.bar)
+            continue
+        source = row if here else _like(song, row, filled)
+        moved = _moved(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
+        if here and bar.position % 4 < 2:
+            standing.add(row)
+        elif here or bar.position % 4 == 3:
+            rng = song.draw("carry", stream, row)
+            moved = vary_bar(stream, moved, bar.bar, song.near(bar), song.key, rng)
+        out += moved
+    return no_overlaps(out), frozenset(standing)
+
+
+def snap(beat: float, song: Song) -> float:
+    """`beat` on the nearest step of the groove's grid, counted from the bar line before it."""
+    step = 1.0 / song.groove.steps_per_quarter
+    start = max((b.bar.start for b in song.bars if b.bar.start <= beat + step / 2), default=0.0)
+    return start + round((beat - start) / step) * step
+
+
+def follow_spans(song: Song, rows: frozenset[int]) -> tuple[tuple[float, float], ...]:
+    """Runs of neighbouring bars as (start, end) in beats."""
+    spans: list[tuple[float, float]] = []
+    for row in sorted(rows):
+        bar = song.bars[row].bar
+        if spans and abs(spans[-1][1] - bar.start) < EPS:
+            spans[-1] = (spans[-1][0], bar.end)
+        else:
+            spans.append((bar.start, bar.end))
+    return tuple(spans)
+
+
+def repitch(pitch: int, old: Chord | None, new: Chord | None, key: Key) -> int:
+    """A pitch over chord `old` as its like over `new`: chord tone to chord tone, else the nearest tone of the scale."""
+    if old is None or new is None or (old.root, old.quality) == (new.root, new.quality):
+        return pitch
+    shift = (new.root - old.root + 6) % 12 - 6
+    tones = new.pitch_classes if pitch % 12 in old.pitch_classes else scale_tones(key, new)
+    return nearest(pitch + shift, tones, max(pitch + shift - 6, 0), min(pitch + shift + 6, 127))
+
+
+def _like(song: Song, row: int, filled: frozenset[int]) -> int:
+    """The user's bar that suits bar `row`: same label first, then the nearest energy; the same place in the section."""
+    shape = song.shapes[song.owners[row]].section
+    owners = sorted({song.owners[r] for r in filled})
+    best = min(
+        owners,
+        key=lambda i: (song.shapes[i].section.label != shape.label, abs(song.shapes[i].section.energy - shape.energy)),
+    )
+    rows = sorted(r for r in filled if song.owners[r] == best)
+    run = list(range(rows[0], rows[-1] + 1))
+    return run[song.bars[row].position % len(run)]
+
+
+def _moved(song: Song, stream: str, notes: Sequence[Note], source: BarShape, target: BarShape) -> tuple[Note, ...]:
+    """The notes of one bar laid into another, along with the chords."""
+    shift = target.bar.start - source.bar.start
+    out = []
+    for note in notes:
+        start = note.start + shift
+        if start >= target.bar.end - EPS:
+            continue
+        pitch = note.pitch
+        if stream != "drums" and shift:
+            old, new = chord_at(song.chords, note.start), chord_at(song.chords, start)
+            pitch = repitch(pitch, old, new, song.key)
+        out.append(replace(note, start=start, pitch=pitch, length=min(note.length, target.bar.end - start)))
+    return in_order(out)

@@ -1,0 +1,96 @@
+"""From streams to stems: who plays the stream, who doubles it, room for the given melody, pitches in key and range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from engine.compose.doubles import arrange_double
+from engine.compose.pitches import chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.room import Room, answer, below
+from engine.compose.seats import RANGES, Seat
+from engine.compose.song import Song
+from engine.score import Note
+
+
+def streams2parts(
+    song: Song,
+    seats: Sequence[Seat],
+    streams: Mapping[str, Sequence[Note]],
+    followed: Mapping[str, Sequence[Note]],
+    room: Room,
+) -> dict[str, tuple[Note, ...]]:
+    """Notes of every stem by its title. `followed`: the user's notes that our stems of that stream write around."""
+    written: dict[str, tuple[Note, ...]] = {}
+    for seat in sorted(seats, key=lambda s: s.rank):
+        theirs = followed.get(seat.stream, ())
+        if seat.rank == 0:
+            notes = _around(song, seat, tuple(streams.get(seat.stream, ())), theirs)
+        else:
+            beside = [n for other in seats if other.stream == seat.stream for n in written.get(other.title, ())]
+            notes = arrange_double(
+                seat,
+                in_order((*beside, *theirs)),
+                song.shapes,
+                song.chords,
+                song.key,
+                triplet=song.triplet,
+                seed=song.seed,
+            )
+        written[seat.title] = _finished(song, seat, notes, room)
+    return written
+
+
+def _around(song: Song, seat: Seat, ours: tuple[Note, ...], theirs: Sequence[Note]) -> tuple[Note, ...]:
+    """Where the user's track of this stream plays, a second part beside it; elsewhere our own."""
+    if not theirs or seat.stream == "lead":
+        return ours
+    second = arrange_double(
+        replace(seat, rank=1), theirs, song.shapes, song.chords, song.key, triplet=song.triplet, seed=song.seed
+    )
+    notes: list[Note] = []
+    for bar in song.bars:
+        playing = any(n.start < bar.bar.end and n.end > bar.bar.start for n in theirs)
+        notes += clip_notes(second if playing else ours, bar.bar.start, bar.bar.end)
+    return no_overlaps(notes)
+
+
+def _finished(song: Song, seat: Seat, notes: Sequence[Note], room: Room) -> tuple[Note, ...]:
+    """Room for the given melody, the role's range, and the key where it was given; cut to the sections."""
+    if seat.stream == "lead":
+        notes = answer(notes, room)
+    elif seat.stream in ("comp", "pad", "arp"):
+        notes = below(notes, room)
+    if seat.stream != "drums":
+        notes = _in_key(song, _ranged(seat, notes, room))
+    kept = [n for f in song.form for n in clip_notes(notes, f.start, f.end)]
+    return no_overlaps(kept)
+
+
+def _ranged(seat: Seat, notes: Sequence[Note], room: Room) -> list[Note]:
+    low, high = RANGES[seat.role]
+    low -= 5 if seat.stream in ("comp", "pad") or room.spans else 0
+    moved = []
+    for note in notes:
+        pitch = note.pitch
+        while pitch < low:
+            pitch += 12
+        while pitch > high + 5:
+            pitch -= 12
+        moved.append(replace(note, pitch=pitch) if pitch != note.pitch else note)
+    return moved
+
+
+def _in_key(song: Song, notes: Sequence[Note]) -> list[Note]:
+    """With a key that the user gave, a tone outside both key and chord (a chromatic approach) becomes a scale tone."""
+    if not song.key.given:
+        return list(notes)
+    out = []
+    for note in notes:
+        chord = chord_at(song.chords, note.start)
+        allowed = song.key.scale | (chord.pitch_classes if chord is not None and chord.given else frozenset())
+        if note.pitch % 12 not in allowed:
+            tones = (scale_tones(song.key, chord) & song.key.scale) or song.key.scale
+            note = replace(note, pitch=nearest(note.pitch, tones, max(note.pitch - 3, 0), min(note.pitch + 3, 127)))
+        out.append(note)
+    return out
