@@ -222,6 +222,8 @@ class _Reader:
     def _hits(self, grids: dict[str, str], rows: dict[str, Row]) -> tuple[Event, ...]:
         events: list[Event] = []
         for lane, cells in grids.items():
+            if set(cells) <= {"."}:
+                raise self.wrong(f"{lane} is never struck.", "Leave a silent lane out.", line=rows[lane].line)
             for step, cell in enumerate(cells):
                 if cell == ".":
                     continue

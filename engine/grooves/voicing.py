@@ -106,7 +106,7 @@ def _rooted(chord: Chord, shape: str, low: int, high: int) -> tuple[int, ...]:
         "fifths": (0, fifth, 12, 12 + fifth),
         "strum": (0, fifth, 12, 12 + third, 12 + fifth),
     }
-    stack = list(stacks[shape])
+    stack = stacks[shape]
     if shape == "strum" and len(tones) > 3:
-        stack[2] = 12 if tones[3] > 11 else tones[3]
+        stack = (0, fifth, 12, 12 + third, 12 + tones[3])
     return tuple(sorted({root + s for s in stack if root + s <= high}))
