@@ -19,7 +19,7 @@ from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import choose_key, write_chords
-from engine.compose.material import SOLE, Base, Material, base_stream, followed_beside, heard2material, rows_with
+from engine.compose.material import Base, Material, base_stream, heard2material, rows_with
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import in_order
@@ -78,12 +78,13 @@ def compose_band(
         request.seed,
     )
     song = Song(shapes, harmony.chords, key, picked, request.seed)
-    material = heard2material(heard)
+    material = heard2material(heard, seats)
     bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}
     tick(0.3)
     streams, lines = write_streams(song, bases, material, writers, part_of(tick, 0.3, 0.95))
     room = heard2room(heard)
-    written = streams2parts(song, seats, streams, followed_beside(material), room)
+    spans = {stream: base.played for stream, base in bases.items()}
+    written = streams2parts(song, seats, streams, material, spans, room)
     played = tuple(
         (seat.title, start, end) for seat in seats if seat.rank == 0 for start, end in bases[seat.stream].played
     )
@@ -117,13 +118,14 @@ def write_streams(
     notes: dict[str, Sequence[Note]] = {stream: base.notes for stream, base in bases.items()}
     given = {stream: base.standing for stream, base in bases.items()}
     for stream, mine in material.items():
-        if not mine.follow or stream in SOLE:
+        standing = rows_with(song, mine.taken)
+        rows = rows_with(song, mine.beside) - standing
+        if not rows:
             continue
-        rows = rows_with(song, mine.follow)
         notes[stream] = in_order(
             n
             for row, bar in enumerate(song.bars)
-            for n in bar_notes(mine.follow if row in rows else notes.get(stream, ()), bar.bar)
+            for n in bar_notes(mine.beside if row in rows else notes.get(stream, ()), bar.bar)
         )
         given[stream] = given.get(stream, frozenset()) | rows
     shapes = _with_given(song, given)
@@ -167,15 +169,15 @@ def model_lines(writers: Writers) -> tuple[str, ...]:
 def material_lines(seats: Sequence[Seat], material: Mapping[str, Material], melody: bool) -> tuple[str, ...]:
     """Says what was done with the user's tracks."""
     lines = []
+    said = {
+        "taken": "{stem}: plays {track} as you did, and carries it on where you do not",
+        "beside": "{stem}: a second part beside {track}",
+        "vary": "{stem}: varies {track}",
+    }
     for stream, mine in material.items():
-        titles = ", ".join(s.title for s in seats if s.stream == stream and s.rank == 0)
-        tracks = ", ".join(mine.names)
-        if mine.follow and titles and stream in SOLE:
-            lines.append(f"{titles}: plays {tracks} as you did, and carries it on where you do not")
-        elif mine.follow and titles and stream != "lead":
-            lines.append(f"{titles}: a second part beside {tracks}")
-        if mine.vary and titles:
-            lines.append(f"{titles}: varies {tracks}")
+        stem = next((s.title for s in seats if s.stream == stream and s.rank == 0), "")
+        if stem:
+            lines += [said[k].format(stem=stem, track=t) for k, t in mine.names if (k, stream) != ("beside", "lead")]
     if melody:
         lines.append("room: the lead answers in the gaps of the given melody, chords stay below it")
     return tuple(lines)

@@ -13,7 +13,7 @@ from bridge.errors import RequestError
 from bridge.messages import Render, Scope
 from engine.compose.candidates import SEED, choices2remarks, choose_versions
 from engine.compose.form import SectionShape
-from engine.compose.material import Base, Material, base_stream, followed_beside, heard2material
+from engine.compose.material import Base, Material, base_stream, heard2material
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import EPS, clip_notes, in_order
@@ -60,7 +60,7 @@ def edit_band(
     old = {part.name: part.notes for part in previous.parts}
     streams = {s: _leader_notes(s, seats, old) for s in STREAMS}
     inside = [seat for seat in seats if seat.title in titles]
-    material = heard2material(heard)
+    material = heard2material(heard, seats)
     bases = {s.stream: base_stream(song, s.stream, material.get(s.stream, Material())) for s in inside if s.rank == 0}
     fresh = {stream: _fresh_seed(song, stream, base, streams[stream], rows) for stream, base in bases.items()}
     given = {s: frozenset(range(len(song.bars))) - (rows if s in fresh else frozenset()) for s in STREAMS}
@@ -74,7 +74,8 @@ def edit_band(
         notes, choices = choose_versions(song, stream, versions, chosen["drums"], sorted(rows))
         chosen[stream] = notes
         lines += choices2remarks(choices)
-    written = streams2parts(song, seats, chosen, followed_beside(material), heard2room(heard))
+    spans = {stream: base.played for stream, base in bases.items()}
+    written = streams2parts(song, seats, chosen, material, spans, heard2room(heard))
     for seat in inside:
         free = rows - _played_rows(song, bases.get(seat.stream)) if seat.rank == 0 else rows
         written[seat.title] = _unlike(song, seat, written[seat.title], old.get(seat.title, ()), free)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.compose.form import BarShape
 from engine.compose.measure import bar_notes
 from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
-from engine.compose.seats import ROLE_STREAM
+from engine.compose.seats import ROLE_STREAM, Seat
 from engine.compose.song import Song, seed_rows, seed_stream
 from engine.compose.vary import vary_bar
 from engine.score import Chord, Heard, Key, Note
 
-SOLE = ("drums", "bass")
-"""A band has one drummer and one bass player: a followed track of theirs is taken over where the stem is wanted."""
-
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The user's notes on one stream. `follow` stay as they are; `vary` are seeds. `names`: the tracks, for remarks."""
+    """The user's notes on one stream. `taken`: followed, and played as they stand by our stem of the same role.
+    `beside`: followed, and ours is written around them. `vary`: seeds. `names`: the tracks of each, for remarks."""
 
-    follow: tuple[Note, ...] = ()
+    taken: tuple[Note, ...] = ()
+    beside: tuple[Note, ...] = ()
     vary: tuple[Note, ...] = ()
-    names: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +35,38 @@ class Base:
     played: tuple[tuple[float, float], ...] = ()
 
 
-def heard2material(heard: Heard) -> dict[str, Material]:
-    """Per stream what the user gave; tracks that shall be replaced, and roles without a stream, are left out."""
+def heard2material(heard: Heard, seats: Sequence[Seat]) -> dict[str, Material]:
+    """Per stream what the user gave; tracks that shall be replaced, and roles without a stream, are left out.
+
+    A followed track of the role of a stream's first stem is that stem where it sounds: the stem plays it and carries it
+    on. A band has one bass player. Only a melody is never taken over: ours answers it.
+    """
+    leaders = {seat.stream: seat.role for seat in seats if seat.rank == 0}
     material: dict[str, Material] = {}
     for part, use in zip(heard.parts, heard.uses, strict=True):
         stream = "lead" if part.role == "vocals" else ROLE_STREAM.get(part.role)
         if stream is None or use == "replace" or not part.notes:
             continue
-        before = material.get(stream, Material())
-        material[stream] = Material(
-            follow=in_order((*before.follow, *part.notes)) if use == "follow" else before.follow,
-            vary=in_order((*before.vary, *part.notes)) if use == "vary" else before.vary,
-            names=(*before.names, part.name),
-        )
+        mine = material.get(stream, Material())
+        if use == "vary":
+            kind, mine = "vary", replace(mine, vary=in_order((*mine.vary, *part.notes)))
+        elif leaders.get(stream) == part.role and stream != "lead":
+            kind, mine = "taken", replace(mine, taken=in_order((*mine.taken, *part.notes)))
+        else:
+            kind, mine = "beside", replace(mine, beside=in_order((*mine.beside, *part.notes)))
+        material[stream] = replace(mine, names=(*mine.names, (kind, part.name)))
     return material
 
 
-def followed_beside(material: Mapping[str, Material]) -> dict[str, tuple[Note, ...]]:
-    """The followed notes that our stems of the same stream write around instead of taking over."""
-    return {stream: mine.follow for stream, mine in material.items() if mine.follow and stream not in SOLE}
-
-
 def base_stream(song: Song, stream: str, material: Material) -> Base:
-    """A stream by form rule: the user's bars where they gave some to vary or, for drums and bass, to follow; else the
-    groove's."""
+    """A stream by form rule: the user's bars where they gave some to vary or to be taken over; else the groove's."""
     seed = seed_stream(song, stream)
-    if stream in SOLE and material.follow:
-        rows = rows_with(song, material.follow)
-        moved, _ = carried(song, stream, material.follow, seed)
+    if material.taken:
+        rows = rows_with(song, material.taken)
+        moved, _ = carried(song, stream, material.taken, seed)
         notes: list[Note] = []
         for row, bar in enumerate(song.bars):
-            source = material.follow if row in rows else moved
+            source = material.taken if row in rows else moved
             notes += clip_notes(source, bar.bar.start, bar.bar.end)
         return Base(in_order(notes), rows | seed_rows(song, stream), follow_spans(song, rows))
     if material.vary:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.compose.doubles import arrange_double
-from engine.compose.pitches import chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.material import Material
+from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
 from engine.compose.room import Room, answer, below
 from engine.compose.seats import RANGES, Seat
 from engine.compose.song import Song
@@ -17,15 +18,17 @@ def streams2parts(
     song: Song,
     seats: Sequence[Seat],
     streams: Mapping[str, Sequence[Note]],
-    followed: Mapping[str, Sequence[Note]],
+    material: Mapping[str, Material],
+    played: Mapping[str, Sequence[tuple[float, float]]],
     room: Room,
 ) -> dict[str, tuple[Note, ...]]:
-    """Notes of every stem by its title. `followed`: the user's notes that our stems of that stream write around."""
+    """Notes of every stem by its title. `played`: per stream the spans of the user's own notes, left as they are."""
     written: dict[str, tuple[Note, ...]] = {}
     for seat in sorted(seats, key=lambda s: s.rank):
-        theirs = followed.get(seat.stream, ())
+        theirs = material.get(seat.stream, Material()).beside
+        spans = played.get(seat.stream, ()) if seat.rank == 0 else ()
         if seat.rank == 0:
-            notes = _around(song, seat, tuple(streams.get(seat.stream, ())), theirs)
+            notes = _around(song, seat, tuple(streams.get(seat.stream, ())), theirs, spans)
         else:
             beside = [n for other in seats if other.stream == seat.stream for n in written.get(other.title, ())]
             notes = arrange_double(
@@ -37,11 +40,19 @@ def streams2parts(
                 triplet=song.triplet,
                 seed=song.seed,
             )
-        written[seat.title] = _finished(song, seat, notes, room)
+        own = [n for n in notes if _inside(n, spans)]
+        ours = [n for n in notes if not _inside(n, spans)]
+        written[seat.title] = in_order((*own, *_finished(song, seat, ours, room)))
     return written
 
 
-def _around(song: Song, seat: Seat, ours: tuple[Note, ...], theirs: Sequence[Note]) -> tuple[Note, ...]:
+def _inside(note: Note, spans: Sequence[tuple[float, float]]) -> bool:
+    return any(start - EPS <= note.start < end - EPS for start, end in spans)
+
+
+def _around(
+    song: Song, seat: Seat, ours: tuple[Note, ...], theirs: Sequence[Note], spans: Sequence[tuple[float, float]]
+) -> tuple[Note, ...]:
     """Where the user's track of this stream plays, a second part beside it; elsewhere our own."""
     if not theirs or seat.stream == "lead":
         return ours
@@ -50,9 +61,10 @@ def _around(song: Song, seat: Seat, ours: tuple[Note, ...], theirs: Sequence[Not
     )
     notes: list[Note] = []
     for bar in song.bars:
-        playing = any(n.start < bar.bar.end and n.end > bar.bar.start for n in theirs)
+        taken = any(start - EPS <= bar.bar.start < end - EPS for start, end in spans)
+        playing = not taken and any(n.start < bar.bar.end and n.end > bar.bar.start for n in theirs)
         notes += clip_notes(second if playing else ours, bar.bar.start, bar.bar.end)
-    return no_overlaps(notes)
+    return in_order(notes)
 
 
 def _finished(song: Song, seat: Seat, notes: Sequence[Note], room: Room) -> tuple[Note, ...]:
