@@ -122,14 +122,18 @@ class Client:
             raise self._lost() from error
 
     def request(self, message: Render | Listen | Status) -> Iterator[Event]:
-        """Sends a request and yields its job's events up to the last one.
+        """Sends a request at once; gives its job's events up to the last one as they come.
 
-        Raises `StembridgeError` when the engine dies. Sending the same request again is safe: it gives the state of the job and what follows.
+        Raises `StembridgeError` when the engine dies. Sending the same request again is safe: it gives the state of
+        the job and what follows.
         """
         self._inbox = [event for event in self._inbox if getattr(event, "job", "") != message.job]
         self.send(message)
+        return self._events(message.job)
+
+    def _events(self, job: str) -> Iterator[Event]:
         while True:
-            event = self._wait(lambda e: getattr(e, "job", None) in (message.job, "") and not isinstance(e, Pong))
+            event = self._wait(lambda e: getattr(e, "job", None) in (job, ""))
             yield event
             if isinstance(event, ENDS):
                 return
@@ -228,7 +232,7 @@ def find_engine(timeout: float = 0.0) -> Endpoint | None:
     end = time.monotonic() + timeout
     while True:
         endpoint = read_endpoint()
-        if endpoint is not None and _ping(endpoint) is not None:
+        if endpoint is not None and is_locked() and _ping(endpoint) is not None:
             return endpoint
         if time.monotonic() >= end:
             return None
@@ -238,7 +242,7 @@ def find_engine(timeout: float = 0.0) -> Endpoint | None:
 def engine_status() -> Pong | None:
     """The running engine's state, or None where none runs."""
     endpoint = read_endpoint()
-    return None if endpoint is None else _ping(endpoint)
+    return None if endpoint is None or not is_locked() else _ping(endpoint)
 
 
 def _ping(endpoint: Endpoint) -> Pong | None:

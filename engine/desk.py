@@ -86,6 +86,7 @@ class Desk:
     _ending: set[str] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _models_wanted: list[Outlet] = field(default_factory=list)
+    _one_check: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -152,9 +153,10 @@ class Desk:
             self._go(self._check(request.job, raw))
 
     async def _check(self, name: str, raw: bytes) -> None:
-        """Looks at the files that a request names; then it is a job, or refused."""
+        """Looks at the files that a request names; then it is a job, or refused. One by one, in the order of arrival."""
         try:
-            request = await asyncio.to_thread(check_request, raw, self.roots)
+            async with self._one_check:
+                request = await asyncio.to_thread(check_request, raw, self.roots)
         except RequestError as error:
             failed = refusal(name, error)
         except Exception:
@@ -268,7 +270,7 @@ class Desk:
             self._go(self._sweep(job, final))
 
     async def _sweep(self, job: Job, final: Final | None) -> None:
-        await asyncio.to_thread(remove_unfinished, job.out)
+        await asyncio.to_thread(remove_unfinished, job.out / job.id)
         self._ending.discard(job.id)
         self._close(job, final)
 
@@ -363,21 +365,21 @@ def read_request_file(text: str, roots: Sequence[Path]) -> bytes:
 
 
 def request2out(request: Render | Listen, results: Path) -> Path:
-    """The job's own folder: takes go into it."""
+    """The folder that the job's own folder, named as the job, is made in."""
     project = request.project
     if project.out:
-        return Path(project.out) / request.job
-    return (Path(project.root) / "stembridge" if project.root else results) / request.job
+        return Path(project.out)
+    return Path(project.root) / "stembridge" if project.root else results
 
 
-def remove_unfinished(out: Path) -> None:
-    """Removes takes without a manifest (it is written last), and the job's folder where nothing else is in it."""
-    if not out.is_dir():
+def remove_unfinished(folder: Path) -> None:
+    """Removes a job's takes without a manifest (it is written last), and its folder where nothing else is in it."""
+    if not folder.is_dir():
         return
-    for take in out.glob("take-*"):
+    for take in folder.glob("take-*"):
         if not (take / "manifest.json").exists():
             shutil.rmtree(take, ignore_errors=True)
     try:
-        out.rmdir()
+        folder.rmdir()
     except OSError:
-        log.info("%s keeps what was finished", out)
+        log.info("%s keeps what was finished", folder)

@@ -83,7 +83,7 @@ class Keeper:
 
     def stop(self, job: str) -> None:
         """Breaks the running job off: by asking, and by killing the worker after `STOP_WITHIN`."""
-        if self._worker is None or self._job != job:
+        if self._worker is None or self._job != job or self._timer is not None:
             return
         self._worker.send(Stop(job))
         self._set_timer(STOP_WITHIN)
@@ -143,7 +143,7 @@ class Keeper:
         if self._failures < TRIES:
             loop = asyncio.get_running_loop()
             self._set_timer(None)
-            self._timer = loop.call_later(0.5 * 2**self._failures, self.start)
+            self._timer = loop.call_later(0.2 * 2**self._failures, self.start)
             return
         self._failures = TRIES - 1
         why, self._why_broken = self._why_broken, None

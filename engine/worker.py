@@ -3,7 +3,7 @@
     python -m engine.worker --pipeline engine.pipeline:Pipeline
 
 Commands come on standard input, events go out on what was standard output (see `engine.wire`); whatever libraries
-print goes to standard error, which the front keeps in the log.
+print goes to standard error, which the front keeps in the log. Ctrl-C in a terminal is the front's business.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import faulthandler
 import importlib
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -30,6 +31,8 @@ from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
 PIPELINE = "engine.pipeline:Pipeline"
 REPORT_EVERY = 0.5
 """Seconds between two progress events at least."""
+NICER = 5
+"""The worker steps back behind the front process and the DAW."""
 
 
 class PipelineLike(Protocol):
@@ -65,6 +68,7 @@ class JobReporter:
         self._stop = stop
         self._sent = float("-inf")
         self._notes: list[str] = []
+        self._last = ("", 0.0)
 
     def progress(self, stage: str, fraction: float, note: str = "") -> None:
         """See `Reporter.progress`."""
@@ -72,10 +76,19 @@ class JobReporter:
             raise JobCancelled(self._job)
         if note and note not in self._notes:
             self._notes.append(note)
+        self._last = (stage, fraction)
         now = time.monotonic()
-        if now - self._sent < REPORT_EVERY:
-            return
-        self._sent = now
+        if now - self._sent >= REPORT_EVERY:
+            self._sent = now
+            self._send()
+
+    def flush(self) -> None:
+        """Sends notes that still wait, whatever the time: the job has ended."""
+        if self._notes:
+            self._send()
+
+    def _send(self) -> None:
+        stage, fraction = self._last
         self._channel.send(Said(Progress(self._job, stage, fraction, note=" ".join(self._notes))))
         self._notes.clear()
 
@@ -110,7 +123,9 @@ class Worker:
         while True:
             run = self._runs.get()
             stop = self._stops[run.request.job]
-            final = run_job(runner, run, JobReporter(run.request.job, self._channel, stop))
+            reporter = JobReporter(run.request.job, self._channel, stop)
+            final = run_job(runner, run, reporter)
+            reporter.flush()
             del self._stops[run.request.job]
             self._channel.send(Said(final))
 
@@ -175,8 +190,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     commands, events = take_pipes()
     faulthandler.enable(sys.stderr)
     if hasattr(os, "nice"):
-        os.nice(5)
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        os.nice(NICER)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(BrokenPipeError):
         Worker(commands, Channel(events)).serve(options.pipeline)
 
 

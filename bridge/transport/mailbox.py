@@ -127,7 +127,7 @@ class Mailbox:
 
     def close(self) -> None:
         """Takes the heartbeat away."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
             if msgspec.json.decode(self._heartbeat.read_bytes(), type=Heartbeat).token == self._token:
                 self._heartbeat.unlink()
 
@@ -141,8 +141,8 @@ class Mailbox:
                     self._take(self._requests / name)
             for job, outlet in list(self._followed.items()):
                 self._look_at(job, outlet)
-        except OSError as error:
-            log.error("mailbox: %s", error)
+        except Exception:
+            log.exception("mailbox: a look into the folder failed")
 
     def _look_at(self, job: str, outlet: MailboxOutlet) -> None:
         if outlet.finished:
