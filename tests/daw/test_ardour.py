@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from rig import HERE, Action, Ardour, Home, ardour, export_mix, lua_quote, missing, run_headless, wait_until
-from strict_engine import StrictEngine
 
+from bridge.client import start_engine, stop_engine
 from bridge.messages import StemReady, decode_event
+from tests.daw.rig import HERE, Action, Ardour, Home, ardour, export_mix, lua_quote, missing, run_headless, wait_until
+from tests.daw.strict_engine import StrictEngine
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
@@ -279,3 +280,34 @@ def test_the_request_is_what_the_session_says(strict: tuple[Played, StrictEngine
     assert (track.name, track.start, track.use) == ("Rhodes idea", 20.0, "follow")
     wanted = sorted((4 * bar * TICKS, pitch, 90) for bar, chord in enumerate(CHORDS) for pitch in chord)
     assert smf_notes(Path(str(track.midi))) == wanted
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    root = tmp_path_factory.mktemp("real")
+    folders = {"STEMBRIDGE_DATA": str(root / "sb"), "STEMBRIDGE_RUNTIME": str(root / "rt")}
+    home = Home(root, folders)
+    home.prepare(ACTIONS, HOOKS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, folder in folders.items():
+            patch.setenv(name, folder)
+        try:
+            start_engine(roots=(root,), timeout=120)
+            yield play(home, root / "sb" / "mailbox", 150)
+        finally:
+            stop_engine()
+
+
+def test_the_band_of_the_real_engine_lands_on_the_sample(real: Played) -> None:
+    assert [stem.stem for stem in real.stems] == ["drums", "bass", "keys", "pad", "lead"]
+    check_played(real)
+
+
+def test_the_take_lies_in_the_session_folder_and_knows_the_key(real: Played) -> None:
+    (path,) = (real.session / "stembridge").glob("*/take-1/manifest.json")
+    manifest = json.loads(path.read_bytes())
+    assert manifest["job"] == real.stems[0].job
+    assert (manifest["key"]["tonic"], manifest["key"]["mode"], manifest["key"]["given"]) == ("A", "minor", True)
+    assert manifest["start_sample"] == real.borders["Intro"][0]
+    given = [c for c in manifest["chords"] if 20 <= c["beat"] < 36]
+    assert [c["symbol"].rstrip("7") for c in given if c["beat"] % 4 == 0] == ["Am", "F", "C", "G"]
