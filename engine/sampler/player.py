@@ -19,9 +19,10 @@ ATTACK_SAMPLES = 5760
 RELEASE_BLOCK = 8192
 MAX_RELEASE_SECONDS = 6.0
 RELEASE_FADE_SECONDS = 0.5
-MAX_LEAD_SECONDS = 0.012
-LEAD_LEVEL = 10 ** (-30 / 20)
-FADE_IN = 24
+MAX_SILENT_SECONDS, SILENT = 0.012, 10 ** (-30 / 20)
+STEP_SECONDS, PEAK_SECONDS, SEARCH_SECONDS = 0.0005, 0.080, 0.050
+CLIMB_SECONDS, BEFORE_SECONDS = 0.012, 0.002
+FADE_IN = 48
 VOICES = 64
 
 
@@ -40,7 +41,7 @@ class Player:
     def note(self, pitch: int, velocity: int, hold: int) -> Audio:
         """float32 [2, n]: the note held for `hold` samples, then its release until it is silent (6 s at most).
 
-        Silence in front of the attack (up to 12 ms under -30 dB of the attack's peak) is left out, so the sound begins at index 0.
+        What lies in front of the attack (see `lead_in`) is left out, so the sound begins at index 0.
         """
         program = self._font.get_preset_index(0, velocity)
         if program < 0:
@@ -85,10 +86,23 @@ class Player:
 
 
 def lead_in(attack: Audio, rate: int) -> int:
-    """Samples of near-silence before the sound of a note begins, at most 12 ms. attack: [2, n] from the note-on."""
+    """Samples before the sound of a note begins that are left out. attack: [2, n] from the note-on.
+
+    A struck, plucked or tongued sound, whose envelope climbs from an eighth to a third of its peak within 12 ms, begins at
+    most 2 ms before that third (50 ms are searched): pick, key and breath noise ahead of it is left out. A sound that swells
+    begins where it leaves silence (-30 dB, 12 ms at most).
+    """
+    step = int(STEP_SECONDS * rate)
     level = np.abs(attack).max(axis=0, initial=0.0)
-    peak = float(level.max(initial=0.0))
-    if peak == 0.0:
+    count = min(len(level) // step, int(PEAK_SECONDS / STEP_SECONDS))
+    if count == 0 or not level.any():
         return 0
-    first = int(np.argmax(level >= peak * LEAD_LEVEL))
-    return min(max(first - FADE_IN, 0), int(MAX_LEAD_SECONDS * rate))
+    envelope = level[: count * step].reshape(count, step).max(axis=1)
+    peak = float(envelope.max())
+    third = int(np.argmax(envelope >= peak / 3))
+    low = np.flatnonzero(envelope[:third] < peak / 8)
+    climb = (third - int(low[-1])) * STEP_SECONDS if len(low) else 1.0
+    if climb <= CLIMB_SECONDS and third * STEP_SECONDS <= SEARCH_SECONDS:
+        return max(int(low[-1]), third - round(BEFORE_SECONDS / STEP_SECONDS)) * step
+    first = int(np.argmax(level >= float(level.max()) * SILENT))
+    return min(max(first - FADE_IN, 0), int(MAX_SILENT_SECONDS * rate))
