@@ -24,9 +24,9 @@ from bridge.timeline import MAX_BPM, MIN_BPM, Clock, Metre
 Colour = tuple[int, int, int]
 
 ROLE_COLOURS: dict[str, Colour] = {
-    "drums": (224, 93, 68), "bass": (92, 107, 192), "keys": (38, 166, 154), "guitar": (239, 150, 50),
-    "pad": (126, 87, 194), "strings": (171, 71, 188), "brass": (214, 174, 44), "lead": (236, 82, 140),
-    "arp": (66, 165, 245), "vocals": (102, 187, 106),
+    "drums": (224, 93, 68), "bass": (245, 186, 66), "keys": (38, 166, 154), "guitar": (174, 213, 76),
+    "pad": (126, 87, 194), "strings": (204, 96, 208), "brass": (188, 140, 96), "lead": (236, 82, 140),
+    "arp": (66, 165, 245), "vocals": (228, 232, 240),
 }  # fmt: skip
 """One colour (red, green, blue) per role: tracks in REAPER, bars in pictures."""
 GREY: Colour = (120, 128, 136)
