@@ -153,7 +153,7 @@ class Desk:
             self._go(self._check(request.job, raw))
 
     async def _check(self, name: str, raw: bytes) -> None:
-        """Looks at the files that a request names; then it is a job, or refused. One by one, in the order of arrival."""
+        """Looks at the files that a request names; then it is a job, or refused. In the order of arrival."""
         try:
             async with self._one_check:
                 request = await asyncio.to_thread(check_request, raw, self.roots)

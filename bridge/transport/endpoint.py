@@ -51,9 +51,13 @@ def runtime_folder() -> Path:
     named = os.environ.get("STEMBRIDGE_RUNTIME")
     if named:
         return Path(named).absolute()
+    import warnings
+
     import platformdirs
 
-    return Path(platformdirs.user_runtime_dir("stembridge", appauthor=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Path(platformdirs.user_runtime_dir("stembridge", appauthor=False))
 
 
 def make_private(folder: Path) -> Path:
