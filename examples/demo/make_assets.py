@@ -31,18 +31,23 @@ CHORUS = [
 
 
 def chord_idea(path: Path) -> None:
-    """Two four-bar ideas, played twice each: the verse from beat 0 on, the chorus from beat 32 on."""
+    """Two four-bar ideas, played twice each: the verse from beat 0 on, the chorus from beat 64 on."""
+    notes = []
+    for start, idea in ((0, [*VERSE, *VERSE]), (64, [*CHORUS, *CHORUS])):
+        beat = start
+        for pitches, beats in idea:
+            for pitch in pitches:
+                notes.append((beat * TICKS, mido.Message("note_on", note=pitch, velocity=74)))
+                notes.append(((beat + beats) * TICKS - 20, mido.Message("note_off", note=pitch)))
+            beat += beats
     track = mido.MidiTrack(
         [mido.MetaMessage("track_name", name="Keys idea"), mido.Message("program_change", program=4)]
     )
-    for pitches, beats in [*VERSE, *VERSE, *CHORUS, *CHORUS]:
-        for pitch in pitches:
-            track.append(mido.Message("note_on", note=pitch, velocity=74, time=0))
-        for i, pitch in enumerate(pitches):
-            track.append(mido.Message("note_off", note=pitch, time=round(beats * TICKS) - 20 if i == 0 else 0))
-        track.append(mido.MetaMessage("text", text="", time=20))
-    song = mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track])
-    song.save(path)
+    at = 0
+    for tick, message in sorted(notes, key=lambda n: (n[0], n[1].type == "note_on", n[1].note)):
+        track.append(message.copy(time=tick - at))
+        at = tick
+    mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]).save(path)
 
 
 def reference_clip(path: Path) -> None:
