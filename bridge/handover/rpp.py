@@ -10,6 +10,7 @@ Items are placed by sample / rate. Audio items have timebase "time": a change of
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -38,7 +39,10 @@ _NAMESPACE = uuid.UUID("6f0c5f0e-3c0b-5a55-9a5e-5d7b1f4a7d10")
 
 @dataclass(frozen=True, slots=True)
 class RppStem:
-    """A stem of the project: `wav` relative to the project file, its place in samples, and the notes beside it."""
+    """A stem of the project: `wav` relative to the project file, its place in samples, and the notes beside it.
+
+    `tail`: a file of what rings on, `tail_samples` long, that lies right after the stem on its track; or empty.
+    """
 
     name: str
     role: str
@@ -46,6 +50,8 @@ class RppStem:
     start_sample: int
     samples: int
     notes: Sequence[NoteLike] = ()
+    tail: str = ""
+    tail_samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,9 @@ def rpp_text(
     for stem in stems:
         colour = ROLE_COLOURS.get(stem.role, GREY)
         sound = _audio_item(stem.name, stem.wav, stem.start_sample, stem.samples, rate, guids)
+        if stem.tail:
+            after = stem.start_sample + stem.samples
+            sound += _audio_item(f"{stem.name} tail", stem.tail, after, stem.tail_samples, rate, guids)
         tracks.append((stem.name, colour, sound, False))
         tracks.append((f"{stem.name} MIDI", colour, _midi_item(stem, clock, start, end, guids), False))
     if mix is not None:
@@ -143,12 +152,13 @@ def _tempos(clock: Clock) -> list[Tempo]:
 def _envelope(clock: Clock, tempos: Sequence[Tempo], guids: _Guids) -> list[str]:
     """A point per tempo and per metre: second, tempo, shape, metre (beats + 65536 * unit), selected, flags."""
     points: dict[float, tuple[float, str]] = {t.second: (t.bpm, "") for t in tempos}
+    begins = [t.second for t in tempos]
     for i, metre in enumerate(clock.metres):
         beat = metre.beat if i else clock.start
         second = clock.beat2second(beat)
         if second < 0:
             continue
-        bpm = [t.bpm for t in tempos if t.second <= second][-1]
+        bpm = tempos[bisect_right(begins, second) - 1].bpm
         flags = _SET_METRE | (_CUTS_BAR if _cuts_bar(clock, i, tempos[0].beat) else 0)
         points[second] = (bpm, f" {metre.beats + 65536 * metre.unit} 0 {flags}")
     if not points[0.0][1]:

@@ -18,7 +18,7 @@ import msgspec
 
 from bridge.arrangement import KeyAt
 from bridge.errors import JobError
-from bridge.handover.files import atomic, disk_error, write_file
+from bridge.handover.files import atomic, disk_error, sync_folder, write_file
 from bridge.handover.manifest import (
     MANIFEST_NAME,
     Limiter,
@@ -131,6 +131,7 @@ class TakeFolder:
                 except FileExistsError:
                     number += 1
                     continue
+                sync_folder(job_folder)
                 return cls(path, number, frame)
         except OSError as error:
             raise disk_error(error, job_folder) from error
@@ -177,8 +178,7 @@ class TakeFolder:
             drums=role == "drums",
             program=program,
         )
-        self._rpp.append(RppStem(name, role, f"{file}.wav", frame.start_sample, frame.samples, tuple(notes)))
-        return StemFiles(
+        stem = StemFiles(
             name=name,
             role=role,
             wav=f"{file}.wav",
@@ -197,6 +197,8 @@ class TakeFolder:
             warnings=tuple(warnings),
             kept_from=kept_from,
         )
+        self._add_to_project(stem, notes)
+        return stem
 
     def keep_stem(self, source: Path, take: str, stem: StemFiles, notes: Sequence[NoteLike]) -> StemFiles:
         """Copies `stem` of the earlier take `take` ("<job>/take-N", in folder `source`) byte for byte.
@@ -218,8 +220,9 @@ class TakeFolder:
             self._copy(source / tail.wav, f"{file} tail.wav", tail.sha256)
             tail = msgspec.structs.replace(tail, wav=f"{file} tail.wav")
         self._copy(source / stem.midi, midi, stem.midi_sha256)
-        self._rpp.append(RppStem(stem.name, stem.role, wav, frame.start_sample, frame.samples, tuple(notes)))
-        return msgspec.structs.replace(stem, wav=wav, midi=midi, tail=tail, kept_from=take)
+        kept = msgspec.structs.replace(stem, wav=wav, midi=midi, tail=tail, kept_from=take)
+        self._add_to_project(kept, notes)
+        return kept
 
     def write_mix(
         self,
@@ -281,6 +284,12 @@ class TakeFolder:
     ) -> None:
         if not self.finished:
             empty_take(self.path)
+
+    def _add_to_project(self, stem: StemFiles, notes: Sequence[NoteLike]) -> None:
+        tail, length = (stem.tail.wav, stem.tail.samples) if stem.tail else ("", 0)
+        self._rpp.append(
+            RppStem(stem.name, stem.role, stem.wav, stem.start_sample, stem.samples, tuple(notes), tail, length)
+        )
 
     def _write_wav(
         self, file: str, audio: NDArray[np.float32], title: str, start_sample: int, *, whole: bool = True

@@ -123,7 +123,10 @@ def test_every_file_lies_where_the_frame_says(tmp_path: Path) -> None:
         assert [cue.sample_offset for cue in info.cues.cues] == [0, 20_000]
     assert WavInfoReader(str(folder / "Drum Kit tail.wav")).bext.time_reference == 20_000 + FRAME.samples
     items = rpp.loads((folder / "session.rpp").read_text()).findall(".//ITEM")
-    assert {next(e for e in item if e[0] == "POSITION")[1] for item in items} == {"2.5"}
+    lines = [{entry[0]: entry[1] for entry in item if isinstance(entry, list)} for item in items]
+    places = {item["NAME"]: item["POSITION"] for item in lines}
+    tail = (20_000 + FRAME.samples) / 8000
+    assert places == {"bass": "2.5", "Drum Kit": "2.5", "Drum Kit tail": str(tail), "mix": "2.5"}
 
 
 def test_the_stems_sum_to_the_mix(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_an_edit_copies_what_it_keeps_to_the_bit(tmp_path: Path) -> None:
     for name in ("bass.wav", "bass.mid", "Drum Kit.wav", "Drum Kit.mid", "Drum Kit tail.wav"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
     assert [s.kept_from for s in read_manifest(second).stems] == ["job-1/take-1"] * 2
-    assert len(rpp.loads((second / "session.rpp").read_text()).findall(".//ITEM")) == 4
+    assert len(rpp.loads((second / "session.rpp").read_text()).findall(".//ITEM")) == 5
 
 
 @pytest.mark.parametrize("damage", ["changed", "gone", "moved"])
