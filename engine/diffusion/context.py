@@ -35,6 +35,8 @@ FEATURES: dict[str, int] = {
     "until_change": 17,
     "next_root": 13,
     "next_quality": len(QUALITY_NAMES) + 1,
+    "pitch_class": 13,
+    "slash": 13,
     "label": len(LABELS) + 1,
     "next_label": len(LABELS) + 1,
     "bar": BARS_SEEN + 1,
@@ -154,6 +156,9 @@ def _chord_rows(canvas: Canvas) -> list[NDArray[np.int64]]:
     roots = np.array([*((c.root - tonic) % 12 for c in canvas.chords), 12], dtype=np.int64)
     names = [QUALITY_NAMES.index(c.quality) for c in canvas.chords]
     kinds = np.array([*names, len(QUALITY_NAMES)], dtype=np.int64)
+    pitch_classes = np.array([*(c.root for c in canvas.chords), 12], dtype=np.int64)
+    slashes = np.array([*((c.root if c.bass is None else c.bass) - c.root for c in canvas.chords), 12], dtype=np.int64)
+    slashes[:-1] %= 12
     changes = np.flatnonzero(np.diff(at)) + 1
     nearest = np.searchsorted(changes, np.arange(T), side="right")
     change = np.append(changes, T)[nearest]
@@ -166,6 +171,8 @@ def _chord_rows(canvas: Canvas) -> list[NDArray[np.int64]]:
         np.minimum(change - np.arange(T), 16),
         step,
         kinds[following],
+        pitch_classes[at],
+        slashes[at],
     ]
 
 

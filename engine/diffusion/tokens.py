@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.diffusion.canvas import STREAMS, Canvas, Grid
-from engine.diffusion.tones import pitch2tone
-from engine.diffusion.vocabulary import FIRST, HOLD, REST, Hits, Shape, Vocabulary, velocity2level
+from engine.diffusion.vocabulary import FIRST, HOLD, REST, Hits, Shape, Vocabulary, pitches2shape, velocity2level
 from engine.score import Chord, Key, Note
 
 PUSH = 0.5
@@ -69,7 +68,7 @@ def group2hits(group: Sequence[Note]) -> Hits:
 
 def group2shape(group: Sequence[Note], chord: Chord, key: Key) -> Shape:
     """Voicing shape of notes struck together."""
-    return tuple(pitch2tone(p, chord, key) for p in sorted({n.pitch for n in group}))
+    return pitches2shape(tuple(sorted({n.pitch for n in group})), chord, key)
 
 
 def notes2tokens(canvas: Canvas, vocabulary: Vocabulary) -> NDArray[np.int16]:

@@ -1,8 +1,8 @@
 """The onset tokens of each stream, and how nearest tokens are found.
 
-bass, arp, lead: tone (form, octave) x loudness level; complete, so nothing in range is lost. drums: combinations of
-General MIDI pitches, each with its level; comp and pad: shapes, i.e. sets of tones, x level. Combinations and shapes
-are collected from the training songs; what is not among them is said by the nearest one.
+bass, arp, lead: tone x loudness level; complete, so nothing in range is lost. drums: combinations of General MIDI
+pitches, each with its level; comp and pad: shapes, i.e. sets of tones, x level. Combinations and shapes are collected
+from the training songs; what is not among them is said by the nearest one.
 
 Cells: 0 rest, 1 hold, 2 + i onset token i.
 """
@@ -16,15 +16,33 @@ from functools import cached_property
 from typing import Any
 
 from engine.diffusion.canvas import STREAMS
-from engine.diffusion.tones import FORMS, pitch2tone, tone2pitch
+from engine.diffusion.tones import (
+    BAND,
+    CHORD_DEGREES,
+    DEGREES,
+    RUNG,
+    Tone,
+    pitch2band_tone,
+    pitch2root_tone,
+    pitch2rung_tone,
+    tone2pitch,
+)
 from engine.score import Chord, Key
 
 REST, HOLD, FIRST = 0, 1, 2
 SOFT, PLAIN, ACCENT = 0, 1, 2
 LINES = ("bass", "arp", "lead")
 VOICED = ("comp", "pad")
-LOWEST_OCTAVE = {"bass": 1, "arp": 3, "lead": 3}
-OCTAVES_OF = {"bass": 4, "arp": 5, "lead": 5}
+TONES: dict[str, tuple[Tone, ...]] = {
+    "bass": tuple((d, octave) for octave in range(-1, 3) for d in range(DEGREES)),
+    "arp": (
+        *((RUNG, place) for place in range(5, 30)),
+        *((BAND + d, octave) for octave in range(1, 6) for d in range(CHORD_DEGREES, DEGREES)),
+    ),
+    "lead": tuple((BAND + d, octave) for octave in range(2, 6) for d in range(DEGREES)),
+}
+TONE_IDS = {stream: {tone: i for i, tone in enumerate(tones)} for stream, tones in TONES.items()}
+SAY = {"bass": pitch2root_tone, "arp": pitch2rung_tone, "lead": pitch2band_tone}
 LOUDNESS = (62, 84, 102)
 """Velocity of a written note at each level."""
 DRUM_LOUDNESS = {42: 78, 44: 62, 46: 82, 51: 80, 53: 80, 54: 70, 56: 74, 70: 66, 75: 76, 81: 66}
@@ -34,8 +52,8 @@ WEIGHT = {35: 3.0, 36: 3.0, 38: 3.0, 40: 3.0, 39: 2.5, 37: 2.0, 49: 1.5, 57: 1.5
 
 Hits = tuple[tuple[int, int], ...]
 """Drum combination: (pitch, level), sorted."""
-Shape = tuple[tuple[int, int], ...]
-"""Voicing: (form, octave), from the lowest tone up."""
+Shape = tuple[Tone, ...]
+"""Voicing: its tones from the lowest up."""
 
 
 def velocity2level(velocity: int, stream: str, pitch: int) -> int:
@@ -94,7 +112,7 @@ class Vocabulary:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Number of onset tokens per stream."""
-        lines = {s: 3 * FORMS * OCTAVES_OF[s] for s in LINES}
+        lines = {s: 3 * len(TONES[s]) for s in LINES}
         voiced = {s: 3 * len(self.shapes[s]) for s in VOICED}
         return {s: {"drums": len(self.drums), **lines, **voiced}[s] for s in STREAMS}
 
@@ -121,15 +139,15 @@ class Vocabulary:
         return self._nearest[memo]
 
     def line2id(self, stream: str, pitch: int, level: int, chord: Chord, key: Key) -> int:
-        """Onset token of a pitch of bass, arp or lead; octaves out of range are folded in."""
-        form, octave = pitch2tone(pitch, chord, key)
-        octave = min(max(octave - LOWEST_OCTAVE[stream], 0), OCTAVES_OF[stream] - 1)
-        return (octave * FORMS + form) * 3 + level
+        """Onset token of a pitch of bass, arp or lead; pitches out of range are folded in by octaves."""
+        way = 12 if pitch < 60 else -12
+        while (tone := SAY[stream](pitch, chord, key)) not in TONE_IDS[stream]:
+            pitch += way
+        return TONE_IDS[stream][tone] * 3 + level
 
     def voices2id(self, stream: str, pitches: tuple[int, ...], level: int, chord: Chord, key: Key) -> int:
         """Onset token of a voicing; the nearest shape over this chord where its own is unknown."""
-        shape = tuple(pitch2tone(p, chord, key) for p in pitches)
-        known = self._shape_ids[stream].get(shape)
+        known = self._shape_ids[stream].get(pitches2shape(pitches, chord, key))
         if known is None:
             memo = (stream, pitches, chord.root, chord.quality, key.tonic, key.mode)
             if memo not in self._nearest:
@@ -146,8 +164,7 @@ class Vocabulary:
             return tuple((p, level2velocity(level, stream, p)) for p, level in self.drums[token])
         rest, level = divmod(token, 3)
         if stream in LINES:
-            octave, form = divmod(rest, FORMS)
-            pitches: tuple[int, ...] = (tone2pitch(form, octave + LOWEST_OCTAVE[stream], chord, key),)
+            pitches: tuple[int, ...] = (tone2pitch(TONES[stream][rest], chord, key),)
         else:
             pitches = self.shape2pitches(self.shapes[stream][rest], chord, key)
         return tuple((p, level2velocity(level, stream, p)) for p in pitches if 0 <= p <= 127)
@@ -155,7 +172,15 @@ class Vocabulary:
     @staticmethod
     def shape2pitches(shape: Shape, chord: Chord, key: Key) -> tuple[int, ...]:
         """MIDI pitches of a shape over a chord, ascending, each once."""
-        return tuple(sorted({tone2pitch(form, octave, chord, key) for form, octave in shape}))
+        return tuple(sorted({tone2pitch(tone, chord, key) for tone in shape}))
+
+
+def pitches2shape(pitches: tuple[int, ...], chord: Chord, key: Key) -> Shape:
+    """Shape of ascending pitches. A chord that stands on its root with a fifth or an octave above (guitar, octaves) is
+    said from its root; a close voicing, which keeps its register, by rungs."""
+    rooted = pitches[0] % 12 == chord.root and len(pitches) > 1 and pitches[1] - pitches[0] >= 6
+    say = pitch2root_tone if rooted else pitch2rung_tone
+    return tuple(say(p, chord, key) for p in pitches)
 
 
 def _hit_distance(wanted: Hits, other: Hits) -> float:
