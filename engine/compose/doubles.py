@@ -44,17 +44,26 @@ def arrange_double(
     *,
     triplet: bool,
     seed: int,
+    twin: int = 0,
 ) -> tuple[Note, ...]:
-    """A part for `seat` beside `sounding`, what its stream plays already (sorted by start)."""
+    """A part for `seat` beside `sounding`, what its stream plays already (sorted by start). `twin` counts the second
+    parts of the same role before this one: each takes another pattern and register."""
     if seat.stream == "drums":
         return _percussion(seat, shapes, triplet=triplet, seed=seed)
     if seat.stream == "bass":
-        return _sub_bass(sounding, shapes, chords)
+        return _thinned(_second_bass(sounding, shapes, chords), twin)
     if seat.stream == "lead":
-        return _harmony_line(seat, sounding, shapes, chords, key)
+        return _thinned(_harmony_line(seat, sounding, shapes, chords, key), twin)
     if seat.stream == "arp":
-        return _mirrored(sounding, shapes, chords, key)
-    return _chordal(seat, sounding, shapes, chords, key, triplet=triplet, seed=seed)
+        return _thinned(_mirrored(sounding, shapes, chords, key), twin)
+    return _chordal(seat, sounding, shapes, chords, key, triplet=triplet, twin=twin)
+
+
+def _thinned(notes: tuple[Note, ...], twin: int) -> tuple[Note, ...]:
+    """A third and further line: every second, third ... note of the second one, let ring to the next."""
+    kept = notes[:: twin + 1]
+    rung = [replace(n, length=max(n.length, 0.5)) for n in kept] if twin else kept
+    return no_overlaps(rung)
 
 
 def _sustain(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
@@ -123,26 +132,23 @@ def _chordal(
     key: Key,
     *,
     triplet: bool,
-    seed: int,
+    twin: int,
 ) -> tuple[Note, ...]:
     mean = sum(n.pitch for n in sounding) / len(sounding) if sounding else 0.0
-    low, high = max(REGISTERS[seat.role], key=lambda r: (abs((r[0] + r[1]) / 2 - mean), r))
-    loud_bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
-    picked = {
-        mood: _least_alike(
-            PATTERNS[seat.role][mood], sounding, [b for b in loud_bars if _mood(b) == mood], seat.rank, triplet
-        )
-        for mood in ("quiet", "loud")
-    }
+    registers = sorted(REGISTERS[seat.role], key=lambda r: (-abs((r[0] + r[1]) / 2 - mean), r))
+    bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
+    picked: dict[str, tuple[Pattern, tuple[int, int]]] = {}
+    for mood, patterns in PATTERNS[seat.role].items():
+        ordered = _by_likeness(patterns, sounding, [b for b in bars if _mood(b) == mood], triplet)
+        rounds, k = divmod(twin, len(ordered))
+        picked[mood] = (ordered[k], registers[(twin + rounds) % len(registers)])
     notes: list[Note] = []
     before: Voicing | None = None
-    for shape in shapes:
-        for bar in shape.bars:
-            if seat.stream not in bar.streams:
-                continue
-            pattern = _sustain if bar.ending else picked[_mood(bar)]
-            written, before = _play(pattern, bar, chords, key, low, high, before, triplet, seat.role)
-            notes += clip_notes(written, bar.bar.start, bar.bar.end)
+    for bar in bars:
+        pattern, (low, high) = picked[_mood(bar)]
+        pattern = _sustain if bar.ending else pattern
+        written, before = _play(pattern, bar, chords, key, low, high, before, triplet, seat.role)
+        notes += clip_notes(written, bar.bar.start, bar.bar.end)
     return no_overlaps(notes)
 
 
@@ -150,22 +156,17 @@ def _mood(bar: BarShape) -> str:
     return "loud" if bar.level == "chorus" else "quiet"
 
 
-def _least_alike(
-    patterns: Sequence[Pattern], sounding: Sequence[Note], bars: Sequence[BarShape], rank: int, triplet: bool
-) -> Pattern:
-    """The pattern whose onsets fall least on those of `sounding`; parts of a higher rank take the next best."""
+def _by_likeness(
+    patterns: Sequence[Pattern], sounding: Sequence[Note], bars: Sequence[BarShape], triplet: bool
+) -> list[Pattern]:
+    """Patterns, the one first whose onsets fall least on those of `sounding`."""
 
     def likeness(pattern: Pattern) -> float:
-        rows = [
-            overlap(
-                frozenset(round(at * 12) for at, _, _ in pattern(b.whole, triplet, b.position)), onsets(sounding, b.bar)
-            )
-            for b in bars[:16]
-        ]
+        struck = [frozenset(round(at * 12) for at, _, _ in pattern(b.whole, triplet, b.position)) for b in bars[:16]]
+        rows = [overlap(places, onsets(sounding, b.bar)) for places, b in zip(struck, bars[:16], strict=True)]
         return sum(rows) / len(rows) if rows else 0.0
 
-    ordered = sorted(patterns, key=likeness)
-    return ordered[max(rank - 1, 0) % len(ordered)]
+    return sorted(patterns, key=likeness)
 
 
 def _play(
@@ -231,17 +232,19 @@ def _percussion(seat: Seat, shapes: Sequence[SectionShape], *, triplet: bool, se
     return no_overlaps(notes)
 
 
-def _sub_bass(sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord]) -> tuple[Note, ...]:
-    """Long roots at the bottom under a bass that moves; over a bass of long notes, its fifths struck short."""
+def _second_bass(sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord]) -> tuple[Note, ...]:
+    """Long roots an octave from a bass that moves; over a bass of long notes, its fifths struck short."""
     low, high = RANGES["bass"]
     bars = [b for s in shapes for b in s.bars if "bass" in b.streams]
     busy = len(sounding) > 2 * len(bars)
+    mean = sum(n.pitch for n in sounding) / len(sounding) if sounding else 36.0
+    floor = low if mean > low + 12 else low + 14
     notes: list[Note] = []
     for bar in bars:
         for chord in chords_in(chords, bar.bar.start, bar.bar.end):
             root = chord.root if chord.bass is None else chord.bass
             if busy or chord.beats < 1.0:
-                notes.append(Note(chord.beat, chord.beats, nearest(low, {root}, low, high), 84))
+                notes.append(Note(chord.beat, chord.beats, nearest(floor, {root}, floor, high), 84))
                 continue
             fifth = nearest(low + 16, chord.pitch_classes - {root}, low, high)
             for k in range(int(chord.beats + EPS)):

@@ -39,6 +39,7 @@ def streams2parts(
                 song.key,
                 triplet=song.triplet,
                 seed=song.seed,
+                twin=sum(s.role == seat.role and 0 < s.rank < seat.rank for s in seats),
             )
         own = [n for n in notes if _inside(n, spans)]
         ours = [n for n in notes if not _inside(n, spans)]

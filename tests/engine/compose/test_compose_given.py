@@ -1,0 +1,143 @@
+"""The user's own tracks: chords kept, room for a melody, tracks taken over, varied or replaced; as written."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.errors import RequestError
+from engine.compose import compose_as_written, request2form
+from engine.compose.measure import bar_notes, covered_by
+from engine.compose.room import heard2room
+from engine.score import Chord, Note, Part, Score
+from tests.engine.compose.songs import SONG, block_chords, composed, hearing, inside, line, silent, song
+
+VERSE = ((9, "m"), (5, ""), (0, ""), (7, ""))
+
+
+def symbols(score: Score, start: float, end: float) -> list[str]:
+    return [c.symbol for c in score.chords if start <= c.beat < end]
+
+
+def test_given_chords_are_kept_and_carried_over_by_label() -> None:
+    request = song(key=("A", "minor"))
+    given = block_chords(16.0, VERSE * 2)
+    score = composed(request, hearing(request, chords=given))
+    assert [c for c in score.chords if c.given] == list(given)
+    verse_2 = score.sections[3]
+    assert symbols(score, verse_2.start, verse_2.end) == [c.symbol for c in given]
+    assert any("Verse 2: yours, carried over from Verse 1" in r for r in score.remarks)
+    chorus = score.sections[2]
+    assert symbols(score, chorus.start, chorus.end)
+
+
+def test_half_a_section_of_chords_goes_on_to_its_end() -> None:
+    request = song(key=("A", "minor"))
+    given = block_chords(16.0, VERSE)
+    score = composed(request, hearing(request, chords=given))
+    assert symbols(score, 16.0, 48.0) == [c.symbol for c in given] * 2
+
+
+def test_chords_outside_the_key_stay_when_the_user_gave_them() -> None:
+    request = song(key=("C", "major"))
+    given = block_chords(16.0, ((0, ""), (8, "7"), (5, "m"), (7, "7")) * 2)
+    score = composed(request, hearing(request, chords=given))
+    assert [c for c in score.chords if c.given] == list(given)
+    bass = score.part("bass").notes
+    ab = [n for n in inside(bass, 20.0, 24.0) if n.start == 20.0]
+    assert ab
+    assert all(n.pitch % 12 == 8 for n in ab)
+
+
+def test_lead_answers_in_the_gaps_and_chords_stay_below_the_melody() -> None:
+    request = song(key=("C", "major"))
+    starts = [16.0 + 0.5 * i for i in range(64) if i % 8 < 5]
+    tune = line("lead", "My tune", starts, [72 + (i % 3) for i in range(len(starts))])
+    heard = hearing(request, (tune, "follow"))
+    score = composed(request, heard)
+    room = heard2room(heard)
+    lead = inside(score.part("lead").notes, 16.0, 48.0)
+    assert lead
+    assert covered_by(lead, room.spans) == 0.0
+    for name in ("keys", "guitar", "pad"):
+        for note in inside(score.part(name).notes, 16.0, 48.0):
+            floor = room.floor(note.start, note.end)
+            assert floor is None or note.pitch < floor, (name, note)
+    free = composed(request)
+    assert covered_by(inside(free.part("lead").notes, 16.0, 48.0), room.spans) > 0.2
+
+
+def test_lead_rests_where_an_audio_track_sings() -> None:
+    request = song()
+    heard = hearing(request, activity=((16.0, 30.0), (48.0, 80.0)))
+    lead = composed(request, heard).part("lead").notes
+    assert not any(16.0 <= n.start < 30.0 or 48.0 <= n.start < 80.0 for n in lead)
+    assert inside(lead, 30.0, 48.0)
+
+
+def test_followed_drums_are_played_as_they_stand_and_carried_on() -> None:
+    request = song()
+    beat = Part(
+        "Beat", "drums", tuple(Note(16.0 + 0.5 * i + 0.013, 0.1, 36 if i % 4 == 0 else 56, 77) for i in range(64))
+    )
+    score = composed(request, hearing(request, (beat, "follow")))
+    drums = score.part("drums").notes
+    assert inside(drums, 16.0, 48.0) == beat.notes
+    assert ("drums", 16.0, 48.0) in score.feel.as_played
+    verse_2 = inside(drums, 80.0, 108.0)
+    assert sum(n.pitch == 56 for n in verse_2) > 20
+    assert any("plays Beat as you did" in r for r in score.remarks)
+
+
+def test_a_guitar_is_a_second_part_beside_followed_keys() -> None:
+    request = song(stems=("drums", "bass", "guitar"))
+    mine = Part("Rhodes", "keys", tuple(Note(16.0 + i, 0.9, p, 80) for i in range(32) for p in (60, 64, 67)))
+    score = composed(request, hearing(request, (mine, "follow"), chords=block_chords(16.0, ((0, ""),) * 8)))
+    theirs = {(n.start, n.pitch) for n in mine.notes}
+    ours = {(n.start, n.pitch) for n in inside(score.part("guitar").notes, 16.0, 48.0)}
+    assert ours
+    assert len(ours & theirs) < 0.3 * len(ours)
+
+
+def test_varied_bass_keeps_seed_bars_and_changes_others() -> None:
+    request = song(key=("C", "major"))
+    chords = block_chords(16.0, ((0, ""),) * 8)
+    mine = line("bass", "Bass idea", [16.0 + 0.5 * i for i in range(64)], [36, 36, 43, 36, 40, 36, 43, 48] * 8, 0.4)
+    score = composed(request, hearing(request, (mine, "vary"), chords=chords))
+    bass = score.part("bass").notes
+    verse = score.sections[1]
+    same = [
+        [(n.start, n.pitch) for n in bar_notes(bass, bar)] == [(n.start, n.pitch) for n in bar_notes(mine.notes, bar)]
+        for bar in verse.bars
+    ]
+    assert same[0]
+    assert same[1]
+    assert not all(same)
+
+
+def test_replaced_tracks_are_ignored() -> None:
+    request = song()
+    mine = line("bass", "Old bass", [16.0, 17.0], [36, 38])
+    assert composed(request, hearing(request, (mine, "replace"))).parts == composed(request).parts
+
+
+def test_as_written_takes_names_then_roles() -> None:
+    request = song(SONG, stems=("drums", "bass", "keys", "lead"))
+    clock = request.arrangement.timeline()
+    form = request2form(request.arrangement, clock)
+    rhodes = Part("Rhodes", "keys", (Note(16.0, 2.0, 60, 55, 7.5), Note(159.0, 9.0, 64, 60)))
+    named = Part("bass", "guitar", (Note(20.013, 1.0, 40, 99),))
+    heard = hearing(request, (rhodes, "follow"), (named, "follow"), chords=(Chord(16.0, 4.0, 0, "", given=True),))
+    score = compose_as_written(request, clock, form, heard, silent)
+    assert score.part("keys").notes == (Note(16.0, 2.0, 60, 55, 7.5), Note(159.0, 1.0, 64, 60))
+    assert score.part("bass").notes == named.notes
+    assert score.part("drums").notes == ()
+    assert any("drums: none of your tracks fits" in r for r in score.remarks)
+    assert score.chords == (Chord(16.0, 4.0, 0, "", given=True),)
+
+
+def test_as_written_without_any_track_is_refused() -> None:
+    request = song()
+    clock = request.arrangement.timeline()
+    with pytest.raises(RequestError) as refused:
+        compose_as_written(request, clock, request2form(request.arrangement, clock), hearing(request), silent)
+    assert refused.value.code == "as_written.nothing"
