@@ -23,38 +23,38 @@ TAPS_PER_PHASE = 32
 LOOK_SAMPLES = 96
 RELEASE_SAMPLES = 2880
 SAFETY_DB = 0.05
-CHUNK = 1 << 18
+CHUNK = 1 << 14
 
 
 @dataclass(frozen=True)
 class LimiterReport:
-    """What the limiter did. `true_peak_before` and `_after` in dBTP, `reduction_db` the deepest gain reduction (0: none),
-    `limited_samples` how many samples were turned down."""
+    """What the limiter did: its ceiling, the deepest gain reduction (0: none) and for how long the mix was turned down.
+    True peaks before and after in dBTP."""
 
-    ceiling_dbtp: float
+    ceiling_dbfs: float
+    max_reduction_db: float
+    seconds_limited: float
     true_peak_before: float
     true_peak_after: float
-    reduction_db: float
-    limited_samples: int
 
 
-def mix_stems(stems: Sequence[Audio]) -> tuple[Audio, LimiterReport]:
+def mix_stems(stems: Sequence[Audio], rate: int) -> tuple[Audio, LimiterReport]:
     """The sum of equally long stems (float64 inside, one rounding), limited. Raises ValueError for none or unequal ones."""
     if not stems or any(s.shape != stems[0].shape for s in stems):
         raise ValueError("stems must exist and be equally long")
     total = np.zeros(stems[0].shape, np.float64)
     for stem in stems:
         total += stem
-    return limit(total.astype(np.float32))
+    return limit(total.astype(np.float32), rate)
 
 
-def limit(audio: Audio) -> tuple[Audio, LimiterReport]:
+def limit(audio: Audio, rate: int) -> tuple[Audio, LimiterReport]:
     """Audio whose true peak is at most -1 dBTP. Below that, and away from peaks above it, samples are untouched."""
     ceiling = 10 ** (CEILING_DB / 20)
     peaks = true_peaks(audio)
     before = float(peaks.max(initial=0.0))
     if before <= ceiling:
-        return audio, LimiterReport(CEILING_DB, _db(before), _db(before), 0.0, 0)
+        return audio, LimiterReport(CEILING_DB, 0.0, 0.0, _db(before), _db(before))
     target = ceiling * 10 ** (-SAFETY_DB / 20)
     wanted = np.minimum(1.0, target / np.maximum(peaks, 1e-12))
     gain = _smooth(wanted)
@@ -66,33 +66,35 @@ def limit(audio: Audio) -> tuple[Audio, LimiterReport]:
         # Gain that changes between samples can leave a remainder between them: one static trim of the limited stretch.
         out[:, turned] *= np.float32(target / after)
         after = float(true_peaks(out).max())
-    return out, LimiterReport(CEILING_DB, _db(before), _db(after), -_db(float(gain.min())), int(turned.sum()))
+    return out, LimiterReport(CEILING_DB, -_db(float(gain.min())), float(turned.sum()) / rate, _db(before), _db(after))
 
 
-def true_peaks(audio: Audio) -> NDArray[np.float64]:
-    """float64 [n]: for each sample the highest level of any channel at it and in the three points between it and the next."""
+def true_peaks(audio: Audio) -> Audio:
+    """float32 [n]: for each sample the highest level of any channel at it and at the three points between it and the next.
+
+    A stretch is only interpolated where that could reach above the loudest sample (the interpolator's gain is bounded
+    by the sum of its taps' magnitudes); elsewhere the samples' own levels stand.
+    """
     phases = _interpolator()
     half = TAPS_PER_PHASE // 2
     n = audio.shape[1]
-    peaks = np.abs(audio).max(axis=0, initial=0.0).astype(np.float64)
-    loud = np.flatnonzero(peaks > 0.35)
-    if not len(loud):
-        return peaks
+    peaks: Audio = np.abs(audio).max(axis=0, initial=0.0)
+    quiet = float(peaks.max(initial=0.0)) / float(np.abs(phases).sum(axis=1).max())
     padded = np.pad(audio, ((0, 0), (half - 1, half)))
     for start in range(0, n, CHUNK):
         stop = min(start + CHUNK, n)
-        if not np.any((loud >= start - half) & (loud < stop + half)):
-            continue
         piece = padded[:, start : stop + TAPS_PER_PHASE - 1]
+        if float(np.abs(piece).max()) <= quiet:
+            continue
         for phase in phases:
-            between = np.abs(scipy.signal.fftconvolve(piece, phase[None, ::-1], mode="valid", axes=1)).max(axis=0)
-            np.maximum(peaks[start:stop], between, out=peaks[start:stop])
+            for channel in piece:
+                np.maximum(peaks[start:stop], np.abs(np.convolve(channel, phase[::-1], "valid")), out=peaks[start:stop])
     return peaks
 
 
 @lru_cache(maxsize=1)
-def _interpolator() -> NDArray[np.float64]:
-    """float64 [3, taps]: windowed-sinc filters for the points at 1/4, 2/4 and 3/4 between two samples."""
+def _interpolator() -> Audio:
+    """float32 [3, taps]: windowed-sinc filters for the points at 1/4, 2/4 and 3/4 between two samples."""
     k = np.arange(TAPS_PER_PHASE) - (TAPS_PER_PHASE // 2 - 1)
     rows = []
     for phase in range(1, OVERSAMPLING):
@@ -100,27 +102,33 @@ def _interpolator() -> NDArray[np.float64]:
         window = np.kaiser(2001, 8.0)[np.round((x / TAPS_PER_PHASE + 0.5) * 2000).astype(int)]
         row = np.sinc(x) * window
         rows.append(row / row.sum())
-    return np.array(rows)
+    return np.array(rows, dtype=np.float32)
 
 
-def _smooth(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A gain curve that is nowhere above `wanted`, falls within the look-ahead and rises slowly; exactly 1 elsewhere."""
+def _smooth(wanted: Audio) -> NDArray[np.float64]:
+    """A gain curve [n] that is nowhere above `wanted`, falls within the look-ahead and rises slowly; exactly 1 elsewhere."""
+    gain = np.ones(len(wanted))
+    low = np.flatnonzero(wanted < 1.0)
+    deepest = -20 * float(np.log10(wanted.min()))
+    reach = int(deepest * RELEASE_SAMPLES / 6.0) + 4 * LOOK_SAMPLES
+    groups = np.split(low, np.flatnonzero(np.diff(low) > 2 * reach) + 1)
+    for group in groups:
+        lo, hi = max(int(group[0]) - reach, 0), min(int(group[-1]) + reach, len(wanted))
+        gain[lo:hi] = _smooth_stretch(wanted[lo:hi].astype(np.float64))
+    return gain
+
+
+def _smooth_stretch(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimum over the look-ahead, a release linear in dB, then a mean over the same window: never above `wanted`."""
     held = scipy.ndimage.minimum_filter1d(wanted, 2 * LOOK_SAMPLES + 1, mode="nearest")
-    released = _release(held)
+    slope = 6.0 / RELEASE_SAMPLES
+    ramp = slope * np.arange(len(held))
+    carried = np.maximum.accumulate(-20 * np.log10(held) + ramp) - ramp
+    depth = 1.0 - 10 ** (-np.where(carried > 1e-9, carried, 0.0) / 20)
     window = np.hanning(2 * LOOK_SAMPLES + 3)[1:-1]
-    depth = 1.0 - released
-    smooth = scipy.signal.oaconvolve(depth, window / window.sum(), mode="same")
+    smooth = scipy.signal.oaconvolve(np.pad(depth, LOOK_SAMPLES, mode="edge"), window / window.sum(), mode="valid")
     active = scipy.ndimage.maximum_filter1d(depth, 2 * LOOK_SAMPLES + 1) > 0
     return np.asarray(np.where(active, np.clip(1.0 - smooth, 0.0, 1.0), 1.0), dtype=np.float64)
-
-
-def _release(held: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gain reduction in dB that lets go linearly over `RELEASE_SAMPLES` per 6 dB, never less than `held` asks."""
-    slope = 6.0 / RELEASE_SAMPLES
-    reduction = -20 * np.log10(held)
-    index = np.arange(len(held))
-    carried = np.maximum.accumulate(reduction + slope * index) - slope * index
-    return np.asarray(10 ** (-np.where(carried > 1e-9, carried, 0.0) / 20), dtype=np.float64)
 
 
 def _db(level: float) -> float:

@@ -18,7 +18,7 @@ from engine.report import Tick
 from engine.sampler import kit as kits
 from engine.sampler.bank import Bank, Instrument
 from engine.sampler.player import MAX_RELEASE_SECONDS
-from engine.sampler.room import BLOCK, reach, room_return
+from engine.sampler.room import BLOCK, add_room, reach
 from engine.score import Part
 
 Audio = NDArray[np.float32]
@@ -65,12 +65,15 @@ def render_part(
         _play_kit(instrument, events, dry, send, first, rate, tick)
     else:
         _play_preset(bank, instrument, events, dry, first, rate, tick)
-    placed = dry * _sides(instrument)[:, None]
-    if instrument.room_db is None:
-        return placed[:, start_sample - first :]
-    source = send * np.float32(10 ** (instrument.gain_db / 20)) if instrument.kind == "kit" else placed.mean(axis=0)
-    wet = room_return(source, first, rate) * np.float32(10 ** (instrument.room_db / 20))
-    return np.ascontiguousarray((placed + wet)[:, start_sample - first :])
+    dry *= _sides(instrument)[:, None]
+    if instrument.room_db is not None:
+        if instrument.kind == "kit":
+            send *= np.float32(10 ** (instrument.gain_db / 20))
+        else:
+            np.add(dry[0], dry[1], out=send)
+            send *= np.float32(0.5)
+        add_room(dry, send, first, rate, 10 ** (instrument.room_db / 20))
+    return dry[:, start_sample - first :]
 
 
 def part2events(part: Part, clock: Clock, rate: int) -> list[Event]:

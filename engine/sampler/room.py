@@ -15,8 +15,9 @@ import scipy.signal
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
 
-BLOCK = 16384
+BLOCK = 32768
 SECONDS = 1.4
 PRE_DELAY = 0.018
 DECAY_LOW, DECAY_HIGH = 1.3, 0.7
@@ -51,36 +52,36 @@ def impulse(rate: int) -> Audio:
 
 def reach(rate: int) -> int:
     """Samples that the room rings on."""
-    return impulse(rate).shape[1]
+    return int(impulse(rate).shape[1])
 
 
-def room_return(send: Audio, first: int, rate: int) -> Audio:
-    """float32 [2, n] for a mono send [n] whose sample 0 is project sample `first`, a multiple of `BLOCK`.
+def add_room(into: Audio, send: Audio, first: int, rate: int, gain: float) -> None:
+    """Adds the room's answer to a mono send [n], times `gain`, to `into` float32 [2, n].
 
-    Only what the send itself causes is returned, cut to its length.
+    Sample 0 of both is project sample `first`, a multiple of `BLOCK`. What rings past n is left out.
     """
     if first % BLOCK:
         raise ValueError("the send must begin on the grid")
     parts = _spectra(rate)
-    count = -(-len(send) // BLOCK)
-    blocks = np.zeros((count + 1, BLOCK), np.float32)
-    blocks[1:].reshape(-1)[: len(send)] = send
-    spectra: list[NDArray[np.complex64]] = []
-    out = np.zeros((2, count, BLOCK), np.float32)
-    for k in range(count):
-        # Overlap-save: the block with the one before it; the second half of the inverse transform is the answer.
-        window = blocks[k : k + 2].reshape(-1)
-        spectra.insert(0, scipy.fft.rfft(window) if window.any() else None)  # type: ignore[arg-type]
-        del spectra[parts.shape[1] :]
-        heard = [(p, s) for p, s in enumerate(spectra) if s is not None]
+    scale = np.float32(gain)
+    recent: list[Spectrum | None] = []
+    window = np.zeros(2 * BLOCK, np.float32)
+    for at in range(0, len(send), BLOCK):
+        # Overlap-save: a block with the one before it; the second half of the inverse transform is the answer.
+        window[:BLOCK] = window[BLOCK:]
+        piece = send[at : at + BLOCK]
+        window[BLOCK:] = 0.0
+        window[BLOCK : BLOCK + len(piece)] = piece
+        recent = [scipy.fft.rfft(window) if window.any() else None, *recent[: parts.shape[1] - 1]]
+        heard = [(spectrum, parts[:, p]) for p, spectrum in enumerate(recent) if spectrum is not None]
         if not heard:
             continue
+        total = heard[0][0] * heard[0][1]
+        for spectrum, part in heard[1:]:
+            total += spectrum * part
         for channel in (0, 1):
-            total = np.zeros(BLOCK + 1, np.complex64)
-            for p, spectrum in heard:
-                total += spectrum * parts[channel, p]
-            out[channel, k] = scipy.fft.irfft(total, 2 * BLOCK)[BLOCK:]
-    return out.reshape(2, -1)[:, : len(send)]
+            answer = scipy.fft.irfft(total[channel], overwrite_x=True)[BLOCK : BLOCK + len(piece)]
+            into[channel, at : at + BLOCK] += answer * scale
 
 
 @lru_cache(maxsize=4)
@@ -92,4 +93,4 @@ def _spectra(rate: int) -> NDArray[np.complex64]:
     for p in range(count):
         piece = response[:, p * BLOCK : (p + 1) * BLOCK]
         padded[:, p, : piece.shape[1]] = piece
-    return np.stack([[scipy.fft.rfft(padded[c, p]) for p in range(count)] for c in (0, 1)]).astype(np.complex64)
+    return np.array([[scipy.fft.rfft(padded[c, p]) for p in range(count)] for c in (0, 1)], dtype=np.complex64)
