@@ -1,6 +1,8 @@
 """The groove book: our own library of styles, from text notation (NOTATION.md) to the notes of a bar."""
 
 from engine.grooves.book import book, groove
+from engine.grooves.choose import Choice, choose
+from engine.grooves.draw import draw
 from engine.grooves.groove import LANES, LEVELS, STREAMS, Event, Groove, Level, Pattern, Progression
 from engine.grooves.harmony import groove2chords
 from engine.grooves.realise import ending, fill, realise, realise_bars, tidy
@@ -8,6 +10,7 @@ from engine.grooves.rebar import fits
 from engine.grooves.voicing import Voicing, last_voicing
 
 __all__ = [
-    "LANES", "LEVELS", "STREAMS", "Event", "Groove", "Level", "Pattern", "Progression", "Voicing", "book", "ending", "fill",
-    "fits", "groove", "groove2chords", "last_voicing", "realise", "realise_bars", "tidy",
+    "LANES", "LEVELS", "STREAMS", "Choice", "Event", "Groove", "Level", "Pattern", "Progression", "Voicing", "book",
+    "choose", "draw", "ending", "fill", "fits", "groove", "groove2chords", "last_voicing", "realise", "realise_bars",
+    "tidy",
 ]  # fmt: skip

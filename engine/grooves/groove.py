@@ -76,7 +76,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Degree:
-    """A chord as a scale degree: `degree` 0-6 of the key's scale, altered by `alter` semitones; `bass` in semitones above the root."""
+    """A chord as a scale degree: `degree` 0-6 of the key's scale, altered by `alter` semitones, for `beats`.
+
+    `bass` is the slash bass in semitones above the root, or None.
+    """
 
     degree: int
     alter: int

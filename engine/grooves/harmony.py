@@ -13,7 +13,10 @@ EPS = 1e-6
 
 
 def chord_at(chords: Sequence[Chord], beat: float) -> Chord:
-    """The chord sounding at `beat`; in a gap the one before it, ahead of the first the first. Raises `JobError` for none."""
+    """The chord sounding at `beat`; in a gap the one before it, ahead of the first the first.
+
+    Raises `JobError` where there are no chords.
+    """
     if not chords:
         raise JobError("grooves.no_chords", "a groove needs at least one chord to play.")
     found = chords[0]

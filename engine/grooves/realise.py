@@ -14,12 +14,12 @@ from bridge.timeline import Bar
 from engine.grooves.groove import LANES, STREAMS, Event, Groove, Level, Pattern
 from engine.grooves.harmony import EPS, chord_at, next_change
 from engine.grooves.pitches import arp_pitch, bass_pitch, lead_pitch
-from engine.grooves.rebar import bar_spans
+from engine.grooves.rebar import bar_ratio, bar_spans
 from engine.grooves.voicing import Voicing, chord2pitches, last_voicing
 from engine.score import Chord, Key, Note
 
-PUSH = 0.5
-"""A note struck at most this many beats before a chord change and tied over it belongs to the new chord."""
+PUSH, PUSH_OVER_BAR = 0.5, 1.0
+"""A note struck at most so many beats before a chord change and tied over it (over the bar line) is the new chord's."""
 DRUM_BEATS = 0.25
 DRUM_BASE = {
     "hat": 78,
@@ -38,11 +38,12 @@ MONO = ("bass", "lead", "arp")
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An event placed in project beats."""
+    """An event placed in project beats. `over`: it is tied over the bar line."""
 
     start: float
     length: float
     event: Event
+    over: bool = False
 
 
 def realise(
@@ -52,8 +53,11 @@ def realise(
     """Notes of `stream` in `bar`, the section's bar number `bar_in_section` (from 0), sorted by start, then pitch.
 
     `chords` cover the bar, and best the next one too (approach notes and anticipations look ahead). `voice` is the
-    voicing before (`last_voicing` of the bar before; the lead goes on from it too), None where there is none. A stream that the level leaves out gives [].
+    voicing before (`last_voicing` of the bar before; the lead goes on from it too), None where there is none. A
+    stream that the level leaves out gives [].
     """
+    if level == "ending":
+        return ending(groove, stream, bar, chords, key, voice)
     return _play(groove, groove.levels[level], stream, bar, bar_in_section, chords, key, voice)
 
 
@@ -65,7 +69,7 @@ def fill(
     not write goes on as in `level`."""
     written = groove.fills[variant % len(groove.fills)]
     if stream in written.streams:
-        return _play(groove, written, stream, bar, 0, chords, key, voice)
+        return _play(groove, written, stream, bar, None, chords, key, voice)
     return realise(groove, level, stream, bar, bar_in_section, chords, key, voice)
 
 
@@ -73,7 +77,7 @@ def ending(
     groove: Groove, stream: str, bar: Bar, chords: Sequence[Chord], key: Key, voice: Voicing | None = None
 ) -> list[Note]:
     """The last bar of a song."""
-    return _play(groove, groove.levels["ending"], stream, bar, 0, chords, key, voice)
+    return _play(groove, groove.levels["ending"], stream, bar, None, chords, key, voice)
 
 
 def realise_bars(
@@ -121,7 +125,7 @@ def tidy(notes: Sequence[Note], stream: str) -> list[Note]:
 
 
 def _play(
-    groove: Groove, level: Level, stream: str, bar: Bar, index: int, chords: Sequence[Chord], key: Key,
+    groove: Groove, level: Level, stream: str, bar: Bar, index: int | None, chords: Sequence[Chord], key: Key,
     voice: Voicing | None,
 ) -> list[Note]:  # fmt: skip
     pattern = level.streams.get(stream)
@@ -132,38 +136,51 @@ def _play(
         return _drums(timed, bar, crash=level.crash and index == 0)
     if stream in ("comp", "pad"):
         return _chords(pattern, timed, bar, chords, key, voice)
-    following = _place(groove, pattern, replace(bar, start=bar.end, end=2 * bar.end - bar.start), index + 1)[:1]
-    phrase = voice if stream == "lead" and index % pattern.bars else None
+    following = _place(groove, pattern, replace(bar, start=bar.end, end=2 * bar.end - bar.start), (index or 0) + 1)[:1]
+    phrase = voice if stream == "lead" and (index or 0) % pattern.bars else None
     return _line(stream, pattern, timed, following, bar, chords, key, phrase)
 
 
-def _place(groove: Groove, pattern: Pattern, bar: Bar, index: int) -> list[Timed]:
-    """The events of the pattern's bar `index` in beats, trimmed to what `bar` has room for.
+def _place(groove: Groove, pattern: Pattern, bar: Bar, index: int | None) -> list[Timed]:
+    """The pattern's events in bar number `index` of a section (None: a fill or ending), trimmed to the room in `bar`.
 
-    A bar that begins with a tie strikes that note anew when it opens a section: nobody played it before.
+    A bar that begins with a tie strikes that note anew where nobody played it before: at the start of a section, and
+    where re-barring has cut off the end of the bar before.
     """
-    spans = bar_spans(groove, bar)
-    events = list(pattern.bar(index))
-    if index == 0:
-        for event in pattern.events:
-            over = event.step + event.length - pattern.bars * pattern.steps
-            if over > 0:
-                events.insert(0, replace(event, step=0, length=over))
+    spans = bar_spans(groove, bar, index)
+    total = pattern.bars * pattern.steps
+    reaches_line = bar_ratio(groove, bar.metre) is not None or spans[-1].last % pattern.steps == 0
+    ties_on = reaches_line and index is not None and bar.end - bar.start > bar.metre.bar_beats - EPS
     out: list[Timed] = []
     for span in spans:
-        for event in events:
-            if not span.first <= event.step < span.last:
-                continue
+        last = span is spans[-1]
+        opens = span is spans[0] and (not index or not reaches_line)
+        for event in _window(pattern, span.first, span.last, opens=opens):
             start = bar.start + span.offset + (event.step - span.first) * span.step_beats
             if start > bar.end - EPS:
                 continue
-            tied = event.step + event.length > groove.steps and span.last == groove.steps and span is spans[-1]
-            steps = event.length if tied else min(event.length, span.last - event.step)
+            end = event.step + event.length
+            over = last and ties_on and end > span.last
+            steps = min(total, (end if over else min(end, span.last)) - event.step)
             length = steps * span.step_beats
-            if not tied or bar.end - bar.start < bar.metre.bar_beats - EPS:
-                length = min(length, bar.end - start)
-            out.append(Timed(start, length, event))
+            out.append(Timed(start, length if over else min(length, bar.end - start), event, over))
     return sorted(out, key=lambda t: t.start)
+
+
+def _window(pattern: Pattern, first: int, last: int, *, opens: bool) -> list[Event]:
+    """Events struck in steps [`first`, `last`) of the endlessly repeated pattern, in those steps."""
+    total = pattern.bars * pattern.steps
+    found: list[Event] = []
+    for turn in range(first // total, (last - 1) // total + 1):
+        at = turn * total
+        found += [replace(e, step=e.step + at) for e in pattern.events if first <= e.step + at < last]
+    if opens:
+        here = first % total
+        for e in pattern.events:
+            for step in (e.step, e.step - total):
+                if step < here < step + e.length:
+                    found.append(replace(e, step=first, length=step + e.length - here))
+    return found
 
 
 def _drums(timed: Sequence[Timed], bar: Bar, *, crash: bool) -> list[Note]:
@@ -219,8 +236,8 @@ def _part(symbol: str, pitches: tuple[int, ...], chord: Chord, pattern: Pattern)
 
 
 def _line(
-    stream: str, pattern: Pattern, timed: Sequence[Timed], following: Sequence[Timed], bar: Bar, chords: Sequence[Chord],
-    key: Key, voice: Voicing | None,
+    stream: str, pattern: Pattern, timed: Sequence[Timed], following: Sequence[Timed], bar: Bar,
+    chords: Sequence[Chord], key: Key, voice: Voicing | None,
 ) -> list[Note]:  # fmt: skip
     """`voice` is where a tune left off; None where a phrase begins: it then starts at the home of its register."""
     notes: list[Note] = []
@@ -263,7 +280,7 @@ def _pieces(t: Timed, chords: Sequence[Chord]) -> list[tuple[float, float, Chord
     end = t.start + t.length
     change = next_change(chords, t.start)
     at = t.start
-    if change is not None and change - t.start <= PUSH + EPS and end > change + EPS:
+    if change is not None and change - t.start <= (PUSH_OVER_BAR if t.over else PUSH) + EPS and end > change + EPS:
         at = change
     out: list[tuple[float, float, Chord]] = []
     start = t.start

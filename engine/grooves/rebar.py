@@ -1,15 +1,17 @@
 """A groove in bars that it was not written for: which of its pulses are played, and in which order.
 
 A pulse is a quarter note, a dotted quarter in compound metres (6/8, 9/8, 12/8), or an eighth where either side counts
-eighths (7/8). Triplet grooves in a compound metre keep their beats: a quarter of three triplets becomes a dotted quarter
-of three eighths. Shorter bars keep the first pulses and the last (4/4 in three: one, three, four, so the backbeat and the
-pick-up stay); longer bars say the middle again (in five: one, two, three, three, four). A bar that the next metre change
-cuts off is played and stops.
+eighths (7/8). Triplet grooves in a compound metre keep their beats: a quarter of three triplets becomes a dotted
+quarter of three eighths. Bars that are a whole multiple or part of the groove's (2/4 and 4/4, 6/8 and 12/8) are played
+through as written. Else shorter bars keep the first pulses and the last (4/4 in three: one, three, four, so the
+backbeat and the pick-up stay), and longer bars say the middle again (in five: one, two, three, three, four). A bar that
+the next metre change cuts off is played and stops.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from bridge.timeline import Bar, Metre
 from engine.grooves.groove import Groove
@@ -17,7 +19,7 @@ from engine.grooves.groove import Groove
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Source steps [`first`, `last`) of a groove's bar, played from beat `offset` of the bar; a step lasts `step_beats`."""
+    """Source steps [`first`, `last`) of a pattern, played from beat `offset` of the bar; a step lasts `step_beats`."""
 
     first: int
     last: int
@@ -38,11 +40,22 @@ def keeps_beats(groove: Groove, metre: Metre) -> bool:
 
 
 def fits(groove: Groove, metre: Metre) -> bool:
-    """Whether bars of `metre` are played as written: same metre, 2/2 for 4/4, or triplets on the same number of beats."""
+    """Whether bars of `metre` are played as written: of the same length (2/2 for 4/4), a whole multiple or part of it
+    (2/4 and 4/4, 6/8 and 12/8), or triplets on as many beats."""
+    return bar_ratio(groove, metre) is not None
+
+
+def bar_ratio(groove: Groove, metre: Metre) -> Fraction | None:
+    """Bars of the groove in a bar of `metre` where that is a whole number or one over a whole number, else None."""
     if keeps_beats(groove, metre):
-        return metre.beats == 3 * groove.beats
-    same_pulse = is_compound(groove.beats, groove.unit) == is_compound(metre.beats, metre.unit)
-    return same_pulse and metre.bar_beats == groove.bar_beats
+        ratio = Fraction(metre.beats, 3 * groove.beats)
+    elif is_compound(groove.beats, groove.unit) != is_compound(metre.beats, metre.unit):
+        return None
+    else:
+        ratio = Fraction(metre.beats * groove.unit, metre.unit * groove.beats)
+    whole = ratio.numerator == 1 or ratio.denominator == 1
+    part = ratio.denominator == 1 or groove.steps % ratio.denominator == 0
+    return ratio if whole and part else None
 
 
 def pulse_map(source: int, target: int) -> list[int]:
@@ -58,12 +71,21 @@ def pulse_map(source: int, target: int) -> list[int]:
     return [*range(head), *range(source - (target - head), source)]
 
 
-def bar_spans(groove: Groove, bar: Bar) -> tuple[Span, ...]:
-    """How the groove's bar fills `bar`, in order, without gaps; the last span may reach past a bar that is cut."""
+def bar_spans(groove: Groove, bar: Bar, index: int | None) -> tuple[Span, ...]:
+    """How the groove fills bar number `index` of a section, in order, without gaps, in steps from the pattern's start.
+
+    `index` None is for fills and endings: one bar, squeezed or repeated by pulses. The last span may reach past a bar
+    that is cut.
+    """
     step = 1.0 / groove.steps_per_quarter
     metre = bar.metre
-    if fits(groove, metre) and not keeps_beats(groove, metre):
-        return (Span(0, groove.steps, 0.0, step),)
+    ratio = bar_ratio(groove, metre)
+    if ratio is not None and (index is not None or ratio == 1):
+        first = int((index or 0) * ratio * groove.steps)
+        return (
+            Span(first, first + int(ratio * groove.steps), 0.0, step * (1.5 if keeps_beats(groove, metre) else 1.0)),
+        )
+    start = (index or 0) * groove.steps
     if keeps_beats(groove, metre):
         pulse_steps, step = 3, step * 1.5
         pulses = pulse_map(groove.beats, metre.beats // 3)
@@ -80,7 +102,7 @@ def bar_spans(groove: Groove, bar: Bar) -> tuple[Span, ...]:
             spans[-1] = Span(spans[-1].first, first + pulse_steps, spans[-1].offset, step)
         else:
             spans.append(Span(first, first + pulse_steps, i * pulse_steps * step, step))
-    return tuple(spans)
+    return tuple(replace(s, first=s.first + start, last=s.last + start) for s in spans)
 
 
 def _common_pulse(groove: Groove, metre: Metre) -> float:

@@ -142,9 +142,8 @@ def _level_problems(groove: Groove) -> list[str]:
     verse, chorus = groove.levels["verse"], groove.levels["chorus"]
     if density(chorus) < density(verse):
         found.append(f"the chorus ({density(chorus):.1f} notes a bar) is thinner than the verse ({density(verse):.1f})")
-    for stream in STREAMS:
-        if verse.streams[stream] == chorus.streams[stream]:
-            found.append(f"{stream} is the same in verse and chorus")
+    same = (s for s in STREAMS if verse.streams[s] == chorus.streams[s])
+    found += [f"{stream} is the same in verse and chorus" for stream in same]
     if chorus.streams["lead"].high < verse.streams["lead"].high:
         found.append("the chorus's lead lies lower than the verse's")
     for level in (verse, chorus):
@@ -172,10 +171,8 @@ def _fill_problems(groove: Groove) -> list[str]:
             found.append(f"fill {i + 1} does not fill")
         if written.streams["drums"] in (level.streams["drums"] for level in groove.levels.values()):
             found.append(f"fill {i + 1} is a level's drums")
-    for stream in ("drums", "bass", "comp"):
-        if stream not in groove.levels["ending"].streams:
-            found.append(f"the ending lacks {stream}")
-    return found
+    last = groove.levels["ending"].streams
+    return found + [f"the ending lacks {stream}" for stream in ("drums", "bass", "comp") if stream not in last]
 
 
 def _by_start(notes: Sequence[Note]) -> dict[float, list[Note]]:

@@ -60,7 +60,7 @@ def chord2pitches(chord: Chord, key: Key, shape: str, low: int, high: int, befor
 
 
 def _motion(before: tuple[int, ...], after: tuple[int, ...]) -> float:
-    """Semitones moved: every voice to its nearest neighbour, both ways, and the top voice, which is heard most, again."""
+    """Semitones moved: each voice to its nearest, both ways, and the top voice, which is heard most, again."""
     there = sum(min(abs(p - q) for q in before) for p in after)
     back = sum(min(abs(p - q) for q in after) for p in before)
     return (there + back) / 2 + 0.5 * abs(before[-1] - after[-1])

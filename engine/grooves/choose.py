@@ -1,0 +1,137 @@
+"""From a musician's words, metre and tempo to a groove, with the reason in words.
+
+Tags that stand in the style words count, early and longer tags more; among those that match, a groove in the asked
+metre is preferred; a tempo outside the groove's range costs. Where no word matches, a groove tagged "versatile" is
+taken. Straight grooves are never played in compound metres, nor compound ones in simple metres; every other re-barring
+is allowed and is said in the reason.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.timeline import Metre
+from engine.grooves.book import book
+from engine.grooves.groove import Groove
+from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
+
+SYNONYMS = {
+    "hiphop": "hip hop", "rhythm and blues": "r&b", "r and b": "r&b", "jazzy": "jazz", "bluesy": "blues",
+    "rocky": "rock", "poppy": "pop", "folky": "folk", "soulful": "soul", "dancey": "dance", "edm": "dance",
+    "electronica": "electronic", "orchestra": "orchestral", "symphonic": "orchestral", "d and b": "dnb", "chillout": "chill",
+    "gloomy": "dark", "songwriter": "singer songwriter", "ballade": "ballad", "alternative rock": "alt rock", "mellow": "chill",
+    "score": "film score", "celtic": "folk", "valse": "waltz", "latino": "latin", "discotheque": "disco",
+    "chiptune": "electro", "rocknroll": "rock and roll", "tropicalia": "brazilian", "polka": "country",
+    "industrial": "electronic", "dreamlike": "dreamy", "laidback": "laid back",
+}  # fmt: skip
+"""Words that people say for words that the tags use; the original words stay beside their synonym."""
+METRE_BONUS = 2.5
+NEAR = 0.25
+"""Grooves whose scores differ by less than this are equally good: the seed picks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A groove and why it was taken, for people."""
+
+    groove: Groove
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    groove: Groove
+    score: float
+    words: tuple[str, ...]
+
+
+def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
+    """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals."""
+    text = normalise(style)
+    scored = [_score(g, text, metre, bpm) for g in book() if can_rebar(g, metre)]
+    named = [s for s in scored if s.words]
+    versatile = [s for s in scored if "versatile" in s.groove.tags]
+    pool = named or [s for s in versatile if fits(s.groove, metre)] or versatile
+    best = max(s.score for s in pool)
+    near = [s for s in pool if s.score > best - NEAR]
+    picked = near[int(np.random.default_rng(seed).integers(len(near)))]
+    return Choice(picked.groove, _reason(picked, style, metre, bpm))
+
+
+def can_rebar(groove: Groove, metre: Metre) -> bool:
+    """Whether `groove` may be played in `metre` at all."""
+    if keeps_beats(groove, metre):
+        return True
+    return is_compound(groove.beats, groove.unit) == is_compound(metre.beats, metre.unit)
+
+
+def normalise(style: str) -> str:
+    """The words as `_plain` writes them, their synonyms and singulars beside them, spaces at both ends."""
+    text = f" {_plain(style)} "
+    extra = [to for said, to in SYNONYMS.items() if f" {said} " in text]
+    plural = [w[:-1] for w in text.split() if len(w) > 4 and w.endswith("s") and not w.endswith(("ss", "us"))]
+    return text + "".join(f"; {words} " for words in [*extra, *plural])
+
+
+def _score(groove: Groove, text: str, metre: Metre, bpm: float) -> _Scored:
+    words: list[str] = []
+    score = 0.0
+    tags = [_plain(tag) for tag in groove.tags]
+    for i, tag in enumerate(dict.fromkeys([*tags, _plain(groove.name), _plain(groove.title)])):
+        if tag != "versatile" and f" {tag} " in text:
+            words.append(tag)
+            score += max(1.5, 3.0 - 0.15 * i) + tag.count(" ")
+    score = 0.6 * score + 0.4 * min(score, 4.0)
+    if fits(groove, metre):
+        score += METRE_BONUS
+    score -= 1.5 * abs(_tempo_distance(groove, metre, bpm))
+    return _Scored(groove, score, tuple(words))
+
+
+def _plain(words: str) -> str:
+    """Small letters and single spaces; "r&b" and "6/8" stay whole, a free-standing "&" or "n" is an "and"."""
+    said = re.findall(r"[^\W_]+(?:[&/][^\W_]+)*|&", words.lower())
+    return " ".join("and" if word in ("&", "n") else word for word in said)
+
+
+def _tempo_distance(groove: Groove, metre: Metre, bpm: float) -> float:
+    """Octaves of tempo by which `bpm` lies outside the groove's range; positive is too fast."""
+    felt = bpm / 1.5 if keeps_beats(groove, metre) else bpm
+    if felt > groove.bpm_high:
+        return math.log2(felt / groove.bpm_high)
+    return min(0.0, math.log2(felt / groove.bpm_low))
+
+
+def _reason(picked: _Scored, style: str, metre: Metre, bpm: float) -> str:
+    groove = picked.groove
+    asked = f"{metre.beats}/{metre.unit}"
+    said = ", ".join(sorted(picked.words, key=len, reverse=True)[:3])
+    if picked.words:
+        parts = [f"{groove.title}, for '{said}'"]
+    elif style.strip():
+        parts = [
+            f"{groove.title}: no word of '{style.strip()}' names a style of the groove book, so metre and tempo decided"
+        ]
+    else:
+        parts = [f"{groove.title}: no style was asked for, so metre and tempo decided"]
+    if keeps_beats(groove, metre):
+        parts.append(f"its triplets become the eighths of {asked}")
+    elif not fits(groove, metre):
+        parts.append(_rebarred(groove, metre, asked))
+    distance = _tempo_distance(groove, metre, bpm)
+    if abs(distance) > 0.25:
+        pace = "faster" if distance > 0 else "slower"
+        parts.append(f"{bpm:.0f} bpm is {pace} than its usual {groove.bpm_low:.0f}-{groove.bpm_high:.0f}")
+    return "; ".join(parts) + "."
+
+
+def _rebarred(groove: Groove, metre: Metre, asked: str) -> str:
+    text = f"written in {groove.metre} and re-barred to {asked}"
+    if groove.unit == 4 and metre.unit == 4:
+        beats = " ".join(str(p + 1) for p in pulse_map(groove.beats, metre.beats))
+        text += f" (its beats {beats})"
+    return text
