@@ -85,6 +85,17 @@ def test_every_item_lies_on_its_sample() -> None:
         assert line(item, "PLAYRATE")[:3] == ["1", "1", "0"]
 
 
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+@pytest.mark.parametrize("sample", [0, 1, 7, 441_001, 2_000_000_011])
+def test_a_crooked_sample_reads_back_as_itself(sample: int, rate: int) -> None:
+    stem = RppStem("bass", "bass", "bass.wav", sample, 99_999_999)
+    root = rpp.loads(rpp_text("x", CLOCK, rate, [stem], None, [], 16.0, 132.0))
+    item = root.findall(".//ITEM")[0]
+    position, length = float(line(item, "POSITION")[0]), float(line(item, "LENGTH")[0])
+    assert (position, length) == (sample / rate, 99_999_999 / rate)
+    assert (round(position * rate), round(length * rate)) == (sample, 99_999_999)
+
+
 def test_the_tracks_stand_in_one_folder_with_a_muted_mix() -> None:
     tracks = project().findall("TRACK")
     names = [line(t, "NAME")[0] for t in tracks]

@@ -86,6 +86,14 @@ def test_a_jump_on_a_beat_is_written_on_that_beat() -> None:
     ]  # fmt: skip
 
 
+def test_a_great_jump_between_two_ticks_is_felt_on_neither() -> None:
+    beat = 7.0 + 0.5 / TICKS
+    clock = Clock.from_pairs([(0, 0), (beat, beat * 60 / 20), (64, beat * 3 + (64 - beat) * 60 / 240)])
+    events = clock2microseconds(clock, 0, 64)
+    for tick in (*range(0, 7 * TICKS, 500), 7 * TICKS, 7 * TICKS + 1, 8 * TICKS, 64 * TICKS):
+        assert file_second(events, tick) == pytest.approx(clock.beat2second(tick / TICKS), abs=0.0003)
+
+
 def test_no_tempo_is_bent_by_more_than_a_thousandth() -> None:
     pairs, second = [(0.0, 0.0)], 0.0
     for beat in range(1, 1200):
