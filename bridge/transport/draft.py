@@ -25,13 +25,17 @@ EXPIRES = 1800.0
 
 @dataclass
 class Draft:
-    """One request in the making. Each method below `line` is one address of the OSC table."""
+    """One request in the making. Each method below `line` is one address of the OSC table.
+
+    Once `sent` it takes no more lines, and is kept so that the order to render can be repeated for safety.
+    """
 
     job: str
     owner: Hashable
     port: int
     touched: float
     lines: int = 0
+    sent: bool = False
     _pairs: list[tuple[float, float]] = field(default_factory=list)
     _tempi: list[tuple[float, float]] = field(default_factory=list)
     _arrangement: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -100,8 +104,9 @@ class Draft:
         self._arrangement.setdefault(group, []).append(values)
 
     def request(self) -> bytes:
-        """The render request in JSON. Raises `RequestError` where the lines give no clock."""
+        """The render request in JSON, to be sent. Raises `RequestError` where the lines give no clock."""
         arrangement = {"sample_rate": self._rate, "clock": self._clock(), **self._arrangement}
+        self.sent = True
         return msgspec.json.encode(
             {
                 "type": "render",
@@ -164,8 +169,9 @@ class Drafts:
     def current(self, owner: Hashable) -> Draft:
         """The draft that a line of this sender goes to. Raises `RequestError` where that is not clear."""
         self._expire()
-        own = [draft for draft in self._drafts.values() if draft.owner == owner]
-        shared = [draft for draft in self._drafts.values() if draft.port]
+        writable = [draft for draft in self._drafts.values() if not draft.sent]
+        own = [draft for draft in writable if draft.owner == owner]
+        shared = [draft for draft in writable if draft.port]
         if not own and len(shared) > 1:
             raise RequestError(
                 "draft.which",
@@ -173,7 +179,7 @@ class Drafts:
                 hint="Send all lines from one port, or drop the others.",
             )
         if not own and not shared:
-            raise RequestError("draft.none", "this sender has opened no draft.", hint="Send /draft/new id first.")
+            raise RequestError("draft.none", "this sender has no open draft.", hint="Send /draft/new id first.")
         draft = own[-1] if own else shared[0]
         draft.touched = self._clock()
         return draft

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,6 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path: Path, mo
 
 @given(st.binary(max_size=300))
 def test_a_damaged_file_is_no_endpoint(content: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / ENDPOINT).write_bytes(content)
         assert read_endpoint(Path(folder)) is None
