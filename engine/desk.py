@@ -270,7 +270,7 @@ class Desk:
             self._go(self._sweep(job, final))
 
     async def _sweep(self, job: Job, final: Final | None) -> None:
-        await asyncio.to_thread(remove_unfinished, job.out / job.id)
+        await asyncio.to_thread(remove_unfinished, job.out)
         self._ending.discard(job.id)
         self._close(job, final)
 
@@ -365,11 +365,11 @@ def read_request_file(text: str, roots: Sequence[Path]) -> bytes:
 
 
 def request2out(request: Render | Listen, results: Path) -> Path:
-    """The folder that the job's own folder, named as the job, is made in."""
+    """The job's own folder: its takes go into it."""
     project = request.project
     if project.out:
-        return Path(project.out)
-    return Path(project.root) / "stembridge" if project.root else results
+        return Path(project.out) / request.job
+    return (Path(project.root) / "stembridge" if project.root else results) / request.job
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -12,7 +12,7 @@ from bridge.messages import Event, Listen, ModelRow, Render
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
-    """Do this job; a render writes under `out`/<job>."""
+    """Do this job; a render makes its takes in the folder `out`."""
 
     request: Render | Listen
     out: str

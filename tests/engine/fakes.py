@@ -39,7 +39,7 @@ class EchoPipeline:
         samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
         manifests = []
         for take in range(1, request.takes + 1):
-            folder = out / request.job / f"take-{take}"
+            folder = out / f"take-{take}"
             folder.mkdir(parents=True)
             for i, stem in enumerate(request.stems):
                 for step in range(steps):
@@ -73,7 +73,7 @@ class EchoPipeline:
         held = wish(request, "hold")
         while held and not Path(held).exists():
             time.sleep(0.01)
-        mark = out / f"{request.job}.crashed"
+        mark = out.parent / f"{request.job}.crashed"
         if wish(request, "crash") == "always" or (wish(request, "crash") == "once" and not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
