@@ -23,7 +23,7 @@ from engine.compose.material import Base, Material, base_stream, heard2material,
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import in_order
-from engine.compose.room import heard2room
+from engine.compose.room import given_melody, heard2room
 from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
 from engine.compose.writers import Writers, plan_of, write_canvas
@@ -76,6 +76,7 @@ def compose_band(
         picked,
         plan_of(writers, part_of(tick, 0.02, 0.25)),
         request.seed,
+        given_melody(heard),
     )
     song = Song(shapes, harmony.chords, key, picked, request.seed)
     material = heard2material(heard, seats)

@@ -14,9 +14,10 @@ from itertools import pairwise
 import numpy as np
 
 from engine.compose.form import SectionShape
+from engine.compose.harmonise import chords_fit, harmonise
 from engine.compose.pitches import EPS, chords_in
 from engine.grooves import Groove, groove2chords
-from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key
+from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key, Note
 
 Plan = Callable[[Sequence[FormSection], Key, Sequence[Chord], int], tuple[Chord, ...]]
 """The plan model as the composer calls it: sections, key, chords that stand, seed -> chords of every bar."""
@@ -61,9 +62,16 @@ class Harmony:
 
 
 def write_chords(
-    shapes: Sequence[SectionShape], key: Key, given: Sequence[Chord], groove: Groove, plan: Plan | None, seed: int
+    shapes: Sequence[SectionShape],
+    key: Key,
+    given: Sequence[Chord],
+    groove: Groove,
+    plan: Plan | None,
+    seed: int,
+    melody: Sequence[Note] = (),
 ) -> Harmony:
-    """Chords over all sections. `given`: the user's; `plan` None when no plan model is loaded."""
+    """Chords over all sections. `given`: the user's; `plan` None when no plan model is loaded; `melody`: a tune of the
+    user's that the chords have to carry."""
     form = [s.section for s in shapes]
     have: list[tuple[Chord, ...]] = [chords_in(given, f.start, f.end) for f in form]
     sources = [
@@ -75,23 +83,28 @@ def write_chords(
             have[i], went_on = _go_on(have[i], section)
             sources[i] += went_on
     _carry(form, have, sources, "yours, carried over from {name}")
+    tunes = [[n for n in melody if f.start - EPS <= n.start < f.end - EPS] for f in form]
     written = _candidates(form, key, have, groove, plan, seed)
     for i, section in enumerate(form):
         if _covered(have[i], section) > 0.999:
             continue
         following = next((h[0] for h in have[i + 1 :] if h), None)
         others = [have[j] for j in range(len(form)) if form[j].label != section.label and have[j]]
-        options = [
-            (name, fill_between(have[i], chords_in(c, section.start, section.end))) for name, c in written(section)
-        ]
-        scored = [(score_chords(c, section, key, following, others), name, c) for name, c in options]
+        tune = tunes[i]
+        offers = written(section)
+        if tune:
+            like = [j for j in range(len(form)) if form[j].label == section.label and have[j] and j != i]
+            offers += [(f"as in {form[j].name}", _laid_over(have[j], form[j], section)) for j in like[:1]]
+            offers.append(("your melody harmonised", harmonise(section, tune, key, closes=i == len(form) - 1)))
+        options = [(name, fill_between(have[i], chords_in(c, section.start, section.end))) for name, c in offers]
+        scored = [(score_chords(c, section, key, following, others, tune), name, c) for name, c in options]
         best = max(scored, key=lambda s: s[0])
         beaten = ", ".join(f"{name} {score:.2f}" for score, name, _ in scored if name != best[1])
         have[i] = best[2]
         sources[i] = "; ".join(
             filter(None, (sources[i], f"{best[1]} ({best[0]:.2f}" + (f" over {beaten})" if beaten else ")")))
         )
-        _carry(form, have, sources, "as in {name}")
+        _carry(form, have, sources, "as in {name}", without=tunes)
     chords = [c for h in have for c in h]
     if shapes and shapes[-1].bars[-1].ending:
         chords = _end_at_home(chords, shapes[-1], key)
@@ -102,12 +115,18 @@ def write_chords(
 
 
 def score_chords(
-    chords: Sequence[Chord], section: FormSection, key: Key, following: Chord | None, others: Sequence[Sequence[Chord]]
+    chords: Sequence[Chord],
+    section: FormSection,
+    key: Key,
+    following: Chord | None,
+    others: Sequence[Sequence[Chord]],
+    melody: Sequence[Note] = (),
 ) -> float:
     """Functional harmony, 0-1.
 
     Tones in key; roots that move by fourths, seconds and thirds; a cadence at the section's end (home at the end of the
     song, a step or a fourth towards what follows); enough but not too many chords; an opening unlike other labels'.
+    Under a given melody half of it is how well the chords hold the melody's notes.
     """
     if not chords:
         return 0.0
@@ -134,7 +153,9 @@ def score_chords(
     outline = [(c.root, c.quality) for c in chords[:4]]
     fresh = 0.0 if any(outline == [(c.root, c.quality) for c in o[:4]] for o in others) else 1.0
     weights = (0.3, 0.15, 0.15, 0.05, 0.1, 0.15, 0.1)
-    return float(np.dot(weights, (in_key**2, motion, cadence, first, pace, variety, fresh)))
+    functional = float(np.dot(weights, (in_key**2, motion, cadence, first, pace, variety, fresh)))
+    fit = chords_fit(melody, section.bars, chords)
+    return functional if fit is None else 0.5 * functional + 0.5 * fit
 
 
 def into_key(chord: Chord, key: Key) -> Chord:
@@ -191,10 +212,17 @@ def _candidates(
     return offer
 
 
-def _carry(form: Sequence[FormSection], have: list[tuple[Chord, ...]], sources: list[str], words: str) -> None:
-    """Sections without chords take over those of a section of the same label, round again where they are longer."""
+def _carry(
+    form: Sequence[FormSection],
+    have: list[tuple[Chord, ...]],
+    sources: list[str],
+    words: str,
+    without: Sequence[Sequence[Note]] = (),
+) -> None:
+    """Sections without chords take over those of a section of the same label, round again where they are longer; not
+    those that have a melody of their own in `without`."""
     for i, section in enumerate(form):
-        if have[i]:
+        if have[i] or (without and without[i]):
             continue
         for j, other in enumerate(form):
             if other.label == section.label and have[j] and _covered(have[j], other) > 0.999:

@@ -44,6 +44,14 @@ def heard2room(heard: Heard) -> Room:
     return Room(merge((*((n.start, n.end) for n in notes), *heard.activity)), tuple(notes))
 
 
+def given_melody(heard: Heard) -> tuple[Note, ...]:
+    """The notes of the user's lead and vocal tracks that shall be kept in mind: followed or varied."""
+    parts = (
+        p for p, use in zip(heard.parts, heard.uses, strict=True) if use != "replace" and p.role in ("lead", "vocals")
+    )
+    return tuple(sorted((n for part in parts for n in part.notes), key=lambda n: n.start))
+
+
 def merge(spans: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
     """Sorted disjoint spans; rests shorter than `BREATH` are closed."""
     merged: list[tuple[float, float]] = []

@@ -6,9 +6,10 @@ import pytest
 
 from bridge.errors import RequestError
 from engine.compose import compose_as_written, request2form
+from engine.compose.harmonise import chords_fit, harmonise
 from engine.compose.measure import bar_notes, covered_by
 from engine.compose.room import heard2room
-from engine.score import Chord, Note, Part, Score
+from engine.score import Chord, Key, Note, Part, Score
 from tests.engine.compose.songs import SONG, block_chords, composed, hearing, inside, line, silent, song
 
 VERSE = ((9, "m"), (5, ""), (0, ""), (7, ""))
@@ -141,3 +142,23 @@ def test_as_written_without_any_track_is_refused() -> None:
     with pytest.raises(RequestError) as refused:
         compose_as_written(request, clock, request2form(request.arrangement, clock), hearing(request), silent)
     assert refused.value.code == "as_written.nothing"
+
+
+def test_chords_are_written_to_a_given_melody() -> None:
+    request = song(key=("C", "major"))
+    outline = [(60, 64, 67, 64), (65, 69, 72, 69), (67, 71, 74, 71), (60, 64, 67, 60)] * 2
+    tune = line("vocals", "Vocal", [16.0 + i for i in range(32)], [p for bar in outline for p in bar], 1.0)
+    score = composed(request, hearing(request, (tune, "follow")))
+    verse = score.sections[1]
+    assert chords_fit(tune.notes, verse.bars, score.chords) > 0.75
+    without = composed(request)
+    assert chords_fit(tune.notes, verse.bars, without.chords) < chords_fit(tune.notes, verse.bars, score.chords)
+
+
+def test_harmonise_finds_the_triads_that_the_melody_spells() -> None:
+    request = song((("Verse", "verse", 4),))
+    section = request2form(request.arrangement, request.arrangement.timeline())[0]
+    spelt = ((57, 60, 64, 69), (53, 57, 60, 65), (50, 53, 57, 62), (52, 56, 59, 64))
+    tune = line("lead", "Tune", [float(i) for i in range(16)], [p + 12 for bar in spelt for p in bar], 1.0)
+    chords = harmonise(section, tune.notes, Key(9, "minor"), closes=False)
+    assert [c.symbol for c in chords] == ["Am", "F", "Dm", "E"]
