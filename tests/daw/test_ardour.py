@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,6 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from bridge.client import start_engine, stop_engine
 from bridge.messages import StemReady, decode_event
 from tests.daw.rig import HERE, Action, Ardour, Home, ardour, export_mix, lua_quote, missing, run_headless, wait_until
 from tests.daw.strict_engine import StrictEngine
@@ -60,8 +61,11 @@ def write_chords(path: Path) -> None:
 
 
 def make_session(
-    home: Home, tempi: Sequence[tuple[float, float]] = TEMPI, ranges: Sequence[tuple[str, float, float]] = RANGES
+    home: Home,
+    tempi: Sequence[tuple[float, float]] = TEMPI,
+    ranges: Sequence[tuple[str, float, float]] = RANGES,
 ) -> Path:
+    """A session without tracks. Its ranges begin and end on the samples that Ardour gives the beats."""
     folder = home.root / "song"
     run_headless(
         home,
@@ -140,7 +144,7 @@ def collect(session: Path, box: Path, seconds: float) -> tuple[list[StemReady], 
     found: dict[str, StemReady] = {}
 
     def ended() -> bool:
-        for path in box.glob("jobs/*/stem-*.json"):
+        for path in box.glob(f"jobs/{status(session)['job']}/stem-*.json"):
             with contextlib.suppress(FileNotFoundError):
                 event = decode_event(path.read_bytes())
                 assert isinstance(event, StemReady)
@@ -282,20 +286,119 @@ def test_the_request_is_what_the_session_says(strict: tuple[Played, StrictEngine
     assert smf_notes(Path(str(track.midi))) == wanted
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    root = tmp_path_factory.mktemp("real")
-    folders = {"STEMBRIDGE_DATA": str(root / "sb"), "STEMBRIDGE_RUNTIME": str(root / "rt")}
-    home = Home(root, folders)
+def bend_tempo(file: Path, start: float, end: float, bpm: tuple[float, float]) -> None:
+    """Makes a ramp of the session's second tempo, as a user does by dragging: Ardour's Lua cannot.
+
+    Ardour's ramp is linear in beats: omega is the slope of 1 / (superclock ticks a quarter note).
+    """
+    second = 282_240_000
+    ticks = [second * 60 / b for b in bpm]
+    omega = (1 / ticks[1] - 1 / ticks[0]) / (end - start)
+    text = file.read_text()
+    points = re.findall(r"<Tempo .*?/>", text)
+    at = int(re.findall(r'sclock="(\d+)"', points[1])[0])
+    late = round(at + math.log1p(ticks[0] * omega * (end - start)) / omega)
+    ramped = re.sub(r'npm="[\d.]+" enpm="[\d.]+"', f'npm="{bpm[0]}" enpm="{bpm[1]}"', points[1])
+    ramped = ramped.replace("Tempo::Constant", "Tempo::Ramped").replace('omega="0"', f'omega="{omega!r}"')
+    text = text.replace(points[1], ramped)
+    file.write_text(text.replace(points[2], re.sub(r'sclock="\d+"', f'sclock="{late}"', points[2])))
+
+
+MOVE_RANGES = """
+    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 40 } }
+    for place in Session:locations():list():iter() do
+      local new = beats[place:name()]
+      if new then
+        place:set(Temporal.timepos_t.from_ticks(new[1] * 1920), Temporal.timepos_t.from_ticks(new[2] * 1920))
+      end
+    end
+"""
+
+
+CLICK = """
+    local shown = {}
+    local here = setmetatable({ LuaDialog = {
+      MessageType = LuaDialog.MessageType, ButtonType = LuaDialog.ButtonType,
+      Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
+    } }, { __index = _ENV })
+    local function use(name)
+      local chunk = assert(loadfile(FOLDER .. "/" .. name .. ".lua", "t", here))()
+      return type(chunk) == "function" and chunk(use) or chunk
+    end
+    use("wish")[WHAT]()
+    return table.concat(shown, "|")
+"""
+
+
+def click(daw: Ardour, what: str) -> str:
+    """What an action says: its own code inside Ardour, with windows that close themselves."""
+    folder = lua_quote(str(SCRIPTS / "stembridge"))
+    return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)))
+
+
+def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) -> None:
+    home = Home(tmp_path, {"STEMBRIDGE_DATA": str(tmp_path / "sb")})
     home.prepare(ACTIONS, HOOKS)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, folder in folders.items():
-            patch.setenv(name, folder)
-        try:
-            start_engine(roots=(root,), timeout=120)
-            yield play(home, root / "sb" / "mailbox", 150)
-        finally:
-            stop_engine()
+    session = make_session(
+        home,
+        tempi=((0, 100.0), (16, 100.01), (32, 160.0)),
+        ranges=(("Intro", 0, 16), ("Verse", 16, 32), ("Refrain", 32, 40)),
+    )
+    bend_tempo(session / "song.ardour", 16, 32, (100.0, 160.0))
+    write_chords(tmp_path / "chords.mid")
+    with ardour(home, session / "song.ardour") as daw:
+        daw.run(MOVE_RANGES)
+        as_the_user(daw, tmp_path / "chords.mid")
+        assert "engine is not running" in click(daw, "generate")
+        assert "Nothing is running" in click(daw, "cancel")
+        with StrictEngine(tmp_path / "sb", (tmp_path,), hold=True) as engine:
+            daw.run(GENERATE)
+            wait_until("the first stem", lambda: status(session).get("stems") == 1, 20)
+            assert "still playing" in click(daw, "generate")
+            assert "1 stem landed" in click(daw, "progress")
+            daw.run(CANCEL)
+            wait_until("the end", lambda: status(session).get("state") == "idle", 20)
+            assert status(session)["text"] == "Cancelled. What had landed before stays: 1 stem."
+            assert set(survey(daw)) == {"Rhodes idea", "drums", "drums MIDI"}
+
+            engine.hold = False
+            daw.run(GENERATE)
+            wait_until("the start", lambda: status(session).get("state") == "waiting", 20)
+            wait_until("the end", lambda: status(session).get("state") == "idle", 60)
+            assert status(session)["kind"] == "done"
+            tracks = survey(daw)
+            assert {"drums", "drums 2", "drums MIDI 2", "bass", "lead MIDI"} <= set(tracks)
+            assert len(tracks) == 1 + 2 + 10
+
+            one_by_one = "local map, out = Temporal.TempoMap.read(), {} for i = 0, 160 do "
+            ticks = "out[#out + 1] = map:sample_at(Temporal.timepos_t.from_ticks(i * 480)) end "
+            samples = [int(n) for n in daw.run(one_by_one + ticks + "return table.concat(out, ' ')").split()]
+
+            daw.run(
+                "local ranges = {} for place in Session:locations():list():iter() do "
+                "if place:is_range_marker() or place:is_mark() then ranges[#ranges + 1] = place end end "
+                "for _, place in ipairs(ranges) do Session:locations():remove(place) end"
+            )
+            assert "Nothing is marked" in click(daw, "generate")
+    assert not engine.problems
+    assert not engine.refused
+    request = engine.requests[1]
+    assert [track.name for track in request.arrangement.tracks] == ["Rhodes idea"], "our own tracks are no context"
+    assert [s.label for s in request.arrangement.sections] == ["intro", "verse", "chorus"]
+    beats = [beat for beat, _ in request.arrangement.clock]
+    assert beats == [0.0, *(16 + i / 4 for i in range(65)), 40.0]
+    clock = request.arrangement.timeline()
+    assert all(abs(clock.beat2sample(i / 4, RATE) - sample) <= 1 for i, sample in enumerate(samples))
+    ramp = range(16 * 4, 32 * 4 + 1)
+    assert all(clock.beat2sample(i / 4, RATE) == samples[i] for i in ramp)
+
+
+@pytest.fixture(scope="module")
+def real(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    folders = {"STEMBRIDGE_DATA": str(engine / "data"), "STEMBRIDGE_RUNTIME": str(engine / "runtime")}
+    home = Home(tmp_path_factory.mktemp("real"), folders)
+    home.prepare(ACTIONS, HOOKS)
+    return play(home, engine / "data" / "mailbox", 180)
 
 
 def test_the_band_of_the_real_engine_lands_on_the_sample(real: Played) -> None:

@@ -239,6 +239,26 @@ def test_a_steady_tempo_needs_two_pairs_and_a_ramp_needs_every_quarter(lua: str)
     assert [beat for beat, _ in ramp] == [0, *(16 + i / 4 for i in range(65)), 64]
 
 
+def test_readings_are_joined_by_beat(lua: str) -> None:
+    grid = [{"beat": b, "sample": b * 100} for b in (0, 1, 2)]
+    extras = [
+        {"beat": 1.5, "sample": 150, "tempo": True},
+        {"beat": 1, "sample": 100, "exact": True},
+        {"beat": 1, "sample": 100, "tempo": True},
+        {"beat": 2.5, "sample": 250, "exact": True},
+        {"beat": 2, "sample": 200, "exact": True},
+    ]
+    joined = run_lua(
+        lua, 'return json.array(use("clock").join(input.grid, input.extras))', {"grid": grid, "extras": extras}
+    )
+    assert [(r["beat"], r.get("tempo", False), r.get("exact", False)) for r in joined] == [
+        (0, False, False),
+        (1, True, True),
+        (1.5, True, False),
+        (2, False, True),
+    ]
+
+
 def test_the_engine_meets_ardours_own_sample_at_every_border(lua: str) -> None:
     rng = random.Random(3)
     songs = []

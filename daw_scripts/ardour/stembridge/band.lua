@@ -70,19 +70,19 @@ function band:wait_for(job)
   self.landed = self.host.landed(job)
 end
 
--- One tick. Returns true when material was imported (such a tick may take longer).
+-- One tick. Returns true when Ardour imported or saved in it: such a tick takes as long as Ardour takes.
 function band:tick()
   self.ticks = self.ticks + 1
   local wish = self:read_wish()
   if wish then self:obey(wish) end
-  local from, imported = self.host.now_us(), false
+  local from, long = self.host.now_us(), false
   if self.state == "describing" then
     self:describe()
   elseif self.state == "waiting" then
-    imported = self:wait()
+    long = self:wait()
   end
-  if not imported then self.slowest_us = math.max(self.slowest_us, self.host.now_us() - from) end
-  return imported
+  if not long then self.slowest_us = math.max(self.slowest_us, self.host.now_us() - from) end
+  return long
 end
 
 function band:read_wish()
@@ -146,7 +146,7 @@ function band:post()
   self:say("info", string.format("The band was asked for %d sections (seed %d). %s", #song.sections, seed, song.note or ""))
 end
 
--- One look into the mailbox or one import.
+-- One look into the mailbox or one import. Returns true where Ardour imported or saved.
 function band:wait()
   local task = table.remove(self.todo, 1)
   if task then
@@ -159,6 +159,7 @@ function band:wait()
     -- The stems were there before the result: one more look, so that the last one is not lost.
     if result and not self:take_stem() then
       self:finish(result)
+      return true
     elseif not result then
       self:show_progress()
     end
@@ -174,6 +175,10 @@ function band:take_stem()
   self.todo[#self.todo + 1] = { stem = stem, kind = "audio" }
   self.todo[#self.todo + 1] = { stem = stem, kind = "midi" }
   return true
+end
+
+function band.stems(count)
+  return count == 1 and "1 stem" or count .. " stems"
 end
 
 -- The name under which a stem's material is known on its track: kept in the track's comment.
@@ -220,13 +225,13 @@ end
 function band:finish(result)
   local job, count, kind, text = self.job, self.count, nil, nil
   if result.type == "done" then
-    kind, text = "done", string.format("The band has played: %d stems are on their tracks.", count)
+    kind, text = "done", "The band has played: " .. band.stems(count) .. " landed."
     for _, warning in ipairs(type(result.warnings) == "table" and result.warnings or {}) do
       text = text .. "\n" .. tostring(warning)
     end
   elseif result.type == "cancelled" then
     kind, text = "info", "Cancelled."
-    if count > 0 then text = text .. string.format(" %d stems had landed already and stay.", count) end
+    if count > 0 then text = text .. " What had landed before stays: " .. band.stems(count) .. "." end
   else
     kind, text = "error", tostring(result.message or "The job failed.")
     if result.hint and result.hint ~= "" then text = text .. "\n" .. tostring(result.hint) end

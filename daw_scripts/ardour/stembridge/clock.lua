@@ -49,6 +49,29 @@ local function add_missed(readings, keep)
   return false
 end
 
+-- Readings on the grid, sorted by beat, joined with `extras` (tempo points, borders; in any order), each beat once.
+-- Extras outside the grid are left out.
+function clock.join(grid, extras)
+  table.sort(extras, function(a, b) return a.beat < b.beat end)
+  local found, first, last, k = {}, grid[1].beat, grid[#grid].beat, 1
+  local function add(reading)
+    local known = found[#found]
+    if known and known.beat == reading.beat then
+      known.tempo, known.exact = known.tempo or reading.tempo, known.exact or reading.exact
+    else
+      found[#found + 1] = reading
+    end
+  end
+  for _, reading in ipairs(grid) do
+    while extras[k] and extras[k].beat <= reading.beat do
+      if extras[k].beat >= first and extras[k].beat <= last then add(extras[k]) end
+      k = k + 1
+    end
+    add(reading)
+  end
+  return found
+end
+
 -- Pairs {beat, second} from `readings` ({beat, sample, tempo = true where a tempo begins, exact = true where the
 -- engine must meet the sample}), sorted by beat without doubles. `rate` in Hz.
 function clock.readings2pairs(readings, rate)

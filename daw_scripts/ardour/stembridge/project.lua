@@ -46,7 +46,7 @@ return function(use)
       end
     end
     local whole = Session:locations():session_range_location()
-    if whole then raw.song_end = position2beat(map, whole:_end()) end
+    if whole then raw.session_end = position2beat(map, whole:_end()) end
   end
 
   -- A step that reads one MIDI track, some notes at a time, and writes them as a file for the engine.
@@ -150,32 +150,19 @@ return function(use)
     end
   end
 
-  -- All readings by beat, each beat once; what a tempo point or a section border says goes first.
-  local function sort_readings(raw)
-    local map = Temporal.TempoMap.read()
-    local by_beat, found = {}, {}
-    local function add(reading)
-      local known = by_beat[reading.beat]
-      if known then
-        known.tempo, known.exact = known.tempo or reading.tempo, known.exact or reading.exact
-      else
-        by_beat[reading.beat] = reading
-        found[#found + 1] = reading
-      end
-    end
+  local function join_readings(raw)
+    local map, extras = Temporal.TempoMap.read(), {}
     for _, tick in ipairs(raw.tempo_points) do
-      add({ beat = tick / TICKS, sample = map:sample_at(at_tick(tick)), tempo = true })
+      extras[#extras + 1] = { beat = tick / TICKS, sample = map:sample_at(at_tick(tick)), tempo = true }
     end
-    for _, border in ipairs(raw.borders) do add({ beat = border.beat, sample = border.sample, exact = true }) end
-    local last = raw.readings[#raw.readings].beat
-    for _, reading in ipairs(raw.readings) do add(reading) end
-    table.sort(found, function(a, b) return a.beat < b.beat end)
-    while found[#found].beat > last do found[#found] = nil end
-    return found
+    for _, border in ipairs(raw.borders) do
+      extras[#extras + 1] = { beat = border.beat, sample = border.sample, exact = true }
+    end
+    raw.readings = clock.join(raw.readings, extras)
   end
 
   local function complete(song, raw)
-    song.clock = clock.readings2pairs(sort_readings(raw), song.sample_rate)
+    song.clock = clock.readings2pairs(raw.readings, song.sample_rate)
     song.metres = {}
     for i, metre in ipairs(raw.metres) do
       if i == 1 or metre.tick / TICKS < song.clock[#song.clock][1] then
@@ -189,7 +176,8 @@ return function(use)
   -- A step raises an error that the user can act on.
   function project.describe(job, folder)
     local raw = {
-      ranges = {}, marks = {}, borders = {}, tracks = {}, readings = {}, tempo_points = {}, metres = {}, song_end = 0,
+      ranges = {}, marks = {}, borders = {}, tracks = {}, readings = {}, tempo_points = {}, metres = {},
+      song_end = 0, session_end = 0,
     }
     local song = {
       name = Session:name(), root = Session:path():gsub("(.)[/\\]+$", "%1"), daw = "ardour",
@@ -200,12 +188,13 @@ return function(use)
       read_locations(raw)
       local locations
       song.keys, locations = marks.marks2keys(raw.marks)
-      song.sections = marks.ranges2sections(raw.ranges, locations, raw.song_end, labels.name2label)
+      song.sections = marks.ranges2sections(raw.ranges, locations, raw.session_end, labels.name2label)
       for _, section in ipairs(song.sections) do raw.song_end = math.max(raw.song_end, section["end"]) end
       read_tracks(job, folder, raw, steps)
     end
     steps[2] = walk_map(raw)
-    steps[3] = function() complete(song, raw) end
+    steps[3] = function() join_readings(raw) end
+    steps[4] = function() complete(song, raw) end
     return steps, song
   end
 

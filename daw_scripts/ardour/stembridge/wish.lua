@@ -3,7 +3,7 @@
 
 return function(use)
   local json, mailbox, project = use("json"), use("mailbox"), use("project")
-  local request, hook = use("request"), use("hook")
+  local request, hook, band = use("request"), use("hook"), use("band")
 
   local wish = {}
   local TAKEN_WITHIN = 2 -- seconds; a hook that is active takes a wish within a tenth of that
@@ -83,7 +83,7 @@ return function(use)
     local status = box():object(hook.folder() .. "/status.json")
     local text = status and tostring(status.text) or "Nothing was asked in this session yet."
     if status and status.state == "waiting" and tonumber(status.stems) then
-      text = text .. string.format("\n%d stems are on their tracks.", status.stems)
+      text = text .. "\n" .. band.stems(status.stems) .. " landed so far."
     end
     show("Info", text)
   end)
