@@ -110,6 +110,10 @@ def test_the_acid_chunk_says_one_shot_root_beats_metre_and_tempo(tmp_path: Path)
     flags, root, beats, unit, count, tempo = struct.unpack("<IH6xIHHf", body)
     assert (flags & 1, flags & 2, flags & 4) == (1, 2, 0), "one-shot, root set, no stretching"
     assert (root, beats, unit, count, tempo) == (69, 128, 8, 6, 96.0)
+    heard = soundfile.info(tmp_path / "a.wav", verbose=True).extra_info
+    assert "(OneShot,RootNoteValid,StretchOff," in heard
+    assert "Meter     : 6/8" in heard
+    assert "Tempo     : 96.0" in heard
 
 
 def test_without_a_key_no_root_is_claimed(tmp_path: Path) -> None:
