@@ -285,8 +285,7 @@ def start_engine(
         endpoint = read_endpoint()
         if endpoint is not None and endpoint.pid == process.pid and _ping(endpoint) is not None:
             if wait_for_models:
-                with Client(endpoint) as client:
-                    client.models(end - time.monotonic())
+                _wait_for_models(endpoint, end - time.monotonic())
             return endpoint
         if process.poll() is not None:
             words = first_words.read_text("utf-8", "replace").strip().removeprefix("stembridge: ")
@@ -295,6 +294,16 @@ def start_engine(
         time.sleep(0.02)
     hint = f"The log is {data / 'engine.log'}."
     raise StembridgeError("engine.slow", f"the engine did not start within {timeout:g} seconds.", hint=hint)
+
+
+def _wait_for_models(endpoint: Endpoint, timeout: float) -> None:
+    """Ends an engine that cannot load them, and raises its reason."""
+    try:
+        with Client(endpoint) as client:
+            client.models(timeout)
+    except StembridgeError:
+        stop_engine()
+        raise
 
 
 def stop_engine(timeout: float = 10.0) -> bool:

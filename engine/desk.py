@@ -293,7 +293,7 @@ class Desk:
         """Gives the next job to an idle worker."""
         if self.keeper.idle and not self._stopping:
             job = self.table.start_next(time.monotonic())
-            if job is not None:
+            if job is not None and job.request is not None:
                 self.keeper.run(job.request, job.out)
 
     def _answer_models(self) -> None:

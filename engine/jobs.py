@@ -45,10 +45,14 @@ class JobStateError(RuntimeError):
 
 @dataclass(slots=True)
 class Job:
-    """One request on its way. `marks`: (fraction, seconds since start) as reported, for the ETA of later jobs."""
+    """One request on its way; the request itself is forgotten when the job has ended.
+
+    `marks`: (fraction, seconds since start) as reported, for the ETA of later jobs.
+    """
 
     id: str
-    request: Render | Listen
+    project: str
+    request: Render | Listen | None
     body: str
     out: Path
     work: float
@@ -104,7 +108,7 @@ class JobTable:
         """Queues a new job. Raises `JobStateError` where the id is known already."""
         if request.job in self._jobs:
             raise JobStateError(f"job {request.job} is known already")
-        job = Job(request.job, request, body, out, request2work(request), request2kind(request))
+        job = Job(request.job, request.project.name, request, body, out, request2work(request), request2kind(request))
         self._jobs[job.id] = job
         self._queue.append(job.id)
         return job
@@ -152,7 +156,7 @@ class JobTable:
             self.speeds.learn(job.kind, job.work, [*job.marks, (1.0, now - job.started)])
         job.final = final
         job.state = final2state(final)
-        job.marks = []
+        job.marks, job.request = [], None
         self._finished.append(job.id)
         forgotten = []
         while len(self._finished) > KEEP_FINISHED:
@@ -199,7 +203,7 @@ class JobTable:
     def _row(self, job: Job) -> JobRow:
         at = job.progress
         fraction = 1.0 if job.state == "done" else at.fraction if at else 0.0
-        return JobRow(job.id, job.state, at.stage if at else "", fraction, job.request.project.name, self.position(job))
+        return JobRow(job.id, job.state, at.stage if at else "", fraction, job.project, self.position(job))
 
     @staticmethod
     def _expect(job: Job, *states: State) -> None:

@@ -1,7 +1,8 @@
 """Keeps one worker alive: starts it, starts it again when it dies, kills it when it does not stop.
 
-A worker that dies after it was ready is replaced at once. One that cannot load is tried `TRIES` times with growing
-pauses; then the keeper is broken, says why, and tries again only when the next job comes.
+A worker that dies after it was ready is replaced at once. One that dies while it loads is tried `TRIES` times with
+growing pauses, one that says why it cannot load only once; then the keeper is broken, and tries again only when the
+next job comes.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class Keeper:
 
     def _start_failed(self, message: str) -> None:
         self._failures += 1
-        if self._failures < TRIES:
+        if self._failures < TRIES and self._why_broken is None:
             loop = asyncio.get_running_loop()
             self._set_timer(None)
             self._timer = loop.call_later(0.2 * 2**self._failures, self.start)

@@ -40,9 +40,9 @@ from bridge.transport import Desk
 from bridge.transport.draft import Drafts
 from bridge.transport.endpoint import same_token
 from bridge.transport.osc_packet import MAX_PACKET, Message, OscError, Stream, message2packet, packet2messages
-from bridge.transport.osc_table import ROOT, ROWS, Row, osc_table
+from bridge.transport.osc_table import ROOT, ROWS, TAGS, Row, osc_answers, osc_table
 
-__all__ = ["OscServer", "event2message", "osc_table"]
+__all__ = ["OscServer", "event2message", "osc_answers", "osc_table"]
 
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 32
@@ -51,25 +51,34 @@ MAX_REPLY_PORTS = 256
 
 log = logging.getLogger(__name__)
 
+Answer = tuple[str, list[object]]
+"""Address under `ROOT`, and values."""
 
-def event2message(event: Event) -> list[tuple[str, str, list[object]]]:
-    """An event as OSC messages: (address under `ROOT`, type tags, values)."""
+
+def event2message(event: Event) -> list[Answer]:
+    """An event as OSC messages; their types are in the table's answers."""
     if isinstance(event, Accepted):
-        return [("/accepted", "sif", [event.job, event.position, _eta(event.eta)])]
+        return [("/accepted", [event.job, event.position, _eta(event.eta)])]
     if isinstance(event, Progress):
-        told: list[tuple[str, str, list[object]]] = [("/note", "ss", [event.job, event.note])] if event.note else []
-        return [*told, ("/progress", "ssff", [event.job, event.stage, event.fraction, _eta(event.eta)])]
+        told: list[Answer] = [("/note", [event.job, event.note])] if event.note else []
+        return [*told, ("/progress", [event.job, event.stage, event.fraction, _eta(event.eta)])]
     if isinstance(event, Failed):
         text = f"{event.field}: {event.message}" if event.field else event.message
-        return [("/failed", "ssss", [event.job, event.code, text, event.hint])]
+        return [("/failed", [event.job, event.code, text, event.hint])]
     if isinstance(event, Cancelled):
-        return [("/cancelled", "s", [event.job])]
+        return [("/cancelled", [event.job])]
     if isinstance(event, Pong):
-        return [("/pong", "sii", [VERSION, int(event.ready), event.jobs])]
+        return [("/pong", [VERSION, int(event.ready), event.jobs])]
     if isinstance(event, JobList | ModelList):
-        return [("/job_list" if isinstance(event, JobList) else "/model_list", "s", [encode(event).decode()])]
+        return [("/job_list" if isinstance(event, JobList) else "/model_list", [encode(event).decode()])]
     name = {StemReady: "/stem", Done: "/done", Heard: "/heard"}[type(event)]
-    return [(name, "ss", [event.job, encode(event).decode()])]
+    return [(name, [event.job, encode(event).decode()])]
+
+
+def answer2packet(answer: Answer) -> bytes:
+    """One answer as an OSC packet."""
+    address, values = answer
+    return message2packet(ROOT + address, TAGS[address], values)
 
 
 def _eta(eta: float | None) -> float:
@@ -92,9 +101,9 @@ class UdpOutlet:
         self.server.send_udp(self.port, event2message(event))
         return True
 
-    def send_messages(self, messages: Sequence[tuple[str, str, list[object]]]) -> None:
+    def send_answers(self, answers: Sequence[Answer]) -> None:
         """For answers that are no events."""
-        self.server.send_udp(self.port, messages)
+        self.server.send_udp(self.port, answers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,14 +119,14 @@ class TcpOutlet:
 
     def send(self, event: Event) -> bool:
         """See `bridge.transport.Outlet`. False where the peer has closed, or reads nothing."""
-        return self.send_messages(event2message(event))
+        return self.send_answers(event2message(event))
 
-    def send_messages(self, messages: Sequence[tuple[str, str, list[object]]]) -> bool:
+    def send_answers(self, answers: Sequence[Answer]) -> bool:
         """For answers that are no events."""
         if self.writer.is_closing() or self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
             return False
-        for address, tags, values in messages:
-            self.writer.write(self.stream.frame(message2packet(ROOT + address, tags, values)))
+        for answer in answers:
+            self.writer.write(self.stream.frame(answer2packet(answer)))
         return True
 
 
@@ -168,15 +177,13 @@ class OscServer:
         for writer in list(self._connections):
             writer.close()
 
-    def send_udp(self, port: int, messages: Sequence[tuple[str, str, list[object]]]) -> None:
-        """Sends messages to a UDP port of this machine."""
-        for address, tags, values in messages:
-            packet = message2packet(ROOT + address, tags, values)
+    def send_udp(self, port: int, answers: Sequence[Answer]) -> None:
+        """Sends answers to a UDP port of this machine."""
+        for answer in answers:
+            packet = answer2packet(answer)
             if len(packet) > MAX_PACKET:
-                text = "The answer does not fit into a UDP message."
-                packet = message2packet(
-                    f"{ROOT}/error", "ssss", [ROOT + address, "osc.too_large", text, "Ask over TCP or ZeroMQ."]
-                )
+                text = "the answer does not fit into a UDP message."
+                packet = answer2packet(("/error", [ROOT + answer[0], "osc.too_large", text, "Ask over TCP or ZeroMQ."]))
             if self._udp is not None and not self._udp.is_closing():
                 self._udp.sendto(packet, (HOST, port))
 
@@ -232,7 +239,7 @@ class OscServer:
 
     def _complain(self, sender: Sender, address: str, error: RequestError) -> None:
         outlet = self._outlet(sender)
-        outlet.send_messages([("/error", "ssss", [address[:200], error.code, error.message, error.hint])])
+        outlet.send_answers([("/error", [address[:200], error.code, error.message, error.hint])])
 
     def _do(self, row: Row, values: list[Any], sender: Sender) -> None:
         if row.draft_line:
@@ -260,7 +267,7 @@ class OscServer:
     def _on_help(self, sender: Sender, port: int | None) -> None:
         outlet = self._outlet(sender, port)
         for row in osc_table():
-            outlet.send_messages([("/help", "sss", [row.address, row.arguments, row.meaning])])
+            outlet.send_answers([("/help", [row.address, row.arguments, row.meaning])])
 
     def _on_reply_port(self, sender: Sender, port: int | None) -> None:
         assert port is not None

@@ -1,4 +1,4 @@
-"""Every OSC address that the engine takes: the one table behind dispatch, help and docs.
+"""Every OSC address that the engine takes and sends: the one table behind dispatch, answers, help and docs.
 
 Argument types: s string, i int32, h int64, f float32, d float64. A position in beats may be a float32; a position in
 seconds may not, for it could not tell samples apart.
@@ -137,24 +137,48 @@ TABLE: tuple[Row, ...] = (
 
 ROWS = {row.address: row for row in TABLE}
 
-ANSWERS: tuple[tuple[str, str, str], ...] = (
-    ("/accepted", "job:s position:i eta:f", "Queued; eta in seconds, -1 while unknown."),
-    ("/progress", "job:s stage:s fraction:f eta:f", "How far the whole job is, 0-1; at most two a second."),
-    ("/note", "job:s text:s", "Something about the running job that the user should know."),
-    ("/stem", "job:s json:s", "A stem is complete: paths, start sample, length, checks."),
-    ("/done", "job:s json:s", "The job is finished: its manifests."),
-    ("/heard", "job:s json:s", "What a file holds."),
-    ("/failed", "job:s code:s message:s hint:s", "Refused, or broken off."),
-    ("/cancelled", "job:s", "The job was stopped."),
-    ("/pong", "version:s ready:i jobs:i", "The engine lives; ready once its models are loaded."),
-    ("/job_list", "json:s", "The jobs."),
-    ("/model_list", "json:s", "Composers and renderers."),
-    ("/help", "address:s arguments:s meaning:s", "One line of this table."),
-    ("/error", "address:s code:s message:s hint:s", "A message that was not understood."),
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One address that the engine sends. `arguments`: "job:s position:i"."""
+
+    address: str
+    arguments: str
+    meaning: str
+
+    @property
+    def tags(self) -> str:
+        """OSC type tags of the arguments."""
+        return "".join(word.rpartition(":")[2] for word in self.arguments.split())
+
+
+def _answer(name: str, arguments: str, meaning: str) -> Answer:
+    return Answer(f"{ROOT}{name}", arguments, meaning)
+
+
+ANSWERS: tuple[Answer, ...] = (
+    _answer("/accepted", "job:s position:i eta:f", "Queued; eta in seconds, -1 while unknown."),
+    _answer("/progress", "job:s stage:s fraction:f eta:f", "How far the whole job is, 0-1; at most two a second."),
+    _answer("/note", "job:s text:s", "Something about the running job that the user should know."),
+    _answer("/stem", "job:s json:s", "A stem is complete: paths, start sample, length, checks."),
+    _answer("/done", "job:s json:s", "The job is finished: its manifests."),
+    _answer("/heard", "job:s json:s", "What a file holds."),
+    _answer("/failed", "job:s code:s message:s hint:s", "Refused, or broken off."),
+    _answer("/cancelled", "job:s", "The job was stopped."),
+    _answer("/pong", "version:s ready:i jobs:i", "The engine lives; ready once its models are loaded."),
+    _answer("/job_list", "json:s", "The jobs."),
+    _answer("/model_list", "json:s", "Composers and renderers."),
+    _answer("/help", "address:s arguments:s meaning:s", "One line of this table."),
+    _answer("/error", "address:s code:s message:s hint:s", "A message that was not understood."),
 )
-"""What the engine sends, under `ROOT`: (address, arguments, meaning)."""
+TAGS = {answer.address.removeprefix(ROOT): answer.tags for answer in ANSWERS}
 
 
 def osc_table() -> tuple[Row, ...]:
     """Every address that the engine takes, with `.address`, `.arguments` and `.meaning` for people."""
     return TABLE
+
+
+def osc_answers() -> tuple[Answer, ...]:
+    """Every address that the engine sends, with `.address`, `.arguments` and `.meaning` for people."""
+    return ANSWERS

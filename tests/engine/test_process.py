@@ -176,14 +176,35 @@ def test_only_loopback_is_bound(endpoint: Endpoint) -> None:
 
 
 def test_a_worker_that_cannot_load_says_why(places: Path) -> None:
+    broken = ("--pipeline", "tests.engine.fakes:UnloadablePipeline")
     with pytest.raises(StembridgeError, match="the weights are not there") as caught:
-        start_engine(options=("--pipeline", "tests.engine.fakes:UnloadablePipeline"))
+        start_engine(options=broken)
     assert caught.value.code == "weights.missing"
+    assert not is_locked()
+    start_engine(options=broken, wait_for_models=False)
     with Client.connect() as client:
-        last = list(client.request(song("job", places)))[-1]
-    assert isinstance(last, Failed)
-    assert (last.code, last.job) == ("weights.missing", "job")
+        for name in ("one", "two"):
+            last = list(client.request(song(name, places)))[-1]
+            assert isinstance(last, Failed)
+            assert (last.code, last.job, last.hint) == ("weights.missing", name, "Install them.")
     stop_engine()
+
+
+def test_a_worker_that_dies_while_loading_is_tried_again(places: Path) -> None:
+    start_engine(options=("--pipeline", "tests.engine.fakes:FaintingPipeline"))
+    assert len(list((places / "data").glob("fainted-*"))) == 2
+    stop_engine()
+
+
+def test_sigterm_with_a_deaf_worker(endpoint: Endpoint, tmp_path: Path) -> None:
+    everyone = family(endpoint.pid)
+    with Client(endpoint) as client:
+        running = client.request(song("deaf", tmp_path, "deaf steps=3000 pause=0.01"))
+        next(running)
+        wait_for(lambda: list(tmp_path.rglob("take-1")))
+        os.kill(endpoint.pid, signal.SIGTERM)
+        assert list(running)[-1] == Cancelled("deaf")
+    assert not psutil.wait_procs(everyone, timeout=5)[1]
 
 
 def test_a_taken_port_is_an_error_for_people(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> None:
