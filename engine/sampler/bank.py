@@ -1,7 +1,7 @@
 """The band's sounds: the shipped preset bank and kits, and the user's own SoundFont for the melodic roles.
 
-Opening a bank reads tables only. A preset's samples are decoded when a part is played, and only those that its notes need;
-a few players are kept. Nothing here is shared between threads.
+Opening a bank reads tables only. A preset's samples are decoded when a part is played, and only those that its notes
+need; a few players are kept. Nothing here is shared between threads.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from engine.sampler import kit as kits
 from engine.sampler.catalogue import Entry, Role, longest_match, style2entry, table, words2entry
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
 from engine.sampler.player import Player
-from engine.sampler.soundfont import Preset, SoundFont, check_streams, open_soundfont
-from engine.sampler.zones import Zone, bake, preset_zones
+from engine.sampler.soundfont import Preset, SoundFont, open_soundfont, sample_lengths
+from engine.sampler.zones import Zone, bake, check_addresses, preset_zones
 
 Audio = NDArray[np.float32]
 
@@ -35,9 +35,9 @@ DRUM_BANK = 128
 
 @dataclass(frozen=True)
 class Instrument:
-    """What plays a part. `kind`: "soundfont" or "kit" (then `kit` names it). `gain_db` and `pan` (-1..1) place the stem, `room_db`
-    is its reverb send (None: dry). `attack_ms`: measured time to half of the attack's peak. `remark` says what was chosen in
-    place of something else, or is empty."""
+    """What plays a part. `kind`: "soundfont" or "kit" (then `kit` names it). `gain_db` and `pan` (-1..1) place the
+    stem, `room_db` is its reverb send (None: dry). `attack_ms`: measured time to half of the attack's peak. `remark`
+    says what was chosen in place of something else, or is empty."""
 
     name: str
     kind: str
@@ -65,19 +65,22 @@ class Bank:
 
     @classmethod
     def open(cls, soundfont: Path | None = None) -> Bank:
-        """The shipped sounds, or the user's SF2/SF3 for the melodic roles. Raises `RequestError` that names a damaged file."""
+        """The shipped sounds, or the user's SF2/SF3 for the melodic roles. Raises `RequestError` that names a damaged
+        file."""
         return cls(open_soundfont(soundfont or SHIPPED), soundfont is not None)
 
     def player(self, preset: Preset, rate: int, notes: Iterable[tuple[int, int]]) -> Player:
-        """A player of a preset for these (pitch, velocity) pairs. Raises `RequestError` where the font's samples are damaged."""
+        """A player of a preset for these (pitch, velocity) pairs. Raises `RequestError` where the font's samples are
+        damaged."""
         key = (preset, rate, frozenset(notes))
         if key in self._players:
             self._players.move_to_end(key)
             return self._players[key]
         if preset not in self._zones:
+            zones = preset_zones(self.font, preset)
             if self.user:
-                check_streams(self.font, preset)
-            self._zones[preset] = preset_zones(self.font, preset)
+                check_addresses(self.font, zones, sample_lengths(self.font, preset))
+            self._zones[preset] = zones
         player = Player(bake(self.font, self._zones[preset], key[2]), rate)
         self._players[key] = player
         while len(self._players) > KEPT_PLAYERS:
@@ -103,14 +106,14 @@ class Bank:
         return Measured(loudness(audio, rate), float(np.median([attack_ms(n, rate) for n in notes])))
 
 
-KEPT_PLAYERS = 6
+KEPT_PLAYERS = 2
 
 
 def choose_instrument(bank: Bank, role: str, words: str, style: str) -> Instrument:
     """The instrument for a role: the user's words win, then the style, then the role's default.
 
-    Its gain is measured, so that the role's test phrase has the role's loudness. Where words name nothing, or the user's font
-    lacks the preset, `remark` says what plays instead.
+    Its gain is measured, so that the role's test phrase has the role's loudness. Where words name nothing, or the
+    user's font lacks the preset, `remark` says what plays instead.
     """
     row = table().roles[role]
     named = words2entry(role, words) if words.strip() else None
@@ -122,7 +125,7 @@ def choose_instrument(bank: Bank, role: str, words: str, style: str) -> Instrume
     name, licence, source = entry.name, SHIPPED_LICENCE, "stembridge band"
     if bank.user:
         preset, own_remark = _user_preset(bank, entry, words)
-        remark = own_remark or ("" if named or not words.strip() or own_remark is None else remark)
+        remark = "" if own_remark is None else own_remark or remark
         name, licence, source = bank.font.presets[preset], USER_LICENCE, bank.font.path.name
     heard = bank.measured(row, preset, "")
     return Instrument(
@@ -160,7 +163,8 @@ def _kit_instrument(bank: Bank, row: Role, entry: Entry, remark: str) -> Instrum
 
 
 def _user_preset(bank: Bank, entry: Entry, words: str) -> tuple[Preset, str | None]:
-    """The preset of the user's font: by name where the words name one (remark None), by GM number, else the nearest of the GM family."""
+    """The preset of the user's font: by name where the words name one (remark None), by GM number, else the nearest of
+    the GM family."""
     presets = bank.font.presets
     melodic = sorted(p for p in presets if p[0] != DRUM_BANK) or sorted(presets)
     by_name = longest_match(words, ((presets[p], p) for p in melodic if presets[p].strip()))

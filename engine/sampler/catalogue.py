@@ -1,4 +1,5 @@
-"""The table of instruments (`instruments.toml`) and the choice from it: the user's words first, then the style, then the role."""
+"""The table of instruments (`instruments.toml`) and the choice from it: the user's words first, then the style, then
+the role."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Role:
-    """How a role sits in the mix. `lufs`: loudness of its test phrase; `room_db`: reverb send; pan -1..1; phrase in MIDI pitches."""
+    """How a role sits in the mix. `lufs`: loudness of its test phrase; `room_db`: reverb send; pan -1..1; phrase in
+    MIDI pitches."""
 
     name: str
     lufs: float
@@ -83,10 +85,13 @@ def shipped_presets() -> tuple[tuple[int, int], ...]:
 
 
 def words2entry(role: str, words: str) -> Entry | None:
-    """The instrument that the user's words name: the longest phrase, then the first of the table. Drums only from kits."""
-    drums = role == "drums"
-    candidates = [e for e in table().entries.values() if bool(e.kit) == drums]
-    found = longest_match(words, ((w, e) for e in candidates for w in (e.name, *e.words)))
+    """The instrument that the user's words name: the longest phrase, then the first of the table. Drums only from kits.
+
+    The role completes what the words leave open: "synth" is a synth bass for the bass and a synth pad for the pad.
+    """
+    phrases = [(w, e) for e in table().entries.values() if bool(e.kit) == (role == "drums") for w in (e.name, *e.words)]
+    completed = longest_match(f"{words} {role}", [row for row in phrases if plain(row[0]) != role])
+    found = completed or longest_match(words, phrases)
     return found if isinstance(found, Entry) else None
 
 
@@ -98,7 +103,8 @@ def style2entry(role: str, style: str) -> Entry:
 
 
 def longest_match(text: str, phrases: Iterable[tuple[str, object]]) -> object | None:
-    """The value of the phrase with the most words that `text` contains as whole words; the earliest in the text among equals."""
+    """The value of the phrase with the most words that `text` contains as whole words; the earliest in the text among
+    equals."""
     padded = f" {plain(text)} "
     best: tuple[int, int] | None = None
     value: object | None = None

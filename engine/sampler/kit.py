@@ -1,9 +1,9 @@
 """Drum kits from one-shots: what a kit file says, and how a hit sounds.
 
-A kit is a TOML file beside this module (`kits/*.toml`; every key is explained in `kits/acoustic.toml`) over the samples in
-`sounds/oneshots`. Each sample begins at its onset and peaks at -1 dBFS. A hit is a pure function of (kit, pitch, velocity,
-place in the bar): layers by velocity, level by velocity, a low-pass for soft hits where no soft sample exists, and
-variants of pitch and level in place of round-robin recordings, as the kit file declares.
+A kit is a TOML file beside this module (`kits/*.toml`; every key is explained in `kits/acoustic.toml`) over the
+samples in `sounds/oneshots`. Each sample begins at its onset and peaks at -1 dBFS. A hit is a pure function of (kit,
+pitch, velocity, place in the bar): layers by velocity, level by velocity, a low-pass for soft hits where no soft
+sample exists, and variants of pitch and level in place of round-robin recordings, as the kit file declares.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Piece:
-    """One instrument of a kit. Gains in dB, pan -1..1, `tune` in semitones, `soft_hz` the low-pass of the softest hit (0: none)."""
+    """One instrument of a kit. Gains in dB, pan -1..1, `tune` in semitones, `soft_hz` the low-pass of the softest hit
+    (0: none)."""
 
     name: str
     pitches: tuple[int, ...]
@@ -72,7 +73,8 @@ class Kit:
 
 @lru_cache(maxsize=8)
 def kit(name: str) -> Kit:
-    """The kit of `kits/<name>.toml`. Raises FileNotFoundError, or ValueError for a kit that leaves a GM pitch without a piece."""
+    """The kit of `kits/<name>.toml`. Raises FileNotFoundError, or ValueError for a kit that leaves a GM pitch without
+    a piece."""
     raw = tomllib.loads((KITS / f"{name}.toml").read_text(encoding="utf-8"))
     pieces = {key: _piece(key, row) for key, row in raw["piece"].items()}
     by_pitch = {pitch: piece for piece in pieces.values() for pitch in piece.pitches}

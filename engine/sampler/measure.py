@@ -1,4 +1,5 @@
-"""Loudness and attack of an instrument, measured on its test phrase, so that levels are set by measurement and not by ear or guess."""
+"""Loudness and attack of an instrument, measured on its test phrase, so that levels are set by measurement and not by
+ear or guess."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ ENVELOPE_SECONDS = 0.002
 
 @dataclass(frozen=True)
 class Measured:
-    """`lufs`: integrated loudness (BS.1770). `attack_ms`: median time from a note's first sample to half its attack's peak level."""
+    """`lufs`: integrated loudness (BS.1770). `attack_ms`: median time from a note's first sample to half its attack's
+    peak level."""
 
     lufs: float
     attack_ms: float
@@ -39,7 +41,8 @@ def loudness(audio: Audio, rate: int) -> float:
 
 
 def attack_ms(audio: Audio, rate: int) -> float:
-    """Milliseconds from index 0 of [2, n] until a 2 ms envelope reaches half (-6 dB) of its highest value in the first 250 ms."""
+    """Milliseconds from index 0 of [2, n] until a 2 ms envelope reaches half (-6 dB) of its highest value in the first
+    250 ms."""
     head = np.abs(audio[:, : int(ATTACK_WINDOW_SECONDS * rate)]).max(axis=0, initial=0.0)
     width = max(1, int(ENVELOPE_SECONDS * rate))
     pad = np.concatenate([np.zeros(width - 1, head.dtype), head])

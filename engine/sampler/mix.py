@@ -39,7 +39,8 @@ class LimiterReport:
 
 
 def mix_stems(stems: Sequence[Audio], rate: int) -> tuple[Audio, LimiterReport]:
-    """The sum of equally long stems (float64 inside, one rounding), limited. Raises ValueError for none or unequal ones."""
+    """The sum of equally long stems (float64 inside, one rounding), limited. Raises ValueError for none or unequal
+    ones."""
     if not stems or any(s.shape != stems[0].shape for s in stems):
         raise ValueError("stems must exist and be equally long")
     total = np.zeros(stems[0].shape, np.float64)
@@ -55,22 +56,51 @@ def limit(audio: Audio, rate: int) -> tuple[Audio, LimiterReport]:
     before = float(peaks.max(initial=0.0))
     if before <= ceiling:
         return audio, LimiterReport(CEILING_DB, 0.0, 0.0, _db(before), _db(before))
-    target = ceiling * 10 ** (-SAFETY_DB / 20)
-    wanted = np.minimum(1.0, target / np.maximum(peaks, 1e-12))
-    gain = _smooth(wanted)
     out = audio.copy()
-    turned = gain < 1.0
-    out[:, turned] = (audio[:, turned] * gain[turned]).astype(np.float32)
-    after = float(true_peaks(out).max())
-    if after > ceiling:
-        # Gain that changes between samples can leave a remainder between them: one static trim of the limited stretch.
-        out[:, turned] *= np.float32(target / after)
-        after = float(true_peaks(out).max())
-    return out, LimiterReport(CEILING_DB, -_db(float(gain.min())), float(turned.sum()) / rate, _db(before), _db(after))
+    lowest, turned = 1.0, 0
+    for lo, hi in _stretches(peaks, ceiling):
+        gain = _limit_stretch(out, peaks, lo, hi, ceiling)
+        peaks[lo:hi] = true_peaks(out[:, max(lo - TAPS_PER_PHASE, 0) : hi + TAPS_PER_PHASE])[
+            min(lo, TAPS_PER_PHASE) : min(lo, TAPS_PER_PHASE) + hi - lo
+        ]
+        lowest = min(lowest, float(gain.min()))
+        turned += int((gain < 1.0).sum())
+    after = float(peaks.max())
+    return out, LimiterReport(CEILING_DB, -_db(lowest), turned / rate, _db(before), _db(after))
+
+
+def _stretches(peaks: Audio, ceiling: float) -> list[tuple[int, int]]:
+    """[first, last) of the parts to work on: everything that a peak above the ceiling can reach, joined where they
+    touch."""
+    high = np.flatnonzero(peaks > ceiling)
+    deepest = _db(float(peaks.max())) - CEILING_DB + SAFETY_DB
+    reach = int(deepest * RELEASE_SAMPLES / 6.0) + 4 * LOOK_SAMPLES + TAPS_PER_PHASE
+    groups = np.split(high, np.flatnonzero(np.diff(high) > 2 * reach) + 1)
+    return [(max(int(g[0]) - reach, 0), min(int(g[-1]) + reach, len(peaks))) for g in groups]
+
+
+def _limit_stretch(out: Audio, peaks: Audio, lo: int, hi: int, ceiling: float) -> NDArray[np.float64]:
+    """Turns down out[:, lo:hi] in place and returns the gain used.
+
+    A gain that moves between two samples can leave a remainder between them: then the stretch is done again, a little
+    lower.
+    """
+    original = out[:, lo:hi].copy()
+    target = ceiling * 10 ** (-SAFETY_DB / 20)
+    while True:
+        wanted = np.minimum(1.0, target / np.maximum(peaks[lo:hi].astype(np.float64), 1e-12))
+        gain = _smooth(wanted)
+        turned = gain < 1.0
+        out[:, lo:hi][:, turned] = (original[:, turned] * gain[turned]).astype(np.float32)
+        left = float(true_peaks(out[:, lo:hi]).max())
+        if left <= ceiling:
+            return gain
+        target *= ceiling / left * 0.999
 
 
 def true_peaks(audio: Audio) -> Audio:
-    """float32 [n]: for each sample the highest level of any channel at it and at the three points between it and the next.
+    """float32 [n]: for each sample the highest level of any channel at it and at the three points between it and the
+    next.
 
     A stretch is only interpolated where that could reach above the loudest sample (the interpolator's gain is bounded
     by the sum of its taps' magnitudes); elsewhere the samples' own levels stand.
@@ -105,21 +135,9 @@ def _interpolator() -> Audio:
     return np.array(rows, dtype=np.float32)
 
 
-def _smooth(wanted: Audio) -> NDArray[np.float64]:
-    """A gain curve [n] that is nowhere above `wanted`, falls within the look-ahead and rises slowly; exactly 1 elsewhere."""
-    gain = np.ones(len(wanted))
-    low = np.flatnonzero(wanted < 1.0)
-    deepest = -20 * float(np.log10(wanted.min()))
-    reach = int(deepest * RELEASE_SAMPLES / 6.0) + 4 * LOOK_SAMPLES
-    groups = np.split(low, np.flatnonzero(np.diff(low) > 2 * reach) + 1)
-    for group in groups:
-        lo, hi = max(int(group[0]) - reach, 0), min(int(group[-1]) + reach, len(wanted))
-        gain[lo:hi] = _smooth_stretch(wanted[lo:hi].astype(np.float64))
-    return gain
-
-
-def _smooth_stretch(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minimum over the look-ahead, a release linear in dB, then a mean over the same window: never above `wanted`."""
+def _smooth(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A gain curve [n] nowhere above `wanted`: the minimum over the look-ahead, a release linear in dB, a mean over
+    that window."""
     held = scipy.ndimage.minimum_filter1d(wanted, 2 * LOOK_SAMPLES + 1, mode="nearest")
     slope = 6.0 / RELEASE_SAMPLES
     ramp = slope * np.arange(len(held))

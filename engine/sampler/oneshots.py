@@ -1,7 +1,9 @@
-"""Command that made `sounds/oneshots`: `python -m engine.sampler.oneshots FOLDER` over the samples of an unpacked sample package.
+"""Command that made `sounds/oneshots`: `python -m engine.sampler.oneshots FOLDER` over the samples of an unpacked
+sample package.
 
 Each file that a kit names is read, cut at its onset (the first sample within 34 dB of the peak, 0.3 ms before it kept),
-cut at its end where it has faded by 66 dB (4 s at most, 20 ms fade), set to a peak of -1 dBFS and written as 16-bit FLAC at 44.1 kHz.
+cut at its end where it has faded by 66 dB (4 s at most, 20 ms fade), set to a peak of -1 dBFS and written as 16-bit
+FLAC at 44.1 kHz.
 """
 
 from __future__ import annotations

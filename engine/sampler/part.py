@@ -1,7 +1,7 @@
 """A part becomes sound: every note at its sample, placed in the stereo field, with its share of the room.
 
-A note-on lies at `second2sample(clock.beat2second(start) + offset_ms / 1000, rate)` and sounds at exactly that index. Notes
-are rendered alone and added in the order of the part; the room works on an absolute grid: any range of a part is
+A note-on lies at `second2sample(clock.beat2second(start) + offset_ms / 1000, rate)` and sounds at exactly that index.
+Notes are rendered alone and added in the order of the part; the room works on an absolute grid: any range of a part is
 bit-identical to the same range of the whole.
 """
 

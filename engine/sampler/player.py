@@ -81,16 +81,16 @@ class Player:
     def _render(self, samples: int) -> Audio:
         block = np.zeros((2, samples), np.float32)
         if samples:
-            self._font.render(memoryview(block).cast("B"), False)
+            self._font.render(block.data.cast("B"), False)
         return block
 
 
 def lead_in(attack: Audio, rate: int) -> int:
     """Samples before the sound of a note begins that are left out. attack: [2, n] from the note-on.
 
-    A struck, plucked or tongued sound, whose envelope climbs from an eighth to a third of its peak within 12 ms, begins at
-    most 2 ms before that third (50 ms are searched): pick, key and breath noise ahead of it is left out. A sound that swells
-    begins where it leaves silence (-30 dB, 12 ms at most).
+    A struck, plucked or tongued sound, whose envelope climbs from an eighth to a third of its peak within 12 ms,
+    begins at most 2 ms before that third (50 ms are searched): pick, key and breath noise ahead of it is left out. A
+    sound that swells begins where it leaves silence (-30 dB, 12 ms at most).
     """
     step = int(STEP_SECONDS * rate)
     level = np.abs(attack).max(axis=0, initial=0.0)

@@ -1,4 +1,5 @@
-"""The room: a reverb of our own, a linear convolution, so that every stem carries its own return and stems still sum to the mix.
+"""The room: a reverb of our own, a linear convolution, so that every stem carries its own return and stems still sum
+to the mix.
 
 The impulse response is decaying noise, fixed by a seed: two decay times (dark tail), a few early reflections, nothing
 before the pre-delay, so no onset is smeared. Convolution is by partitions that lie on an absolute grid of

@@ -5,7 +5,8 @@ A SoundFont is a RIFF file: nine tables describe presets -> instruments -> sampl
 modulator is carried over unchanged, so the cut font sounds as the whole one does. Format: SoundFont Technical
 Specification 2.04 (Creative/E-mu); SF3 is MuseScore's extension of it.
 
-Sample positions are counted in 16-bit samples for PCM and in bytes for Vorbis; programs are 0-127, drum kits are bank 128.
+Sample positions are counted in 16-bit samples for PCM and in bytes for Vorbis; programs are 0-127, drum kits are bank
+128.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ VORBIS = 0x10
 GUARD = 46
 """Silent samples that the specification wants after each PCM sample."""
 
+MIN_RATE, MAX_RATE = 400, 400_000
+
 Preset = tuple[int, int]
 """(bank, program)."""
 
@@ -110,12 +113,12 @@ def open_soundfont(path: Path) -> SoundFont:
     try:
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
-        raise _bad(path, f"cannot be read ({error})") from error
+        raise damaged(path, f"cannot be read ({error})") from error
     if len(data) < 12 or data[:4].tobytes() != b"RIFF" or data[8:12].tobytes() != b"sfbk":
-        raise _bad(path, "is not a SoundFont")
+        raise damaged(path, "is not a SoundFont")
     end = 8 + _u32(data, 4)
     if end > len(data):
-        raise _bad(path, f"is cut off: {end} bytes announced, {len(data)} there")
+        raise damaged(path, f"is cut off: {end} bytes announced, {len(data)} there")
     info: dict[str, bytes] = {}
     raw: dict[str, bytes] = {}
     smpl: Table | None = None
@@ -132,7 +135,7 @@ def open_soundfont(path: Path) -> SoundFont:
             elif sub == b"smpl":
                 smpl = data[at : at + length]
     if smpl is None:
-        raise _bad(path, "holds no samples")
+        raise damaged(path, "holds no samples")
     font = SoundFont(path, info, _read_tables(raw, path), smpl)
     _check(font)
     return font
@@ -165,7 +168,8 @@ def write_font(
     zones: Sequence[int],
     gens: Sequence[tuple[int, int]],
 ) -> bytes:
-    """A font built from scratch over samples of `font`: programs (name, number, first zone) of bank 0, each with one instrument.
+    """A font built from scratch over samples of `font`: programs (name, number, first zone) of bank 0, each with one
+    instrument.
 
     `zones` holds the first generator of each zone; sample generators count in `samples`.
     """
@@ -190,29 +194,35 @@ def write_font(
     return _riff({"ifil": b"\x02\0\x04\0"}, smpl, (phdr, pbag, none, pgen, inst, ibag, none, igen, shdr))
 
 
-def check_streams(font: SoundFont, preset: Preset) -> None:
-    """Decodes the Vorbis samples of a preset with libsndfile: a damaged stream raises `RequestError` here, not in C code later."""
+def sample_lengths(font: SoundFont, preset: Preset) -> dict[int, int]:
+    """Length in samples of every sample that a preset uses; Vorbis streams are decoded by libsndfile to know it.
+
+    A damaged stream raises `RequestError` here, and never reaches the synthesiser's own decoder.
+    """
     import soundfile
 
+    lengths: dict[int, int] = {}
     for index in font.samples_of(preset):
         row = font.tables["shdr"][index]
         if not row["type"] & VORBIS:
+            lengths[index] = int(row["end"]) - int(row["start"])
             continue
         try:
             with soundfile.SoundFile(io.BytesIO(font.sample_bytes(index))) as file:
-                frames = len(file.read(dtype="float32"))
-                announced = file.frames
+                announced, channels = file.frames, file.channels
+                lengths[index] = len(file.read(dtype="float32"))
         except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise _bad(font.path, f"has a damaged sample ({_name(row)}: {error})") from error
-        if frames != announced or frames < int(row["loop_end"]):
-            raise _bad(font.path, f"has a damaged sample ({_name(row)}: {frames} samples decoded)")
+            raise damaged(font.path, f"has a damaged sample ({_name(row)}: {error})") from error
+        if lengths[index] != announced or channels != 1:
+            raise damaged(font.path, f"has a damaged sample ({_name(row)}: {lengths[index]} of {announced} decoded)")
+    return lengths
 
 
 def _read_tables(raw: dict[str, bytes], path: Path) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     for name, dtype in TABLES.items():
         if name not in raw or not raw[name] or len(raw[name]) % dtype.itemsize:
-            raise _bad(path, f"has no valid table {name}")
+            raise damaged(path, f"has no valid table {name}")
         tables[name] = np.frombuffer(raw[name], dtype=dtype)
     return tables
 
@@ -228,20 +238,21 @@ def _check(font: SoundFont) -> None:
     for table, oper, count in (("pgen", GEN_INSTRUMENT, len(t["inst"]) - 1), ("igen", GEN_SAMPLE, len(shdr))):
         amounts = t[table]["amount"][t[table]["oper"] == oper]
         if len(amounts) and int(amounts.max()) >= count:
-            raise _bad(path, f"is damaged: table {table} points outside the file")
+            raise damaged(path, f"is damaged: table {table} points outside the file")
     if not len(t["phdr"]) - 1 or not len(shdr):
-        raise _bad(path, "holds no presets")
+        raise damaged(path, "holds no presets")
     unit = np.where(shdr["type"] & VORBIS, 1, 2).astype(np.int64)
     start, end = shdr["start"].astype(np.int64), shdr["end"].astype(np.int64)
-    rom = (shdr["type"] & 0x8000) != 0
-    if bool(np.any(~rom & ((start > end) | (end * unit > len(font.smpl))))):
-        raise _bad(path, "is damaged or cut off: a sample lies outside the file")
+    if bool(np.any((start > end) | (end * unit > len(font.smpl)))):
+        raise damaged(path, "is damaged or cut off: a sample lies outside the file")
+    if int(shdr["rate"].min()) < MIN_RATE or int(shdr["rate"].max()) > MAX_RATE:
+        raise damaged(path, "is damaged: a sample has an impossible rate")
 
 
 def _check_index(values: Table, size: int, path: Path, name: str) -> None:
     steps = np.diff(values.astype(np.int64))
     if bool(np.any(steps < 0)) or int(values[-1]) >= size + 1 or int(values.max()) > size:
-        raise _bad(path, f"is damaged: table {name} is out of order")
+        raise damaged(path, f"is damaged: table {name} is out of order")
 
 
 def _owned(t: dict[str, Table], owner: str, bag: str, gen: str, row: int) -> Table:
@@ -260,7 +271,8 @@ def _take(
     oper: int,
     renamed: dict[int, int],
 ) -> tuple[Table, Table, Table, Table]:
-    """The rows of one level with their bags, modulators and generators; `oper` points to the level below and is renumbered."""
+    """The rows of one level with their bags, modulators and generators; `oper` points to the level below and is
+    renumbered."""
     heads, bags, mods, gens = [], [], [], []
     bag_at = mod_at = gen_at = 0
     for row in rows:
@@ -316,7 +328,7 @@ def _chunks(data: Table, start: int, end: int, path: Path) -> Iterator[tuple[byt
     while at + 8 <= end:
         name, size = data[at : at + 4].tobytes(), _u32(data, at + 4)
         if at + 8 + size > end:
-            raise _bad(path, f"is cut off or damaged in chunk {name!r}")
+            raise damaged(path, f"is cut off or damaged in chunk {name!r}")
         yield name, at + 8, size
         at += 8 + size
         if size % 2 and at < end and data[at] == 0:
@@ -347,7 +359,8 @@ def _name(row: Any) -> str:
     return bytes(row["name"]).split(b"\0")[0].decode("latin-1").strip()
 
 
-def _bad(path: Path, what: str) -> RequestError:
+def damaged(path: Path, what: str) -> RequestError:
+    """The error for a font that cannot be played; `what` follows the file's name."""
     return RequestError(
         "soundfont.damaged",
         f"the sound font {path} {what}.",

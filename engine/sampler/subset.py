@@ -1,7 +1,8 @@
-"""Command that made `sounds/band.sf3`: `python -m engine.sampler.subset FONT OUT` keeps the presets that the table plays.
+"""Command that made `sounds/band.sf3`: `python -m engine.sampler.subset FONT OUT` keeps the presets that the table
+plays.
 
-Presets, instruments and samples are carried over unchanged (a Vorbis sample is copied, not decoded), so every kept preset sounds
-exactly as in the whole font.
+Presets, instruments and samples are carried over unchanged (a Vorbis sample is copied, not decoded), so every kept
+preset sounds exactly as in the whole font.
 """
 
 from __future__ import annotations

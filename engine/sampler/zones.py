@@ -23,9 +23,11 @@ from engine.sampler.soundfont import (
     ADDRESS_GENERATORS,
     GEN_INSTRUMENT,
     GEN_SAMPLE,
+    VORBIS,
     Preset,
     SoundFont,
     Table,
+    damaged,
     write_font,
 )
 
@@ -33,7 +35,7 @@ Mod = tuple[int, int, int, int, int]
 """(source, destination generator, amount, amount source, transform)."""
 
 GENERATORS = 59
-KEY_RANGE, VELOCITY_RANGE, ATTENUATION = 43, 44, 48
+KEY_RANGE, VELOCITY_RANGE, ATTENUATION, SAMPLE_MODES = 43, 44, 48, 54
 ATTENUATION_SCALE = 0.4
 INSTRUMENT_ONLY = frozenset({*ADDRESS_GENERATORS, 46, 47, 54, 57, 58})
 RELATIVE_FREE = frozenset({KEY_RANGE, VELOCITY_RANGE, GEN_INSTRUMENT, GEN_SAMPLE})
@@ -92,7 +94,9 @@ def bake(font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], notes: Itera
         programs.append((velocity, rows))
     samples = sorted({sample for _, rows in programs for _, sample, _ in rows})
     renamed = {old: new for new, old in enumerate(samples)}
-    heads, bags, gens = [], [], []
+    heads: list[tuple[bytes, int, int]] = []
+    bags: list[int] = []
+    gens: list[tuple[int, int]] = []
     for velocity, rows in programs:
         heads.append((b"velocity", velocity, len(bags)))
         for pitch, sample, amounts in rows:
@@ -101,6 +105,28 @@ def bake(font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], notes: Itera
             gens.extend((oper, amount & 0xFFFF) for oper, amount in sorted(amounts.items()))
             gens.append((GEN_SAMPLE, renamed[sample]))
     return write_font(font, samples, heads, bags, gens)
+
+
+def check_addresses(font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], lengths: dict[int, int]) -> None:
+    """Raises `RequestError` where a zone starts, ends or loops outside its sample, which the synthesiser would not
+    notice."""
+    shdr = font.tables["shdr"]
+    for zone in (inner for _, inners in zones for inner in inners):
+        row, length = shdr[zone.target], lengths[zone.target]
+        base = 0 if row["type"] & VORBIS else int(row["start"])
+        start = _address(zone, 0, 4)
+        end = length + _address(zone, 1, 12)
+        places = [start, end]
+        if zone.gens.get(SAMPLE_MODES, 0) & 1:
+            loop = int(row["loop_start"]) - base + _address(zone, 2, 45)
+            loop_end = int(row["loop_end"]) - base + _address(zone, 3, 50)
+            places = [start, loop, loop_end, end]
+        if places != sorted(places) or start < 0 or end > length:
+            raise damaged(font.path, f"is damaged: a zone lies outside its sample ({places} of {length})")
+
+
+def _address(zone: Zone, fine: int, coarse: int) -> int:
+    return zone.gens.get(fine, 0) + ADDRESS_GENERATORS[coarse] * zone.gens.get(coarse, 0)
 
 
 def _merge(outer: Zone, inner: Zone, pitch: int, velocity: int) -> dict[int, int]:
@@ -157,7 +183,8 @@ def _curve(x: float, curve: int) -> float:
 
 
 def _zones(font: SoundFont, owner: str, bag: str, mod: str, gen: str, row: int, points: int) -> list[Zone]:
-    """Zones of one preset or instrument. A first zone that points nowhere is global: its values are defaults of the others."""
+    """Zones of one preset or instrument. A first zone that points nowhere is global: its values are defaults of the
+    others."""
     t = font.tables
     shared_gens: dict[int, int] = {}
     shared_mods: dict[tuple[int, int, int, int], Mod] = {}
@@ -183,7 +210,7 @@ def _amounts(rows: Table) -> dict[int, int]:
 
 
 def _mods(rows: Table) -> list[Mod]:
-    return [struct.unpack("<HHhHH", r["bytes"].tobytes()) for r in rows]  # type: ignore[misc]
+    return [struct.unpack("<HHhHH", r["bytes"].tobytes()) for r in rows]
 
 
 def _range(amount: int | None) -> tuple[int, int]:
