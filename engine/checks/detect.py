@@ -3,7 +3,7 @@
 Two views of each stretch are joined. (1) A linear predictor, fitted to the 40 ms before the stretch, takes away what
 was sounding already; what it cannot predict rises sharply at an onset, but also at the click of a release. (2) A
 spectrogram in 40 bands tells how much more there is, over all bands, after a moment than before it: much at an onset,
-nothing at a release. Rises of (1) are the candidates; the one with the greatest product of growth in (2), rise and energy
+nothing at a release. Rises of (1) are the candidates; the one with the greatest product of growth in (2), rise and gain
 is the onset, taken back to the first quarter millisecond that leaves the level before it. Nothing prefers the middle of
 the stretch; where two candidates are about as good, nothing is decided.
 

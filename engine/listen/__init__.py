@@ -1,5 +1,6 @@
 """Listening: what the user's tracks and clips say about key, chords, roles and tempo."""
 
+from engine.listen.files import listen_file
 from engine.listen.tracks import listen_tracks
 
-__all__ = ["listen_tracks"]
+__all__ = ["listen_file", "listen_tracks"]
