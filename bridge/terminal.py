@@ -12,6 +12,7 @@ from bridge.messages import Accepted, Cancelled, Done, Event, Failed, Progress, 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 EXIT = {Done: 0, Cancelled: 130}
 
@@ -54,14 +55,14 @@ def follow(events: Iterable[Event], *, as_json: bool) -> tuple[Event | None, lis
 
 
 @contextmanager
-def _bar() -> Iterator[tuple[Bar, int]]:
+def _bar() -> Iterator[tuple[Bar, TaskID]]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:>10}"), BarColumn(40), TextColumn("{task.percentage:>3.0f} %"))
     with Bar(*columns, TimeElapsedColumn(), console=console()) as bar:
         task = bar.add_task("waiting", total=1.0)
-        yield bar, int(task)
+        yield bar, task
 
 
 def console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from bridge.messages import Done, Listen, ModelList, Render
 from bridge.messages import Heard as HeardEvent
 from bridge.timeline import Clock
 from engine.compose.as_written import compose_as_written
-from engine.compose.band import Writers, compose_band
+from engine.compose.band import compose_band
 from engine.compose.form import request2form
+from engine.compose.writers import Writers
+from engine.diffusion.parts import WEIGHTS as PARTS
 from engine.diffusion.parts import PartsModel
 from engine.edits import merge_edit
+from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
 from engine.models import CATALOGUE, choose_model
@@ -89,7 +93,7 @@ class Pipeline:
 
     def _composer(self, request: Render) -> Machine:
         row = choose_model("composer", request.composer)
-        weights = f"{self._writers.plan.weights}, {self._writers.parts.weights}" if row.name == "band" else None
+        weights = f"{weights2name(PLAN)}, {weights2name(PARTS)}" if row.name == "band" else None
         return Machine(row.name, weights, row.licence)
 
     def _compose(
@@ -106,6 +110,11 @@ class Pipeline:
         return compose_band(
             request, clock, form, heard, self._writers, tick, previous=previous.score if previous else None
         )
+
+
+def weights2name(path: Path) -> str:
+    """How a manifest names a weight file: its name and the start of its SHA-256."""
+    return f"{path.stem} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
 def reference_warnings(arrangement: Arrangement, renderer: str) -> list[str]:

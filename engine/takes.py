@@ -16,7 +16,8 @@ from bridge.handover.take import Frame, TakeFolder
 from bridge.handover.wav import wav_bytes
 from bridge.messages import ModelRow, Render, StemReady
 from bridge.timeline import Clock
-from engine.checks import StemVerdict, check_stem, measure_loudness
+from engine.checks import StemVerdict, check_stem
+from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.report import ShareReporter, Stopwatch
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
@@ -117,7 +118,7 @@ class TakeMaker:
                 instrument=sound.instrument.name,
                 licence=sound.instrument.licence,
                 seed=self.request.seed,
-                warnings=[problem.message for problem in sound.verdict.problems],
+                warnings=[*filter(None, [sound.instrument.remark]), *(p.message for p in sound.verdict.problems)],
             )
         return files, sound.audio
 
@@ -159,7 +160,16 @@ class TakeMaker:
                 audio = splice(self.previous.audio(old), audio, self._scope_spans(), frame.rate)
         share.progress(f"check: {part.name}", at + 0.75 * width)
         with self.watch.timing("check"):
-            verdict = check_stem(audio, part, self.clock, self.score.key, frame.rate, frame.start_sample, frame.samples)
+            verdict = check_stem(
+                audio,
+                part,
+                self.clock,
+                self.score.key,
+                frame.rate,
+                frame.start_sample,
+                frame.samples,
+                chords=[chord for chord in self.score.chords if chord.given],
+            )
         return Sound(audio, tail, instrument, verdict)
 
     def _in_scope(self, stem: str) -> bool:
@@ -197,11 +207,10 @@ class TakeMaker:
         frame, request, score = folder.frame, self.request, self.score
         with self.watch.timing("mix"):
             mix, limiter = mix_stems([total], frame.rate)
-            loudness = measure_loudness(mix, frame.rate)
             mixed = folder.write_mix(
                 mix,
-                lufs=loudness.lufs,
-                true_peak_dbfs=loudness.true_peak_dbfs,
+                lufs=audio2lufs(mix, frame.rate),
+                true_peak_dbfs=audio2true_peak(mix),
                 limiter=Limiter(limiter.ceiling_dbfs, limiter.max_reduction_db, limiter.seconds_limited),
             )
         with self.watch.timing("hand over"):
