@@ -13,7 +13,6 @@ Everything appears by renaming only, so a reader never sees half a file. The eng
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import shutil
@@ -135,10 +134,9 @@ class Mailbox:
         """Takes new requests, wishes to cancel, and permissions to delete. Never raises."""
         try:
             with os.scandir(self._requests) as entries:
-                found = [entry.name for entry in itertools.islice(entries, MAX_PER_TICK)]
-            for name in found:
-                if not name.startswith("."):
-                    self._take(self._requests / name)
+                found = [entry.name for entry in entries if not entry.name.startswith(".")]
+            for name in found[:MAX_PER_TICK]:
+                self._take(self._requests / name)
             for job, outlet in list(self._followed.items()):
                 self._look_at(job, outlet)
         except Exception:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,7 @@ HOST = "127.0.0.1"
 MAX_CONNECTIONS = 32
 MAX_UNSENT = 4 << 20
 MAX_REPLY_PORTS = 256
+ANSWER_ONLY = {answer.address for answer in osc_answers()} - set(ROWS)
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +114,11 @@ class TcpOutlet:
 
     writer: asyncio.StreamWriter
     stream: Stream
+    number: int
 
     @property
     def key(self) -> Hashable:
-        return ("osc tcp", id(self.writer))
+        return ("osc tcp", self.number)
 
     def send(self, event: Event) -> bool:
         """See `bridge.transport.Outlet`. False where the peer has closed, or reads nothing."""
@@ -149,6 +152,7 @@ class OscServer:
     _drafts: Drafts = field(default_factory=Drafts)
     _reply_ports: dict[Hashable, int] = field(default_factory=dict)
     _connections: set[asyncio.StreamWriter] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _udp: asyncio.DatagramTransport | None = None
     _tcp: asyncio.Server | None = None
 
@@ -190,7 +194,9 @@ class OscServer:
     # In
 
     def datagram(self, packet: bytes, port: int) -> None:
-        """Takes one UDP packet from that port of this machine."""
+        """Takes one UDP packet from that port of this machine; none from our own, which somebody named for answers."""
+        if port == self.udp_port:
+            return
         owner = ("udp", port)
         self._packet(packet, Sender(owner, UdpOutlet(self, self._reply_ports.get(owner, port))))
 
@@ -200,7 +206,8 @@ class OscServer:
             return
         self._connections.add(writer)
         stream = Stream()
-        sender = Sender(("tcp", id(writer)), TcpOutlet(writer, stream))
+        number = next(self._numbers)
+        sender = Sender(("tcp", number), TcpOutlet(writer, stream, number))
         try:
             while data := await reader.read(MAX_PACKET):
                 for packet in stream.feed(data):
@@ -224,7 +231,9 @@ class OscServer:
             self._message(message, sender)
 
     def _message(self, message: Message, sender: Sender) -> None:
-        """Dispatches one message by the table."""
+        """Dispatches one message by the table. Answers are never answered, or two servers could talk for ever."""
+        if message.address in ANSWER_ONLY:
+            return
         try:
             token = message.values[0] if message.values else None
             if not isinstance(token, str) or not same_token(token, self.token):

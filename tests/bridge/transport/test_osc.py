@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -18,10 +19,12 @@ import pytest
 from pythonosc.tcp_client import SimpleTCPClient
 
 from bridge.client import Client
-from bridge.messages import encode
+from bridge.messages import Pong, encode
+from bridge.transport import Outlet
 from bridge.transport.endpoint import Endpoint
+from bridge.transport.osc import OscServer
 from bridge.transport.osc_packet import message2packet, packet2messages
-from bridge.transport.osc_table import TABLE
+from bridge.transport.osc_table import TABLE, osc_answers
 from tests.engine.rig import echo_engine, song, wait_for
 
 V1 = "/stembridge/v1"
@@ -296,6 +299,54 @@ def test_a_wrong_token_is_refused(values: list[Any], udp: Udp, endpoint: Endpoin
         udp.raw(message2packet(V1 + address, tags, values))
         assert udp.receive()[1][1] == "token.wrong"
     assert alive(endpoint)
+
+
+class CountingServer(OscServer):
+    """Counts the packets that come."""
+
+    came = 0
+
+    def datagram(self, packet: bytes, port: int) -> None:
+        self.came += 1
+        super().datagram(packet, port)
+
+
+class PongDesk:
+    """Answers everything with a pong."""
+
+    def receive(self, raw: bytes, outlet: Outlet) -> None:
+        outlet.send(Pong("0.1.0", 1, True, 0))
+
+    def receive_file(self, path: str, outlet: Outlet) -> None:
+        raise AssertionError(path)
+
+
+def test_the_engine_never_talks_to_itself_or_to_its_like() -> None:
+    """An answer sent to an engine's port must not be answered in turn, for ever."""
+
+    async def talk() -> tuple[int, int]:
+        one, two = CountingServer(PongDesk(), "one"), CountingServer(PongDesk(), "two")
+        await one.open()
+        await two.open()
+        for port in (one.udp_port, two.udp_port):
+            for address in ("/ping", "/help"):
+                one.datagram(message2packet(V1 + address, "si", ["one", port]), 1)
+        await asyncio.sleep(0.3)
+        await one.close()
+        await two.close()
+        return one.came, two.came
+
+    sent_by_test, pongs, helps = 4, 1, len(TABLE)
+    came = asyncio.run(talk())
+    assert came[0] <= sent_by_test + pongs + helps + helps
+    assert came[1] == pongs + helps
+
+
+def test_answers_are_ignored_when_they_come_back(udp: Udp) -> None:
+    for answer in osc_answers():
+        udp.raw(message2packet(answer.address, "s", ["x"]))
+    udp.send("/ping")
+    assert [udp.receive()[0] for _ in range(2)] == ["/error", "/pong"]
 
 
 def test_hostile_datagrams_do_no_harm(udp: Udp, endpoint: Endpoint) -> None:
