@@ -22,11 +22,12 @@ from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
 SYNONYMS = {
     "hiphop": "hip hop", "rhythm and blues": "r&b", "r and b": "r&b", "jazzy": "jazz", "bluesy": "blues",
     "rocky": "rock", "poppy": "pop", "folky": "folk", "soulful": "soul", "dancey": "dance", "edm": "dance",
-    "electronica": "electronic", "orchestra": "orchestral", "symphonic": "orchestral", "d and b": "dnb", "chillout": "chill",
-    "gloomy": "dark", "songwriter": "singer songwriter", "ballade": "ballad", "alternative rock": "alt rock", "mellow": "chill",
-    "score": "film score", "celtic": "folk", "valse": "waltz", "latino": "latin", "discotheque": "disco",
-    "chiptune": "electro", "rocknroll": "rock and roll", "tropicalia": "brazilian", "polka": "country",
-    "industrial": "electronic", "dreamlike": "dreamy", "laidback": "laid back",
+    "electronica": "electronic", "orchestra": "orchestral", "symphonic": "orchestral", "d and b": "dnb",
+    "chillout": "chill", "gloomy": "dark", "songwriter": "singer songwriter", "ballade": "ballad",
+    "alternative rock": "alt rock", "mellow": "chill", "score": "film score", "celtic": "folk", "valse": "waltz",
+    "latino": "latin", "discotheque": "disco", "chiptune": "electro", "rocknroll": "rock and roll",
+    "tropicalia": "brazilian", "polka": "country", "industrial": "electronic", "dreamlike": "dreamy",
+    "laidback": "laid back",
 }  # fmt: skip
 """Words that people say for words that the tags use; the original words stay beside their synonym."""
 METRE_BONUS = 2.5
@@ -73,8 +74,8 @@ def normalise(style: str) -> str:
     """The words as `_plain` writes them, their synonyms and singulars beside them, spaces at both ends."""
     text = f" {_plain(style)} "
     extra = [to for said, to in SYNONYMS.items() if f" {said} " in text]
-    plural = [w[:-1] for w in text.split() if len(w) > 4 and w.endswith("s") and not w.endswith(("ss", "us"))]
-    return text + "".join(f"; {words} " for words in [*extra, *plural])
+    single = [w[:-1] if len(w) > 4 and w.endswith("s") and not w.endswith(("ss", "us")) else w for w in text.split()]
+    return text + "".join(f"; {words} " for words in [*extra, " ".join(single)])
 
 
 def _score(groove: Groove, text: str, metre: Metre, bpm: float) -> _Scored:

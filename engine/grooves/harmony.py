@@ -53,10 +53,16 @@ def local_scale(chord: Chord, key: Key) -> tuple[int, ...]:
 
 
 def degree2semitones(degree: int, chord: Chord, key: Key) -> int:
-    """Semitones above the chord's root of degree 1-9: chord tones where the chord has them, else the local scale's."""
+    """Semitones above the chord's root of degree 1-9: chord tones where the chord has them, else the local scale's.
+
+    A ninth that the scale makes minor would grate: it becomes the octave.
+    """
     tones = QUALITIES[chord.quality]
-    if degree >= 8:
-        return 12 + degree2semitones(degree - 7, chord, key)
+    if degree == 9:
+        second = degree2semitones(2, chord, key)
+        return 12 + (second if second == 2 else 0)
+    if degree == 8:
+        return 12
     own = {1: 0, 3: tones[1], 5: tones[2]}
     if len(tones) > 3:
         own[6 if tones[3] == 9 and chord.quality != "dim7" else 7] = tones[3]

@@ -38,7 +38,7 @@ MONO = ("bass", "lead", "arp")
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """An event placed in project beats. `over`: it is tied over the bar line."""
+    """An event placed in project beats. `over`: it is tied over a bar line (out of the bar, or into it from before)."""
 
     start: float
     length: float
@@ -136,7 +136,8 @@ def _play(
         return _drums(timed, bar, crash=level.crash and index == 0)
     if stream in ("comp", "pad"):
         return _chords(pattern, timed, bar, chords, key, voice)
-    following = _place(groove, pattern, replace(bar, start=bar.end, end=2 * bar.end - bar.start), (index or 0) + 1)[:1]
+    following = _place(groove, pattern, replace(bar, start=bar.end, end=2 * bar.end - bar.start), (index or 0) + 1)
+    following = [t for t in following if t.start > bar.end - EPS][:1]
     phrase = voice if stream == "lead" and (index or 0) % pattern.bars else None
     return _line(stream, pattern, timed, following, bar, chords, key, phrase)
 
@@ -163,23 +164,28 @@ def _place(groove: Groove, pattern: Pattern, bar: Bar, index: int | None) -> lis
             over = last and ties_on and end > span.last
             steps = min(total, (end if over else min(end, span.last)) - event.step)
             length = steps * span.step_beats
-            out.append(Timed(start, length if over else min(length, bar.end - start), event, over))
+            into = start < bar.start - EPS
+            out.append(Timed(start, length if over or into else min(length, bar.end - start), event, over or into))
     return sorted(out, key=lambda t: t.start)
 
 
 def _window(pattern: Pattern, first: int, last: int, *, opens: bool) -> list[Event]:
-    """Events struck in steps [`first`, `last`) of the endlessly repeated pattern, in those steps."""
+    """Events of the endlessly repeated pattern that sound in steps [`first`, `last`).
+
+    A note that is held into the window keeps its own start; `opens`: it is struck at `first` instead.
+    """
     total = pattern.bars * pattern.steps
     found: list[Event] = []
     for turn in range(first // total, (last - 1) // total + 1):
         at = turn * total
         found += [replace(e, step=e.step + at) for e in pattern.events if first <= e.step + at < last]
-    if opens:
-        here = first % total
-        for e in pattern.events:
-            for step in (e.step, e.step - total):
-                if step < here < step + e.length:
-                    found.append(replace(e, step=first, length=step + e.length - here))
+    here = first % total
+    for e in pattern.events:
+        for step in (e.step, e.step - total):
+            if step < here < step + e.length and opens:
+                found.append(replace(e, step=first, length=step + e.length - here))
+            elif step < here < step + e.length:
+                found.append(replace(e, step=first - here + step))
     return found
 
 
@@ -205,7 +211,7 @@ def _chords(
     notes: list[Note] = []
     for t in timed:
         held: dict[int, Note] = {}
-        for start, end, chord in _pieces(t, chords):
+        for start, end, chord in _pieces_within(t, chords, bar):
             pitches = chord2pitches(chord, key, pattern.shape, pattern.low, pattern.high, voice)
             voice = Voicing(pitches)
             length = end - start if t.event.symbol != "m" else min(end - start, 0.125)
@@ -244,7 +250,9 @@ def _line(
     before: int | None = voice.pitches[-1] if voice else None
     for i, t in enumerate(timed):
         ahead = [*timed[i + 1 :], *following]
-        pieces = _pieces(t, chords)
+        pieces = _pieces_within(t, chords, bar)
+        if stream == "lead" and t.start < bar.start - EPS:
+            continue
         for k, (start, end, chord) in enumerate(pieces):
             if stream == "bass":
                 pitch = bass_pitch(t.event, chord, key, pattern, _target(ahead, chords, key, pattern))
@@ -292,6 +300,11 @@ def _pieces(t: Timed, chords: Sequence[Chord]) -> list[tuple[float, float, Chord
             return out
         out.append((start, change, chord))
         start = at = change
+
+
+def _pieces_within(t: Timed, chords: Sequence[Chord], bar: Bar) -> list[tuple[float, float, Chord]]:
+    """The pieces struck in `bar`: of a note tied over a bar line, each bar strikes those that begin in it."""
+    return [p for p in _pieces(t, chords) if bar.start - EPS <= p[0] < bar.end - EPS]
 
 
 def _metric(start: float, bar: Bar) -> int:

@@ -10,6 +10,7 @@ the next metre change cuts off is played and stops.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -92,7 +93,7 @@ def bar_spans(groove: Groove, bar: Bar, index: int | None) -> tuple[Span, ...]:
     else:
         pulse = _common_pulse(groove, metre)
         pulse_steps = round(pulse * groove.steps_per_quarter)
-        source, target = groove.steps // pulse_steps, max(1, round(metre.bar_beats / pulse))
+        source, target = groove.steps // pulse_steps, max(1, math.ceil(metre.bar_beats / pulse - 1e-9))
         cut = pulse == 0.5 and target < source
         pulses = list(range(target)) if cut else pulse_map(source, target)
     spans: list[Span] = []

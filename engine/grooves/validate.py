@@ -23,7 +23,7 @@ HAND_SPAN = 16
 """Semitones that one hand can reach, or a guitarist's fret hand across the strings it strikes together."""
 SUNG_SPAN = 19
 """Semitones that a tune covers inside one level: an octave and a half."""
-KEYS = tuple(Key(tonic, mode) for tonic in (0, 3, 6, 9) for mode in ("major", "minor"))
+KEYS = tuple(Key(tonic, mode) for tonic in (0, 4, 9) for mode in ("major", "minor"))
 BARS = 8
 
 
