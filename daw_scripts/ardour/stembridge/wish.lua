@@ -8,7 +8,7 @@ return function(use)
   local wish = {}
   local TAKEN_WITHIN = 2 -- seconds; a hook that is active takes a wish within a tenth of that
   local NO_HOOK = "The stembridge hook is not active. Add it once: Edit > Lua Scripts > Script Manager > "
-    .. "Action Hooks > Add/Set > stembridge."
+    .. "Action Hooks > New Hook > stembridge."
 
   local function show(kind, text)
     LuaDialog.Message("stembridge", text, LuaDialog.MessageType[kind], LuaDialog.ButtonType.Close):run()
