@@ -66,8 +66,8 @@ def compose_band(
     )
     if previous is not None and request.scope is not None:
         return edit_band(request, shapes, seats, heard, writers, tick, previous)
-    key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", request.seed)
     picked, groove_line = choose_groove(request, clock, form)
+    key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", picked, request.seed)
     tick(0.02)
     harmony = write_chords(
         shapes,

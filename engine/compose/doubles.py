@@ -14,21 +14,31 @@ import numpy as np
 
 from bridge.timeline import Bar
 from engine.compose.form import BarShape, SectionShape
+from engine.compose.kindred import kindred_comp
 from engine.compose.measure import bar_notes, onsets, overlap
-from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, nearest, no_overlaps, pulses, scale_tones, step
+from engine.compose.pitches import (
+    EPS,
+    chord_at,
+    chords_in,
+    clip_notes,
+    nearest,
+    no_overlaps,
+    pulses,
+    scale_tones,
+    step,
+)
 from engine.compose.seats import RANGES, Seat, in_range
-from engine.grooves.voicing import Voicing, chord2pitches
+from engine.grooves import Groove, Voicing
+from engine.grooves.voicing import chord2pitches
 from engine.score import Chord, Key, Note
 
 Strike = tuple[float, float, str]
-"""Start and length in beats from the bar's start, and what is struck: "chord", "low", "high", or "next" (one tone after
-another)."""
+"""Start and length in beats from the bar's start, and what is struck: "chord", "high" (its upper two voices) or "next"
+(one tone after another)."""
 Pattern = Callable[[Bar, bool, int], tuple[Strike, ...]]
 
 SHAKER, TAMBOURINE, CONGA_HIGH, CONGA_LOW, CLAVE = 70, 54, 63, 64, 75
 REGISTERS = {
-    "keys": ((60, 79), (48, 67)),
-    "guitar": ((43, 64), (58, 76)),
     "brass": ((58, 77), (53, 70)),
     "pad": ((64, 79), (48, 65)),
     "strings": ((69, 88), (55, 72)),
@@ -42,12 +52,15 @@ def arrange_double(
     chords: Sequence[Chord],
     key: Key,
     *,
-    triplet: bool,
+    groove: Groove,
     seed: int,
     twin: int = 0,
 ) -> tuple[Note, ...]:
     """A part for `seat` beside `sounding`, what its stream plays already (sorted by start). `twin` counts the second
     parts of the same role before this one: each takes another pattern and register."""
+    triplet = groove.feel == "triplet"
+    if seat.role in ("keys", "guitar"):
+        return kindred_comp(seat, sounding, shapes, chords, key, groove, twin)
     if seat.stream == "drums":
         return _percussion(seat, shapes, triplet=triplet, seed=seed)
     if seat.stream == "bass":
@@ -68,21 +81,6 @@ def _thinned(notes: tuple[Note, ...], twin: int) -> tuple[Note, ...]:
 
 def _sustain(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
     return ((0.0, bar.metre.bar_beats, "chord"),)
-
-
-def _offbeat(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
-    off = 2 / 3 if triplet else 0.5
-    starts = _starts(bar)
-    return tuple((at + length * off, length * min(1 - off, 0.4), "chord") for at, length in starts)
-
-
-def _drive(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
-    off = 2 / 3 if triplet else 0.5
-    return tuple(
-        strike
-        for at, length in _starts(bar)
-        for strike in ((at, length * off * 0.9, "low"), (at + length * off, length * (1 - off) * 0.9, "chord"))
-    )
 
 
 def _broken(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
@@ -116,8 +114,6 @@ def _line(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
 
 
 PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
-    "keys": {"quiet": (_sustain, _broken, _offbeat), "loud": (_offbeat, _drive)},
-    "guitar": {"quiet": (_broken, _offbeat, _sustain), "loud": (_drive, _offbeat)},
     "brass": {"quiet": (_swell,), "loud": (_stabs,)},
     "pad": {"quiet": (_sustain,), "loud": (_sustain,)},
     "strings": {"quiet": (_sustain, _line), "loud": (_line,)},
@@ -183,7 +179,7 @@ def _play(
     """A bar of chord strikes; a strike that lasts over a change of chord is struck again there."""
     notes: list[Note] = []
     here = bar.whole.start
-    shape = "seventh" if role in ("keys", "brass") else "triad"
+    shape = "seventh" if role == "brass" else "triad"
     for count, (at, length, kind) in enumerate(pattern(bar.whole, triplet, bar.position)):
         start, end = here + at, min(here + at + length, bar.bar.end)
         for chord in chords_in(chords, start, end) if end > start + EPS else ():
@@ -191,7 +187,6 @@ def _play(
             before = Voicing(pitches)
             struck = {
                 "chord": pitches,
-                "low": pitches[:2],
                 "high": pitches[-2:],
                 "next": (pitches[(count + bar.position) % len(pitches)],),
             }[kind]
@@ -294,7 +289,7 @@ def _mirrored(
                 continue
             first = bar_notes(sounding, bar.bar)
             if not first:
-                written, _ = _play(_broken, bar, chords, key, 60, 79, None, False, "keys")
+                written, _ = _play(_broken, bar, chords, key, 60, 79, None, False, "pad")
                 notes += clip_notes(written, bar.bar.start, bar.bar.end)
                 continue
             by_chord: dict[Chord | None, list[Note]] = {}

@@ -24,33 +24,35 @@ Plan = Callable[[Sequence[FormSection], Key, Sequence[Chord], int], tuple[Chord,
 
 MODE_WORDS = {
     "phrygian": ("flamenco", "spanish", "phrygian"),
-    "dorian": ("dorian", "celtic", "funk", "neo-soul", "acid"),
-    "mixolydian": ("mixolydian", "blues", "southern", "afrobeat", "highlife"),
-    "lydian": ("lydian", "dreamy", "floating", "wonder"),
+    "dorian": ("dorian",),
+    "mixolydian": ("mixolydian",),
+    "lydian": ("lydian", "floating", "wonder"),
+    "locrian": ("locrian",),
     "minor": (
-        "minor", "sad", "dark", "melancholic", "melancholy", "moody", "metal", "trap", "techno", "dubstep", "gloomy",
-        "angry", "tense", "cinematic", "noir", "night", "cold", "haunting", "synthwave", "boom-bap", "lo-fi", "drill",
+        "minor", "sad", "dark", "melancholic", "melancholy", "moody", "gloomy", "angry", "tense", "noir", "night",
+        "cold", "haunting", "sinister", "aggressive", "bitter",
     ),
-    "major": ("major", "happy", "bright", "joyful", "sunny", "country", "pop", "ska", "gospel", "folk", "uplifting"),
+    "major": ("major", "happy", "bright", "joyful", "sunny", "uplifting", "cheerful", "sweet", "warm", "hopeful"),
 }  # fmt: skip
 TONICS = {"major": (0, 2, 4, 5, 7, 9, 10), "minor": (9, 4, 2, 11, 0, 7, 5)}
 """Tonics that singers and guitars like, by third."""
 
 
-def choose_key(heard: Heard, style: str, seed: int) -> tuple[Key, str]:
-    """The key and why: the user's, else the one heard, else one that fits the words, its tonic by the seed."""
+def choose_key(heard: Heard, style: str, groove: Groove, seed: int) -> tuple[Key, str]:
+    """The key and why: the user's, else the one heard, else one that fits words or groove, its tonic by the seed."""
     if heard.key.given:
         return heard.key, f"key: {heard.key.name}, as given"
     if heard.key_confidence > 0.0:
         return heard.key, f"key: {heard.key.name}, heard in your tracks (confidence {heard.key_confidence:.2f})"
-    words = re.findall(r"[a-z][a-z-]*", style.lower())
     rng = np.random.default_rng([seed, 21])
-    found = next(((m, w) for m, known in MODE_WORDS.items() for w in words if w in known), None)
-    mode = found[0] if found else ("major", "minor")[int(rng.integers(2))]
+    words = re.findall(r"[a-z][a-z-]*", style.lower())
+    said = next(((mode, word) for word in words for mode, known in MODE_WORDS.items() if word in known), None)
+    own = sorted({p.mode for p in groove.progressions}) or ["major", "minor"]
+    mode = said[0] if said else own[int(rng.integers(len(own)))]
     tonics = TONICS["minor" if 3 in SCALES[mode] else "major"]
     key = Key(int(tonics[int(rng.integers(len(tonics)))]), mode)
-    why = f'mode for the word "{found[1]}", tonic by the seed' if found else "by the seed"
-    return key, f"key: {key.name}, chosen ({why}); none was given or heard"
+    why = f'for the word "{said[1]}"' if said else f"as {groove.title} has it"
+    return key, f"key: {key.name}, chosen as none was given or heard: the mode {why}, the tonic by the seed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine.compose.doubles import arrange_double
 from engine.compose.material import Material
-from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, in_order, nearest, no_overlaps, scale_tones
 from engine.compose.room import Room, answer, below
 from engine.compose.seats import RANGES, Seat
 from engine.compose.song import Song
@@ -37,14 +37,31 @@ def streams2parts(
                 song.shapes,
                 song.chords,
                 song.key,
-                triplet=song.triplet,
+                groove=song.groove,
                 seed=song.seed,
                 twin=sum(s.role == seat.role and 0 < s.rank < seat.rank for s in seats),
             )
+        notes = notes or _plain(song, seat)
         own = [n for n in notes if _inside(n, spans)]
         ours = [n for n in notes if not _inside(n, spans)]
         written[seat.title] = in_order((*own, *_finished(song, seat, ours, room)))
     return written
+
+
+def _plain(song: Song, seat: Seat) -> tuple[Note, ...]:
+    """A part for a stem that no pattern plays in the few bars there are: one stroke, or one long tone, per chord."""
+    bars = [b for b in song.bars if seat.stream in b.streams] or list(song.bars)
+    if seat.stream == "drums":
+        return in_order(Note(b.bar.start, 0.25, 36 if seat.rank == 0 else 54, 90) for b in bars)
+    low, high = RANGES[seat.role]
+    notes: list[Note] = []
+    for bar in bars:
+        for chord in chords_in(song.chords, bar.bar.start, bar.bar.end):
+            root = nearest((2 * low + high) // 3, {chord.root}, low, high)
+            upper = sorted(nearest(root + 6, {tone}, low, high) for tone in chord.pitch_classes - {chord.root})
+            pitches = [root, *upper] if seat.stream in ("comp", "pad") else [root]
+            notes += [Note(chord.beat, chord.beats, p, 80) for p in pitches]
+    return in_order(notes)
 
 
 def _inside(note: Note, spans: Sequence[tuple[float, float]]) -> bool:
@@ -58,7 +75,7 @@ def _around(
     if not theirs or seat.stream == "lead":
         return ours
     second = arrange_double(
-        replace(seat, rank=1), theirs, song.shapes, song.chords, song.key, triplet=song.triplet, seed=song.seed
+        replace(seat, rank=1), theirs, song.shapes, song.chords, song.key, groove=song.groove, seed=song.seed
     )
     notes: list[Note] = []
     for bar in song.bars:

@@ -100,7 +100,7 @@ def groove_bar(song: Song, stream: str, shape: SectionShape, bar: BarShape, voic
         )  # fmt: skip
     else:
         notes = realise(song.groove, bar.level, stream, bar.whole, bar.position, chords, song.key, voice)
-    if not notes and stream != "lead" and bar.level in ("intro", "bridge", "ending"):
+    if not notes and stream != "lead" and bar.level in ("intro", "bridge"):
         notes = realise(song.groove, "verse", stream, bar.whole, bar.position, chords, song.key, voice)
     notes = [n for n in notes if bar.bar.start - EPS <= n.start < bar.bar.end - EPS]
     phrase_ends = bar.position % 4 == 3 or (len(shape.bars) < 4 and bar.position == len(shape.bars) - 1)

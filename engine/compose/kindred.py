@@ -1,0 +1,88 @@
+"""A second comp from a kindred groove: another hand-written pattern of the same grid, voiced as the role plays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.compose.form import BarShape, SectionShape
+from engine.compose.measure import onsets, overlap
+from engine.compose.pitches import EPS, chords_in, clip_notes, in_order, no_overlaps
+from engine.compose.seats import RANGES, Seat
+from engine.grooves import Groove, Voicing, book, ending, last_voicing, realise
+from engine.grooves.groove import ROOTED
+from engine.score import Chord, Key, Note
+
+
+def kindred_comp(
+    seat: Seat,
+    sounding: Sequence[Note],
+    shapes: Sequence[SectionShape],
+    chords: Sequence[Chord],
+    key: Key,
+    groove: Groove,
+    twin: int,
+) -> tuple[Note, ...]:
+    """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices."""
+    bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
+    options = [
+        (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, key), other.name, other)
+        for other in book()
+        if other.name != groove.name and _plays_along(groove, other, seat.role)
+    ]
+    ranked = [other for _, _, other in sorted(options, key=lambda o: (-o[0], o[1]))] or [groove]
+    kin = ranked[twin % len(ranked)]
+    notes: list[Note] = []
+    voice: Voicing | None = None
+    for bar in bars:
+        near = chords_in(chords, bar.whole.start - EPS, 2 * bar.whole.end - bar.whole.start)
+        if bar.ending:
+            written = ending(kin, "comp", bar.whole, near, key, voice)
+        else:
+            written = realise(kin, bar.level, "comp", bar.whole, bar.position, near, key, voice)
+        voice = last_voicing(written) or voice
+        notes += clip_notes(written, bar.bar.start, bar.bar.end)
+    return no_overlaps(_apart(notes, sounding, seat.role))
+
+
+def _plays_along(groove: Groove, other: Groove, role: str) -> bool:
+    """Whether `other`'s comp fits beside `groove`: the same grid and kind of metre, and voicings of the role's kind."""
+    patterns = [other.levels[level].streams.get("comp") for level in ("verse", "chorus")]
+    rooted = [p.shape in ROOTED for p in patterns if p is not None]
+    same_metre = (other.beats, other.unit) == (groove.beats, groove.unit)
+    return (
+        len(rooted) == 2 and all(r == (role == "guitar") for r in rooted) and other.feel == groove.feel and same_metre
+    )
+
+
+def _kinship(groove: Groove, other: Groove) -> float:
+    """How well two grooves go together: shared tags and tempo."""
+    shared = len(set(groove.tags) & set(other.tags))
+    middle = (groove.bpm_low + groove.bpm_high) / 2
+    return 0.2 * min(shared, 4) + (0.2 if other.bpm_low <= middle <= other.bpm_high else 0.0)
+
+
+def _mean_overlap(
+    groove: Groove, bars: Sequence[BarShape], sounding: Sequence[Note], chords: Sequence[Chord], key: Key
+) -> float:
+    """How much of the groove's comp falls on the same places as `sounding`, 0-1, over the first bars."""
+    rows = []
+    for bar in bars[:12]:
+        near = chords_in(chords, bar.whole.start - EPS, 2 * bar.whole.end - bar.whole.start)
+        mine = realise(groove, bar.level, "comp", bar.whole, bar.position, near, key)
+        rows.append(overlap(onsets(in_order(mine), bar.bar), onsets(sounding, bar.bar)))
+    return sum(rows) / len(rows) if rows else 0.0
+
+
+def _apart(notes: Sequence[Note], sounding: Sequence[Note], role: str) -> list[Note]:
+    """The part in the octave where it doubles the fewest of the notes that sound already."""
+    low, high = RANGES[role]
+    taken = {(round(n.start, 3), n.pitch) for n in sounding}
+    mean = sum(n.pitch for n in notes) / max(len(notes), 1)
+
+    def doubled(shift: int) -> float:
+        same = sum((round(n.start, 3), n.pitch + shift) in taken for n in notes)
+        return same / max(len(notes), 1) + (0.1 if shift else 0.0)
+
+    shift = min((s for s in (0, 12, -12) if low + 5 <= mean + s <= high - 5 or s == 0), key=doubled)
+    return [replace(n, pitch=n.pitch + shift) for n in notes]
