@@ -12,11 +12,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -169,6 +167,8 @@ class Client:
 
     def listen(self, path: str, project: Project | None = None) -> Heard | Event:
         """What a MIDI or audio file holds; `Failed` where it cannot be said."""
+        import uuid
+
         *_, last = self.request(Listen(f"listen-{uuid.uuid4().hex}", path, project=project or Project()))
         return last
 
@@ -264,6 +264,8 @@ def start_engine(
 
     Raises `StembridgeError` where one runs already, or it does not come up in `timeout` seconds.
     """
+    import subprocess
+
     data = make_private(data_folder())
     first_words = data / "engine-start.log"
     command = [sys.executable, "-P", "-m", "engine.process", *options]

@@ -56,7 +56,7 @@ def song(job: str, root: Path, style: str = "", **changes: Any) -> Render:
     return Render(job, arrangement, project=Project("Song", str(root)), style=style, **{"stems": stems, **changes})
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true value of `condition`; fails the test after `seconds`."""
     end = time.monotonic() + seconds
     while not (value := condition()):
