@@ -19,7 +19,7 @@ CELLS = {
     "comp": "xXuplms",
     "pad": "xXuplms",
     "arp": "123456789abcdefgh",
-    "lead": "123456789udUD=",
+    "lead": "123456789nudUD=",
 }
 DEFAULT_RANGE = {"bass": (28, 55), "comp": (52, 76), "pad": (53, 76), "arp": (62, 86), "lead": (64, 82)}
 MAIN_ROW = {"bass": "notes", "comp": "hits", "pad": "hits", "arp": "notes", "lead": "notes"}

@@ -42,8 +42,8 @@ def arp_pitch(event: Event, chord: Chord, key: Key, pattern: Pattern) -> int:
 def lead_pitch(event: Event, chord: Chord, key: Key, pattern: Pattern, before: int | None) -> int:
     """A degree in the octave nearest the note before (`octave` forces a leap up or down), or a step from it.
 
-    u, d: a scale step; U, D: the next chord tone; =: the same pitch again, moved to a chord tone if it no longer fits
-    the scale. At the edge of the register a step turns round.
+    n: the nearest chord tone; u, d: a scale step; U, D: the next chord tone; =: the same pitch again, moved to a chord
+    tone if it no longer fits the scale. At the edge of the register a step turns round.
     """
     low, high = pattern.low, pattern.high
     here = low + (high - low) * 2 // 5 if before is None else before
@@ -55,9 +55,10 @@ def lead_pitch(event: Event, chord: Chord, key: Key, pattern: Pattern, before: i
             places = beyond or places
         return min(places, key=lambda p: (abs(p - here), -p))
     tones = {p % 12 for p in ladder(chord, 60, 71)}
+    if event.symbol == "n" or (event.symbol == "=" and here % 12 not in local_scale(chord, key)):
+        return min(ladder(chord, low, high), key=lambda p: (abs(p - here), -p))
     if event.symbol == "=":
-        scale = local_scale(chord, key)
-        return here if here % 12 in scale else min(ladder(chord, low, high), key=lambda p: abs(p - here))
+        return here
     steps = tuple(sorted(tones)) if event.symbol in "UD" else local_scale(chord, key)
     way = 1 if event.symbol in "uU" else -1
     pitch = scale_step(here, way, steps)

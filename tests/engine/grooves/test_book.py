@@ -13,8 +13,9 @@ from engine.grooves.validate import density, lock, problems
 NAMES = [g.name for g in book()]
 STYLES = (
     "pop", "indie", "hard rock", "metal", "punk", "funk", "soul", "neo soul", "r&b", "disco", "house", "techno", "trap",
-    "boom bap", "lo-fi", "drum and bass", "dubstep", "reggae", "ska", "afrobeat", "bossa nova", "samba", "salsa", "cumbia",
-    "reggaeton", "swing", "shuffle", "blues", "gospel", "country", "train beat", "folk", "waltz", "jazz waltz", "6/8",
+    "boom bap", "lo-fi", "drum and bass", "dubstep", "reggae", "ska", "afrobeat", "bossa nova", "samba", "salsa",
+    "cumbia", "reggaeton", "swing", "shuffle", "blues", "gospel", "country", "train beat", "folk", "waltz",
+    "jazz waltz", "6/8",
     "power ballad", "synthwave", "ambient", "cinematic", "5/4", "7/8",
 )  # fmt: skip
 
