@@ -22,6 +22,7 @@ from engine.lelm.slots import (
     FEATURES,
     HOLD,
     NONE,
+    QUALITY_NAMES,
     Slot,
     both_ways,
     chords2codes,
@@ -83,7 +84,8 @@ def write_plan(
 ) -> tuple[Chord, ...]:
     """Chords over every bar of `sections`, in order; `given` ones stand as they are, with their own beats.
 
-    Every section begins with a chord of its own. Same model, form, key, given chords and seed: same chords.
+    Every section begins with a chord of its own; an outro's last bar is the tonic's unless chords are given there.
+    Same model, form, key, given chords and seed: same chords.
     """
     slots = form2slots(sections, key.mode)
     if not slots:
@@ -92,6 +94,7 @@ def write_plan(
     codes = list(fixed)
     sounding = [NONE] * len(slots)
     kin = both_ways(slots)
+    home = len(slots) - 2 if sections[-1].label == "outro" else -1
     for i, code in enumerate(fixed):
         sounding[i] = _sounding(code, sounding[i - 1] if i else NONE)
 
@@ -107,11 +110,14 @@ def write_plan(
         wanted = fixed[at]
         if wanted is not None:
             return torch.full_like(logits, -torch.inf).index_fill(-1, torch.tensor(wanted), 0.0)
-        logits = logits.clone()
-        logits[..., CODES:] = -torch.inf
-        if slots[at].opens or at == 0 or fixed[at - 1] is not None:
-            logits[..., HOLD] = -torch.inf
-        return logits * (RECALL_SHARPNESS if any(codes[k] is not None for k in kin[at]) else 1.0)
+        begins = at == 0 or slots[at].opens or fixed[at - 1] is not None
+        if 0 <= home <= at:
+            legal = slice(1, 1 + len(QUALITY_NAMES)) if begins or at == home else slice(HOLD, HOLD + 1)
+        else:
+            legal = slice(1 if begins else HOLD, CODES)
+        masked = torch.full_like(logits, -torch.inf)
+        masked[..., legal] = logits[..., legal]
+        return masked * (RECALL_SHARPNESS if any(codes[k] is not None for k in kin[at]) else 1.0)
 
     out = generate(
         model.lelm, len(slots), sampling=(sampling,), conditions=conditions, shape=shape, seed=seed, tick=tick

@@ -105,4 +105,5 @@ def export(model: nn.Module, metadata: Mapping[str, str], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file(state, part, metadata=dict(metadata))
+    part.chmod(0o644)
     os.replace(part, path)
