@@ -31,6 +31,9 @@ RIDGE = 1e-7
 BLOCK_MS = 0.25
 AFTER_BLOCKS, BEFORE_BLOCKS = 12, 40
 """A rise compares 3 ms after a moment with 10 ms before it."""
+BACK_BLOCKS = 24
+CLEAR_RISE = float(np.log(10**1.3))
+"""A rise of 13 dB is sharp; a slower one gets no strength."""
 CANDIDATE_RISE = float(np.log(10**0.6))
 APART_MS, DECISIVE = 4.0, 2.0
 """Two candidates further apart than this and nearer in score than this leave the onset undecided."""
@@ -91,7 +94,7 @@ def _find(
         others = score[np.abs(peaks - peaks[best]) * BLOCK_MS > APART_MS]
         if others.size and score[best] < DECISIVE * others.max():
             continue
-        strengths[k] = grown[best]
+        strengths[k] = grown[best] if r[peaks[best]] >= CLEAR_RISE else 0.0
         first = _first_sign(energy[k], int(peaks[best]) + BEFORE_BLOCKS) - BEFORE_BLOCKS
         differences[k] = (first * block - reach) / rate * 1000.0
     return differences, strengths
@@ -151,11 +154,17 @@ def _rises(energy: Floats) -> tuple[Floats, Floats]:
 
 
 def _first_sign(energy: Floats, peak: int) -> int:
-    """First block around the steepest rise that leaves the level before it and is above -30 dB of what follows."""
+    """First of the blocks around the steepest rise that are above the level before and above -30 dB of what
+    follows; the run may reach 6 ms back."""
     quiet = float(np.percentile(energy[peak - BEFORE_BLOCKS : peak - 4], 75)) * 6.0
     gate = max(quiet, float(energy[peak : peak + AFTER_BLOCKS].max()) * 1e-3)
-    over = np.flatnonzero(energy[peak - 4 : peak + AFTER_BLOCKS] > gate)
-    return peak - 4 + int(over[0]) if len(over) else peak
+    over = energy > gate
+    if not over[peak - 4 : peak + AFTER_BLOCKS].any():
+        return peak
+    first = peak - 4 + int(np.argmax(over[peak - 4 : peak + AFTER_BLOCKS]))
+    while first > peak - BACK_BLOCKS and over[max(first - 2, 0) : first].any():
+        first -= 1
+    return first
 
 
 def _growth(mono: Audio, place: NDArray[np.int64], reach: int, rate: int, window_ms: float) -> Floats:

@@ -26,6 +26,8 @@ ALONE_MS = 40.0
 """An onset is measured when no other one begins this close to it."""
 CLEAR = 12.0
 """Growth (nepers over 40 bands) from which an onset is clear."""
+RELEASED_MS = (16.0, 2.0)
+"""Nor is an onset measured when a note ends between these times before it."""
 MAX_MEASURED = 400
 MIN_VELOCITY = 30
 PERIODS = 1.6
@@ -90,16 +92,23 @@ def measure_onsets(
     before, after = np.diff(first, prepend=-np.inf), np.diff(first, append=np.inf)
     alone = ALONE_MS / 1000 * rate
     good = np.flatnonzero((before > alone) & (after > alone) & (loud >= MIN_VELOCITY) & (last - first < 0.001 * rate))
+    ends = np.sort([clock.beat2second(n.end) * rate - start_sample for n in part.notes])
+    good = good[~_just_released(first[good], ends, rate)]
     if len(good) > MAX_MEASURED:
         good = good[np.linspace(0, len(good) - 1, MAX_MEASURED).round().astype(int)]
     if not len(good):
         return Onsets(len(first), 0, np.zeros(0), np.zeros(0))
     mono = audio[0] + np.float32(0.7) * audio[1]  # unequal, so that a stem in antiphase does not vanish
-    ends = np.sort([clock.beat2second(n.end) * rate - start_sample for n in part.notes])
     window = _window_ms(part)
     found, strength = find_onsets(mono, first[good], before[good], after[good], ends, rate, window)
     clear = np.isfinite(found) & (strength >= CLEAR)
     return Onsets(len(first), len(good), first[good][clear] / rate, found[clear] - attack_ms)
+
+
+def _just_released(times: Floats, ends: Floats, rate: int) -> NDArray[np.bool_]:
+    """[K] whether a note ends shortly before each time, so that its fade could be taken for the onset."""
+    low, high = (times - ms / 1000 * rate for ms in RELEASED_MS)
+    return np.asarray(np.searchsorted(ends, high) > np.searchsorted(ends, low))
 
 
 def _window_ms(part: Part) -> float:

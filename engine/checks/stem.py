@@ -21,8 +21,8 @@ from engine.score import Chord, Key, Part
 Audio = NDArray[np.float32]
 
 MEDIAN_MS, P99_MS = 2.0, 10.0
-FEW_ONSETS = 8
-"""With fewer clear onsets than this their times are not judged (but reported)."""
+FEW_ONSETS, CLEAR_SHARE = 8, 0.2
+"""With fewer clear onsets than this, or a smaller share of those tried, a stem's timing cannot be judged."""
 DRUMS_CLEAR = 0.5
 IN_KEY_GIVEN, IN_KEY_HEARD = 0.98, 0.90
 OFF_CENTS, FIT = 40.0, 0.2
@@ -78,15 +78,17 @@ def check_stem(
     inside = _inside(part, clock, rate, start_sample, samples)
     problems = _levels(audio, inside, clock, rate, start_sample)
     onsets = measure_onsets(audio, inside, clock, rate, start_sample, attack_ms=attack_ms)
-    if onsets.clear >= FEW_ONSETS:
-        problems += _timing(onsets.median_ms or 0.0, onsets.p99_ms or 0.0, onsets.differences)
+    judged = onsets.clear >= max(FEW_ONSETS, CLEAR_SHARE * onsets.alone)
+    median, p99 = (onsets.median_ms, onsets.p99_ms) if judged else (None, None)
+    if median is not None and p99 is not None:
+        problems += _timing(median, p99, onsets.differences)
     if part.role == "drums" and onsets.alone >= FEW_ONSETS and onsets.clear < DRUMS_CLEAR * onsets.alone:
         problems.append(Problem("onset.missing", f"only {onsets.clear} of {onsets.alone} hits can be heard as such."))
     in_key = in_key_rate(part, key, chords)
     problems += _pitch(audio, inside, clock, key, rate, start_sample, in_key)
     checks = Checks(
-        onset_ms_median=onsets.median_ms,
-        onset_ms_p99=onsets.p99_ms,
+        onset_ms_median=median,
+        onset_ms_p99=p99,
         in_key=in_key,
         true_peak_dbfs=audio2true_peak(audio),
         lufs=audio2lufs(audio, rate),
