@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from bridge.errors import RequestError, StembridgeError
 from bridge.messages import (
     FINAL,
@@ -199,7 +201,7 @@ class Client:
                 self._heard_at = time.monotonic()
 
     def _receive(self, seconds: float) -> bool:
-        """Takes what has arrived into the inbox; False when nothing came."""
+        """Takes what has arrived into the inbox, but for events of kinds yet unknown; False when nothing came."""
         import zmq
 
         if not self._socket.poll(int(seconds * 1000) + 1):
@@ -208,7 +210,8 @@ class Client:
             while True:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
                 if len(frames) == 2 and frames[0] == FRAME:
-                    self._keep(decode_event(frames[1]))
+                    with contextlib.suppress(msgspec.MsgspecError):
+                        self._keep(decode_event(frames[1]))
         return True
 
     def _keep(self, event: Event) -> None:
@@ -294,8 +297,8 @@ def start_engine(
             code = "engine.running" if process.returncode == RUNNING_ALREADY else "engine.start"
             raise StembridgeError(code, words.splitlines()[-1] if words else "the engine ended at once.")
         time.sleep(0.02)
-    hint = f"The log is {data / 'engine.log'}."
-    raise StembridgeError("engine.slow", f"the engine did not start within {timeout:g} seconds.", hint=hint)
+    process.kill()
+    raise _too_slow(timeout, str(data / "engine.log"))
 
 
 def _wait_for_models(endpoint: Endpoint, timeout: float) -> None:
@@ -303,9 +306,16 @@ def _wait_for_models(endpoint: Endpoint, timeout: float) -> None:
     try:
         with Client(endpoint) as client:
             client.models(timeout)
-    except StembridgeError:
+    except StembridgeError as error:
         stop_engine()
+        if error.code == "engine.lost":
+            raise _too_slow(timeout, endpoint.log) from error
         raise
+
+
+def _too_slow(seconds: float, log: str) -> StembridgeError:
+    message = f"the engine was not ready within {seconds:.0f} seconds."
+    return StembridgeError("engine.slow", message, hint=f"Its log is {log}.")
 
 
 def stop_engine(timeout: float = 10.0) -> bool:
@@ -316,23 +326,22 @@ def stop_engine(timeout: float = 10.0) -> bool:
     with Client(endpoint) as client, contextlib.suppress(StembridgeError):
         client.send(Shutdown())
         client.ping()
-    end = time.monotonic() + timeout
-    asked = False
+    if _ends_within(timeout / 2):
+        return True
+    for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+        stuck = read_endpoint()
+        if stuck is not None and is_locked():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(stuck.pid, number)
+        if _ends_within(timeout / 4):
+            return True
+    raise StembridgeError("engine.stuck", f"process {endpoint.pid} does not end.", field=str(runtime_folder()))
+
+
+def _ends_within(seconds: float) -> bool:
+    end = time.monotonic() + seconds
     while is_locked():
-        if time.monotonic() > end - timeout / 2 and not asked:
-            asked = True
-            _signal(endpoint.pid, signal.SIGTERM)
         if time.monotonic() > end:
-            _signal(endpoint.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-            time.sleep(0.5)
-            if is_locked():
-                raise StembridgeError(
-                    "engine.stuck", f"process {endpoint.pid} does not end.", field=str(runtime_folder())
-                )
+            return False
         time.sleep(0.02)
     return True
-
-
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)

@@ -359,8 +359,8 @@ def read_request_file(text: str, roots: Sequence[Path]) -> bytes:
             raise RequestError("path.missing", f"there is no file {path}.", field="path")
         with path.open("rb") as file:
             raw = file.read(MAX_MESSAGE + 1)
-    except OSError as error:
-        raise RequestError("path.unreadable", f"it cannot be read ({error.strerror}).", field="path") from error
+    except (OSError, RuntimeError) as error:
+        raise RequestError("path.unreadable", f"it cannot be read ({error}).", field="path") from error
     return raw
 
 

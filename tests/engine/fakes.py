@@ -106,3 +106,10 @@ class FaintingPipeline(EchoPipeline):
         if faints < 2:
             (data_folder() / f"fainted-{faints}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class SlowPipeline(EchoPipeline):
+    """One that never has its models."""
+
+    def __init__(self) -> None:
+        time.sleep(600)

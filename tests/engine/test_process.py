@@ -143,6 +143,21 @@ def test_a_client_notices_an_engine_that_hangs(endpoint: Endpoint, tmp_path: Pat
         os.kill(endpoint.pid, signal.SIGCONT)
 
 
+def test_an_engine_that_hangs_is_killed(endpoint: Endpoint) -> None:
+    everyone = family(endpoint.pid)
+    os.kill(endpoint.pid, signal.SIGSTOP)
+    assert stop_engine(timeout=1.0)
+    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    assert engine_status() is None
+
+
+def test_an_engine_that_loads_too_long_is_ended(places: Path) -> None:
+    with pytest.raises(StembridgeError, match="not ready within") as caught:
+        start_engine(options=("--pipeline", "tests.engine.fakes:SlowPipeline"), timeout=2.0)
+    assert caught.value.code == "engine.slow"
+    assert not is_locked()
+
+
 def test_sigterm_cancels_the_running_job_and_the_queue(endpoint: Endpoint, tmp_path: Path) -> None:
     everyone = family(endpoint.pid)
     with Client(endpoint) as client, Client(endpoint) as other:

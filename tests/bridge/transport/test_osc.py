@@ -191,7 +191,9 @@ def test_a_large_request_by_file(udp: Udp, tmp_path: Path) -> None:
     udp.send("/request_file", "s", str(path))
     assert udp.until("/done", "/failed")[-1][0] == "/done"
     (tmp_path / "request.txt").write_bytes(path.read_bytes())
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
     for bad in (
+        str(tmp_path / "loop.json"),
         "/etc/passwd",
         "/etc/hosts.json",
         str(tmp_path / "gone.json"),
