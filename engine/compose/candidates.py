@@ -28,8 +28,11 @@ from engine.compose.song import Song
 from engine.score import Note
 
 SEED = "seeds repeated"
-MARGIN = {"drums": 0.02, "bass": 0.0, "comp": 0.02, "pad": 0.0, "arp": 0.02, "lead": 0.0}
-"""How much better than the repeated seed the model must be: copy is the stronger rule for drums and comp (LELM)."""
+MARGIN = {"drums": 0.0, "bass": -0.02, "comp": 0.0, "pad": -0.02, "arp": -0.02, "lead": -0.02}
+"""By how much the model must beat the repeated seed; below 0 it may lose by so much. Copying is the stronger rule for
+drums and comp, so there it must be at least as good."""
+ENOUGH = {"density": 0.8, "stability": 0.7, "roots": 0.8, "chord tones": 0.75, "likeness": 0.6, "steps": 0.85}
+"""Values that real songs reach: more than that is no better."""
 WEIGHTS: dict[str, dict[str, float]] = {
     "drums": {"density": 0.3, "kick on one": 0.2, "stability": 0.3, "likeness": 0.1, "life": 0.1},
     "bass": {"density": 0.2, "kick and bass": 0.25, "roots": 0.25, "scale": 0.15, "likeness": 0.05, "life": 0.1},
@@ -118,8 +121,10 @@ def measure_section(
 
 
 def total(stream: str, row: Mapping[str, float]) -> float:
-    """The weighted mean of a stream's metrics; a metric that is missing counts nothing."""
-    return sum(weight * row.get(name, 0.0) for name, weight in WEIGHTS[stream].items())
+    """The weighted mean of a stream's metrics, each as a share of what is enough; a missing one counts nothing."""
+    return sum(
+        weight * min(1.0, row.get(name, 0.0) / ENOUGH.get(name, 1.0)) for name, weight in WEIGHTS[stream].items()
+    )
 
 
 def choices2remarks(choices: Sequence[Choice]) -> tuple[str, ...]:
@@ -167,4 +172,4 @@ def _likeness(notes: Sequence[Note], bars: Sequence[Bar], model: Sequence[Note],
     """How alike the onsets are to those of the same bars of the label's first section (or of the seed)."""
     pairs = [(onsets(notes, a), onsets(model, b)) for a, b in zip(bars, model_bars, strict=False)]
     pairs = [(a, b) for a, b in pairs if a or b]
-    return min(1.0, sum(overlap(a, b) for a, b in pairs) / len(pairs) / 0.7) if pairs else 1.0
+    return sum(overlap(a, b) for a, b in pairs) / len(pairs) if pairs else 1.0
