@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,9 +29,13 @@ class Reporter(Protocol):
 
 
 class Stopwatch:
-    """Seconds spent per stage. `shared`: what was spent before, by stages whose result is used again (listening)."""
+    """Seconds spent per stage; stages that run side by side both count.
+
+    `shared`: what was spent before, by stages whose result is used again (listening).
+    """
 
     def __init__(self, shared: dict[str, float] | None = None) -> None:
+        self._lock = threading.Lock()
         self.seconds: dict[str, float] = {"listen": shared["listen"]} if shared and "listen" in shared else {}
 
     @contextmanager
@@ -40,7 +45,8 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
+            with self._lock:
+                self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 3)
 
 
 class ShareReporter:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -28,6 +32,10 @@ TAIL_SECONDS = 6.0
 """Longest ringing that is rendered past a stem's end."""
 STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
+
+
+WORKED_ON = 2
+"""Stems that are played or checked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class TakeMaker:
     renderer: ModelRow
     watch: Stopwatch
     warnings: tuple[str, ...] = ()
+    playing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def frame(self) -> Frame:
@@ -83,29 +92,48 @@ class TakeMaker:
         with TakeFolder.open(job_folder, frame) as folder:
             total = np.zeros((2, frame.samples), np.float32)
             stems: list[StemFiles] = []
-            for i, part in enumerate(self.score.parts):
-                width = (STEMS_UNTIL - begin) / len(self.score.parts)
-                at = begin + i * width
-                files, audio = self._make_stem(folder, part, share, at, width)
+            for part, sound in self._sounds(share, begin):
+                files, audio = self._write_stem(folder, part, sound)
                 total += audio
                 stems.append(files)
                 share.report.stem(self._announce(folder, files))
             share.progress("hand over", STEMS_UNTIL)
             return self._finish(folder, stems, total)
 
-    def _make_stem(
-        self, folder: TakeFolder, part: Part, share: ShareReporter, at: float, width: float
-    ) -> tuple[StemFiles, Audio]:
-        """One stem on disk and in memory: kept from the edited take, or rendered, spliced and checked."""
-        previous, old = self.previous, None
-        if previous is not None:
-            old = previous.stem(part.name)
-            if old is not None and not self._in_scope(part.name):
-                with self.watch.timing("hand over"):
-                    kept = folder.keep_stem(previous.folder, previous.name, old, part.notes)
-                    return kept, previous.audio(old)
-        sound = self._render(part, old, share, at, width)
+    def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | None]]:
+        """The parts in order with their sounds (None: kept from the edited take). While one is checked and written the
+        next is played; two are worked on at a time, so that memory stays bounded."""
+        parts = self.score.parts
+        width = (STEMS_UNTIL - begin) / len(parts)
+        with ThreadPoolExecutor(WORKED_ON) as pool:
+            running: deque[tuple[Part, Future[Sound] | None]] = deque()
+            try:
+                for i, part in enumerate(parts):
+                    kept = self._kept(part) is not None
+                    at = begin + i * width
+                    running.append((part, None if kept else pool.submit(self._render, part, share, at, width)))
+                    if len(running) > WORKED_ON:
+                        yield _result(running.popleft())
+                while running:
+                    yield _result(running.popleft())
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _kept(self, part: Part) -> StemFiles | None:
+        """The earlier take's files of a stem that the edit's scope leaves alone."""
+        scope = self.request.scope
+        if self.previous is None or scope is None or not scope.stems or part.name in scope.stems:
+            return None
+        return self.previous.stem(part.name)
+
+    def _write_stem(self, folder: TakeFolder, part: Part, sound: Sound | None) -> tuple[StemFiles, Audio]:
+        """One stem on disk and in memory: kept from the edited take, or the sound that was made."""
         with self.watch.timing("hand over"):
+            if sound is None:
+                previous, old = self.previous, self._kept(part)
+                assert previous is not None
+                assert old is not None
+                return folder.keep_stem(previous.folder, previous.name, old, part.notes), previous.audio(old)
             files = folder.write_stem(
                 part.name,
                 part.role,
@@ -122,28 +150,28 @@ class TakeMaker:
             )
         return files, sound.audio
 
-    def _render(self, part: Part, old: StemFiles | None, share: ShareReporter, at: float, width: float) -> Sound:
+    def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part played and checked; where a check fails, played again by the role's plain instrument."""
         words = f"{self.request.style} {part.instrument}"
         instrument = choose_instrument(self.bank, part.role, part.instrument, self.request.style)
-        sound = self._play(part, instrument, old, share, at, width)
+        sound = self._play(part, instrument, share, at, width)
         if not sound.verdict.problems:
             return sound
         plain = choose_instrument(self.bank, part.role, "", "")
         if plain == instrument or not words.strip():
             return sound
-        again = self._play(part, plain, old, share, at, width)
+        again = self._play(part, plain, share, at, width)
         if again.verdict.problems:
             return sound
         repaired = (f"played by {plain.name} instead of {instrument.name}: {sound.verdict.problems[0].message}",)
         checks = msgspec.structs.replace(again.verdict.checks, repaired=repaired)
         return replace(again, verdict=replace(again.verdict, checks=checks))
 
-    def _play(
-        self, part: Part, instrument: Instrument, old: StemFiles | None, share: ShareReporter, at: float, width: float
-    ) -> Sound:
+    def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
         frame, request = self.frame, self.request
-        with self.watch.timing("guide"):
+        old = self.previous.stem(part.name) if self.previous is not None else None
+        # The players behind the bank hold one note at a time: parts are played one after another.
+        with self.playing, self.watch.timing("guide"):
             rendered = render_part(
                 self.bank,
                 part,
@@ -171,10 +199,6 @@ class TakeMaker:
                 chords=[chord for chord in self.score.chords if chord.given],
             )
         return Sound(audio, tail, instrument, verdict)
-
-    def _in_scope(self, stem: str) -> bool:
-        scope = self.request.scope
-        return scope is None or not scope.stems or stem in scope.stems
 
     def _scope_spans(self) -> list[tuple[int, int]]:
         """The scope's sections as spans of samples within a stem."""
@@ -247,3 +271,8 @@ class TakeMaker:
             engine=VERSION,
         )
         return TakeResult(folder.finish(manifest), tuple(warnings))
+
+
+def _result(job: tuple[Part, Future[Sound] | None]) -> tuple[Part, Sound | None]:
+    part, sound = job
+    return part, None if sound is None else sound.result()
