@@ -155,8 +155,10 @@ def _place(groove: Groove, pattern: Pattern, bar: Bar, index: int | None) -> lis
     out: list[Timed] = []
     for span in spans:
         last = span is spans[-1]
-        opens = span is spans[0] and (not index or not reaches_line)
-        for event in _window(pattern, span.first, span.last, opens=opens):
+        events = _struck(pattern, span.first, span.last)
+        if span is spans[0]:
+            events += _held(pattern, span.first, anew=not index or not reaches_line)
+        for event in events:
             start = bar.start + span.offset + (event.step - span.first) * span.step_beats
             if start > bar.end - EPS:
                 continue
@@ -169,20 +171,24 @@ def _place(groove: Groove, pattern: Pattern, bar: Bar, index: int | None) -> lis
     return sorted(out, key=lambda t: t.start)
 
 
-def _window(pattern: Pattern, first: int, last: int, *, opens: bool) -> list[Event]:
-    """Events of the endlessly repeated pattern that sound in steps [`first`, `last`).
-
-    A note that is held into the window keeps its own start; `opens`: it is struck at `first` instead.
-    """
+def _struck(pattern: Pattern, first: int, last: int) -> list[Event]:
+    """Events of the endlessly repeated pattern that are struck in steps [`first`, `last`)."""
     total = pattern.bars * pattern.steps
     found: list[Event] = []
     for turn in range(first // total, (last - 1) // total + 1):
         at = turn * total
         found += [replace(e, step=e.step + at) for e in pattern.events if first <= e.step + at < last]
+    return found
+
+
+def _held(pattern: Pattern, first: int, *, anew: bool) -> list[Event]:
+    """The events held over step `first`, with their own start; `anew`: struck at `first` instead."""
+    total = pattern.bars * pattern.steps
     here = first % total
+    found: list[Event] = []
     for e in pattern.events:
         for step in (e.step, e.step - total):
-            if step < here < step + e.length and opens:
+            if step < here < step + e.length and anew:
                 found.append(replace(e, step=first, length=step + e.length - here))
             elif step < here < step + e.length:
                 found.append(replace(e, step=first - here + step))

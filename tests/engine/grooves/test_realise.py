@@ -46,7 +46,7 @@ def steady_chords(bars: tuple[Bar, ...], symbols: list[tuple[int, str]]) -> tupl
     return tuple(Chord(b.start, b.end - b.start, *symbols[i % len(symbols)]) for i, b in enumerate(bars))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(g=GROOVES, key=KEYS, metre=METRES, level=st.sampled_from(["intro", "verse", "chorus", "bridge", "ending"]))
 def test_any_groove_in_any_metre_stays_in_its_bars(g, key, metre, level) -> None:  # type: ignore[no-untyped-def]
     bars = metre_bars(*metre, 3, start=2.0)
