@@ -18,7 +18,7 @@ from engine.sampler import kit as kits
 from engine.sampler.catalogue import Entry, Role, longest_match, style2entry, table, words2entry
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
 from engine.sampler.player import Player
-from engine.sampler.soundfont import Preset, SoundFont, open_soundfont, sample_lengths
+from engine.sampler.soundfont import Preset, SoundFont, damaged, open_soundfont, sample_lengths
 from engine.sampler.zones import Zone, bake, check_addresses, preset_zones
 
 Audio = NDArray[np.float32]
@@ -31,6 +31,10 @@ SILENT_LUFS = -70.0
 MAX_GAIN_DB = 24.0
 MELODIC_FAMILY = 8
 DRUM_BANK = 128
+
+
+PlayerKey = tuple[Preset, int, int, frozenset[tuple[int, int]]]
+"""Preset, rate, cents, (pitch, velocity) pairs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Instrument:
     kit: str = ""
     source: str = ""
     remark: str = ""
+    cents: int = 0
 
 
 @dataclass
@@ -60,7 +65,7 @@ class Bank:
     font: SoundFont
     user: bool
     _zones: dict[Preset, list[tuple[Zone, list[Zone]]]] = field(default_factory=dict)
-    _players: OrderedDict[tuple[Preset, int, frozenset[tuple[int, int]]], Player] = field(default_factory=OrderedDict)
+    _players: OrderedDict[PlayerKey, Player] = field(default_factory=OrderedDict)
     _measured: dict[tuple[str, str, Preset], Measured] = field(default_factory=dict)
 
     @classmethod
@@ -69,10 +74,10 @@ class Bank:
         file."""
         return cls(open_soundfont(soundfont or SHIPPED), soundfont is not None)
 
-    def player(self, preset: Preset, rate: int, notes: Iterable[tuple[int, int]]) -> Player:
+    def player(self, preset: Preset, rate: int, notes: Iterable[tuple[int, int]], cents: int = 0) -> Player:
         """A player of a preset for these (pitch, velocity) pairs. Raises `RequestError` where the font's samples are
         damaged."""
-        key = (preset, rate, frozenset(notes))
+        key = (preset, rate, cents, frozenset(notes))
         if key in self._players:
             self._players.move_to_end(key)
             return self._players[key]
@@ -81,7 +86,10 @@ class Bank:
             if self.user:
                 check_addresses(self.font, zones, sample_lengths(self.font, preset))
             self._zones[preset] = zones
-        player = Player(bake(self.font, self._zones[preset], key[2]), rate)
+        try:
+            player = Player(bake(self.font, self._zones[preset], key[3], cents), rate)
+        except RuntimeError as error:
+            raise damaged(self.font.path, f"cannot be played ({error})") from error
         self._players[key] = player
         while len(self._players) > KEPT_PLAYERS:
             self._players.popitem(last=False)
@@ -122,11 +130,11 @@ def choose_instrument(bank: Bank, role: str, words: str, style: str) -> Instrume
     if entry.kit:
         return _kit_instrument(bank, row, entry, remark)
     preset: Preset = (entry.bank, entry.program)
-    name, licence, source = entry.name, SHIPPED_LICENCE, "stembridge band"
+    name, licence, source, cents = entry.name, SHIPPED_LICENCE, "stembridge band", entry.cents
     if bank.user:
         preset, own_remark = _user_preset(bank, entry, words)
         remark = "" if own_remark is None else own_remark or remark
-        name, licence, source = bank.font.presets[preset], USER_LICENCE, bank.font.path.name
+        name, licence, source, cents = bank.font.presets[preset], USER_LICENCE, bank.font.path.name, 0
     heard = bank.measured(row, preset, "")
     return Instrument(
         name,
@@ -137,28 +145,27 @@ def choose_instrument(bank: Bank, role: str, words: str, style: str) -> Instrume
         row.pan,
         row.room_db,
         heard.attack_ms,
-        "",
-        source,
-        remark,
+        source=source,
+        remark=remark,
+        cents=cents,
     )
 
 
 def _kit_instrument(bank: Bank, row: Role, entry: Entry, remark: str) -> Instrument:
     heard = bank.measured(row, (DRUM_BANK, 0), entry.kit)
-    licence = kits.kit(entry.kit).licence
     return Instrument(
         entry.name,
         "kit",
         DRUM_BANK,
         0,
-        licence,
+        kits.kit(entry.kit).licence,
         _gain(row, heard),
         row.pan,
         row.room_db,
         heard.attack_ms,
-        entry.kit,
-        "stembridge kits",
-        remark,
+        kit=entry.kit,
+        source="stembridge kits",
+        remark=remark,
     )
 
 

@@ -15,13 +15,14 @@ TABLE = Path(__file__).parent / "instruments.toml"
 
 @dataclass(frozen=True)
 class Entry:
-    """An instrument of the table: a SoundFont preset (bank, program) or a kit."""
+    """An instrument of the table: a SoundFont preset (bank, program), tuned by `cents`, or a kit."""
 
     name: str
     bank: int
     program: int
     kit: str
     words: tuple[str, ...]
+    cents: int
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def table() -> Table:
     raw = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     entries = {
         row["name"]: Entry(
-            row["name"], int(row.get("bank", 0)), int(row.get("program", -1)), row.get("kit", ""), tuple(row["words"])
+            row["name"],
+            int(row.get("bank", 0)),
+            int(row.get("program", -1)),
+            row.get("kit", ""),
+            tuple(row["words"]),
+            int(row.get("cents", 0)),
         )
         for row in raw["instrument"]
     }

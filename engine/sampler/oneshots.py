@@ -1,7 +1,7 @@
 """Command that made `sounds/oneshots`: `python -m engine.sampler.oneshots FOLDER` over the samples of an unpacked
 sample package.
 
-Each file that a kit names is read, cut at its onset (the first sample within 34 dB of the peak, 0.3 ms before it kept),
+Each file that a kit names is read, cut at its onset (the first sample within 30 dB of the peak, 0.1 ms before it kept),
 cut at its end where it has faded by 66 dB (4 s at most, 20 ms fade), set to a peak of -1 dBFS and written as 16-bit
 FLAC at 44.1 kHz.
 """
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from engine.sampler.kit import KITS, ONESHOTS
 
 RATE = 44100
-ONSET_LEVEL, END_LEVEL, PEAK = 10 ** (-34 / 20), 10 ** (-66 / 20), 10 ** (-1 / 20)
-KEEP_SECONDS, FADE_SECONDS, MAX_SECONDS = 0.0003, 0.02, 4.0
+ONSET_LEVEL, END_LEVEL, PEAK = 10 ** (-30 / 20), 10 ** (-66 / 20), 10 ** (-1 / 20)
+KEEP_SECONDS, FADE_SECONDS, MAX_SECONDS = 0.0001, 0.02, 4.0
 
 
 def trim(audio: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

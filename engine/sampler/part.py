@@ -53,14 +53,15 @@ def render_part(
 ) -> Audio:
     """float32 [2, samples + tail] from project sample `start_sample`: the part, placed, with its room.
 
-    Notes that begin earlier ring in; notes after the end are not played. Raises what `tick` raises.
+    Notes that begin earlier ring in. Raises what `tick` raises.
     """
     stop = start_sample + samples + tail
+    end = -(-stop // BLOCK) * BLOCK
     back = reach(rate) if instrument.room_db is not None else 0
     first = (start_sample - back) // BLOCK * BLOCK
     events = part2events(part, clock, rate)
-    dry = np.zeros((2, stop - first), np.float32)
-    send = np.zeros(stop - first, np.float32)
+    dry = np.zeros((2, end - first), np.float32)
+    send = np.zeros(end - first, np.float32)
     if instrument.kind == "kit":
         _play_kit(instrument, events, dry, send, first, rate, tick)
     else:
@@ -73,7 +74,7 @@ def render_part(
             np.add(dry[0], dry[1], out=send)
             send *= np.float32(0.5)
         add_room(dry, send, first, rate, 10 ** (instrument.room_db / 20))
-    return dry[:, start_sample - first :]
+    return dry[:, start_sample - first : stop - first]
 
 
 def part2events(part: Part, clock: Clock, rate: int) -> list[Event]:
@@ -96,7 +97,9 @@ def _play_preset(
     heard = [e for e in events if e.on < stop and e.off + ring > first]
     if not heard:
         return
-    player = bank.player((instrument.bank, instrument.preset), rate, {(e.pitch, e.velocity) for e in heard})
+    player = bank.player(
+        (instrument.bank, instrument.preset), rate, {(e.pitch, e.velocity) for e in heard}, instrument.cents
+    )
     for k, event in enumerate(heard):
         if k % TICK_EVERY == 0:
             tick(k / len(heard))

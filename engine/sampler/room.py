@@ -52,8 +52,8 @@ def impulse(rate: int) -> Audio:
 
 
 def reach(rate: int) -> int:
-    """Samples that the room rings on."""
-    return int(impulse(rate).shape[1])
+    """How far back the room reaches: whole blocks, in samples."""
+    return -(-impulse(rate).shape[1] // BLOCK) * BLOCK
 
 
 def add_room(into: Audio, send: Audio, first: int, rate: int, gain: float) -> None:
@@ -89,7 +89,7 @@ def add_room(into: Audio, send: Audio, first: int, rate: int, gain: float) -> No
 def _spectra(rate: int) -> NDArray[np.complex64]:
     """complex64 [2, partitions, BLOCK + 1]: the response's partitions."""
     response = impulse(rate)
-    count = -(-response.shape[1] // BLOCK)
+    count = reach(rate) // BLOCK
     padded = np.zeros((2, count, 2 * BLOCK), np.float32)
     for p in range(count):
         piece = response[:, p * BLOCK : (p + 1) * BLOCK]

@@ -35,7 +35,7 @@ Mod = tuple[int, int, int, int, int]
 """(source, destination generator, amount, amount source, transform)."""
 
 GENERATORS = 59
-KEY_RANGE, VELOCITY_RANGE, ATTENUATION, SAMPLE_MODES = 43, 44, 48, 54
+KEY_RANGE, VELOCITY_RANGE, ATTENUATION, FINE_TUNE, SAMPLE_MODES = 43, 44, 48, 52, 54
 ATTENUATION_SCALE = 0.4
 INSTRUMENT_ONLY = frozenset({*ADDRESS_GENERATORS, 46, 47, 54, 57, 58})
 RELATIVE_FREE = frozenset({KEY_RANGE, VELOCITY_RANGE, GEN_INSTRUMENT, GEN_SAMPLE})
@@ -73,10 +73,12 @@ def preset_zones(font: SoundFont, preset: Preset) -> list[tuple[Zone, list[Zone]
     return [(z, inner[z.target]) for z in outer]
 
 
-def bake(font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], notes: Iterable[tuple[int, int]]) -> bytes:
+def bake(
+    font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], notes: Iterable[tuple[int, int]], cents: int = 0
+) -> bytes:
     """A font for exactly these (pitch, velocity) pairs: bank 0, program = velocity, played at velocity 127.
 
-    Pitches that no zone covers are silent. Only the samples that are needed are taken over.
+    Pitches that no zone covers are silent. Only the samples that are needed are taken over. `cents` tunes all of it.
     """
     by_velocity: dict[int, list[int]] = {}
     for pitch, velocity in sorted(set(notes)):
@@ -84,7 +86,7 @@ def bake(font: SoundFont, zones: Sequence[tuple[Zone, list[Zone]]], notes: Itera
     programs: list[tuple[int, list[tuple[int, int, dict[int, int]]]]] = []
     for velocity, pitches in by_velocity.items():
         rows = [
-            (pitch, inner.target, _merge(outer, inner, pitch, velocity))
+            (pitch, inner.target, _merge(outer, inner, pitch, velocity, cents))
             for pitch in pitches
             for outer, inners in zones
             if outer.plays(pitch, velocity)
@@ -129,7 +131,7 @@ def _address(zone: Zone, fine: int, coarse: int) -> int:
     return zone.gens.get(fine, 0) + ADDRESS_GENERATORS[coarse] * zone.gens.get(coarse, 0)
 
 
-def _merge(outer: Zone, inner: Zone, pitch: int, velocity: int) -> dict[int, int]:
+def _merge(outer: Zone, inner: Zone, pitch: int, velocity: int, cents: int) -> dict[int, int]:
     """Final generator amounts of one voice: instrument values, preset offsets, modulators."""
     total: dict[int, float] = {oper: float(amount) for oper, amount in inner.gens.items()}
     for oper, amount in outer.gens.items():
@@ -143,6 +145,7 @@ def _merge(outer: Zone, inner: Zone, pitch: int, velocity: int) -> dict[int, int
         value = amount * _source(source, pitch, velocity) * _source(amount_source, pitch, velocity, empty=1.0)
         if value:
             total[oper] = total.get(oper, DEFAULTS.get(oper, 0)) + (abs(value) if transform == 2 else value)
+    total[FINE_TUNE] = total.get(FINE_TUNE, 0.0) + cents
     total[ATTENUATION] = min(max(total[ATTENUATION], 0.0), 1440.0)
     return {oper: int(np.clip(round(amount), -32768, 32767)) for oper, amount in total.items()}
 
