@@ -151,7 +151,7 @@ def test_the_desk_gets_the_request_without_the_token(tmp_path: Path) -> None:
     script.ask("job", tmp_path)
     mailbox.tick()
     ((raw, outlet),) = desk.received
-    assert raw == encode(song("job", tmp_path)) or json.loads(raw) == json.loads(encode(song("job", tmp_path)))
+    assert json.loads(raw) == json.loads(encode(song("job", tmp_path)))
     events: list[Event] = [Accepted("job", 0), Progress("job", "x", 0.1), Progress("job", "x", 0.2)]
     assert all(outlet.send(event) for event in events)
     assert json.loads((tmp_path / "box" / "jobs" / "job" / "progress.json").read_text())["fraction"] == 0.2
