@@ -26,6 +26,11 @@ def test_the_book_is_large_and_named_once() -> None:
     assert len({g.title for g in book()}) == len(NAMES)
 
 
+def test_a_song_need_not_repeat_its_fill() -> None:
+    for g in book():
+        assert len({fill.streams["drums"].events for fill in g.fills}) >= 2
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_a_style_has_a_groove(style: str) -> None:
     assert any(style in g.tags for g in book())
