@@ -159,22 +159,6 @@ class Home:
         (self.config / "ui_scripts").write_text(ui_scripts(actions, hooks, plain))
 
 
-def run_headless(home: Home, script: Path, seconds: float = 60.0, **env: str) -> str:
-    """Runs a script in Ardour's session without a window (`ardour7-lua`) and returns what it printed."""
-    done = subprocess.run(
-        ["ardour7-lua", str(script)],
-        env=home.env() | env,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        start_new_session=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{script.name} failed ({done.returncode}):\n{done.stdout}\n{done.stderr}")
-    return done.stdout
-
-
 def end_group(process: subprocess.Popen[Any]) -> None:
     """Ends a process and all it started (they share its process group)."""
     for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
@@ -189,6 +173,35 @@ def end_group(process: subprocess.Popen[Any]) -> None:
         return
 
 
+def run_program(command: Sequence[str], env: Mapping[str, str], seconds: float) -> tuple[int, str]:
+    """Runs a program with all it starts to its end; its exit code and what it said. Raises TimeoutError."""
+    process = subprocess.Popen(
+        command,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{command[0]}: not within {seconds:g} s") from None
+    finally:
+        end_group(process)
+    return process.returncode, said
+
+
+def run_headless(home: Home, script: Path, seconds: float = 120.0, **env: str) -> str:
+    """Runs a script in Ardour's session without a window (`ardour7-lua`) and returns what it printed."""
+    code, said = run_program(["ardour7-lua", str(script)], home.env() | env, seconds)
+    if code:
+        raise RuntimeError(f"{script.name} failed ({code}):\n{said}")
+    return said
+
+
 class Ardour:
     """A running Ardour with a session open."""
 
@@ -196,7 +209,7 @@ class Ardour:
         self.home, self.process, self.log = home, process, log
         self.turn = 0
 
-    def run(self, text: str, seconds: float = 20.0) -> str:
+    def run(self, text: str, seconds: float = 60.0) -> str:
         """Runs Lua text in Ardour's GUI thread; returns what it returns as text. Raises RuntimeError with its error."""
         self.turn += 1
         path = self.home.remote / f"{self.turn}.lua"
@@ -218,7 +231,7 @@ class Ardour:
 
 
 @contextlib.contextmanager
-def ardour(home: Home, session: Path, seconds: float = 60.0) -> Iterator[Ardour]:
+def ardour(home: Home, session: Path, seconds: float = 120.0) -> Iterator[Ardour]:
     """Opens the session file in Ardour on a display of its own; ends everything on the way out."""
     log = home.root / "ardour.log"
     read, write = os.pipe()
@@ -262,18 +275,12 @@ def export_mix(home: Home, folder: Path, name: str, out: Path, samples: int, tri
     for _ in range(tries):
         out.unlink(missing_ok=True)
         try:
-            done = subprocess.run(
-                ["ardour7-export", "-o", str(out), "-b", "float", str(folder), name],
-                env=home.env(),
-                capture_output=True,
-                text=True,
-                timeout=90,
-                start_new_session=True,
-                check=False,
+            code, said = run_program(
+                ["ardour7-export", "-o", str(out), "-b", "float", str(folder), name], home.env(), 120
             )
-            problems.append(f"exit {done.returncode}: {done.stderr[-300:]}")
-        except subprocess.TimeoutExpired:
-            problems.append("no end within 90 s")
+            problems.append(f"exit {code}: {said[-300:]}")
+        except TimeoutError as error:
+            problems.append(str(error))
         if out.exists():
             frames = soundfile.info(out).frames
             if frames >= samples:

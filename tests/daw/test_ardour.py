@@ -23,7 +23,7 @@ from tests.daw.strict_engine import StrictEngine
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
 ]
 
 SCRIPTS = HERE.parents[1] / "daw_scripts" / "ardour"
@@ -135,7 +135,6 @@ class Played:
     borders_after: dict[str, tuple[int, int]]
     stems: list[StemReady]
     status: dict[str, Any]
-    log: str
     mix: NDArray[np.float64]
 
 
@@ -151,7 +150,7 @@ def collect(session: Path, box: Path, seconds: float) -> tuple[list[StemReady], 
                 found[path.name] = event
         return status(session).get("state") == "idle"
 
-    wait_until("the start of the job", lambda: status(session).get("state") == "waiting", 20)
+    wait_until("the start of the job", lambda: status(session).get("state") == "waiting", 60)
     try:
         wait_until("the end of the job", ended, seconds)
     except TimeoutError:
@@ -176,12 +175,11 @@ def play(home: Home, box: Path, seconds: float) -> Played:
             f"whole:set_start(Temporal.timepos_t(0), false) whole:set_end(Temporal.timepos_t({last}), false) "
             'Session:save_state("")'
         )
-        log = daw.log.read_text(errors="replace")
     path = home.root / "mix.wav"
     export_mix(home, session, "song", path, last)
     mix, rate = soundfile.read(path, always_2d=True)
     assert rate == RATE
-    return Played(session, before, after, ranges, ranges_after, stems, end, log, mix)
+    return Played(session, before, after, ranges, ranges_after, stems, end, mix)
 
 
 def residual(mix: NDArray[np.float64], stems: Sequence[StemReady], late: int | None = None) -> float:
@@ -189,14 +187,14 @@ def residual(mix: NDArray[np.float64], stems: Sequence[StemReady], late: int | N
     gain that fits best (least squares, each channel alone). Stem `late` is looked for one sample after its place."""
     worst = 0.0
     for channel in range(2):
-        placed = np.zeros((len(mix), len(stems)))
+        placed = np.zeros((len(stems), len(mix)))
         for i, stem in enumerate(stems):
             audio, _ = soundfile.read(stem.wav, always_2d=True)
             at = stem.start_sample + (i == late)
             part = audio[: len(mix) - at, channel % audio.shape[1]]
-            placed[at : at + len(part), i] = part
-        gains, *_ = np.linalg.lstsq(placed, mix[:, channel], rcond=None)
-        worst = max(worst, float(np.abs(mix[:, channel] - placed @ gains).max()))
+            placed[i, at : at + len(part)] = part
+        gains, *_ = np.linalg.lstsq(placed @ placed.T, placed @ mix[:, channel], rcond=None)
+        worst = max(worst, float(np.abs(mix[:, channel] - gains @ placed).max()))
     return worst
 
 
@@ -225,6 +223,7 @@ def region_notes(region: dict[str, Any]) -> list[tuple[int, int, int]]:
 def check_played(played: Played) -> None:
     """All that must hold however the stems were made."""
     names = [stem.stem for stem in played.stems]
+    assert played.status["stems"] == len(names)
     assert len(names) == len(set(names)) >= 1
     assert set(played.after) - set(played.before) == {*names, *(f"{name} MIDI" for name in names)}
     for name, track in played.before.items():
@@ -252,7 +251,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Played, S
     home = Home(root, {"STEMBRIDGE_DATA": str(root / "sb")})
     home.prepare(ACTIONS, HOOKS)
     with StrictEngine(root / "sb", (root,)) as engine:
-        yield play(home, engine.box, 60), engine
+        yield play(home, engine.box, 120), engine
 
 
 def test_stems_of_a_strict_engine_land_on_the_sample(strict: tuple[Played, StrictEngine]) -> None:
@@ -353,18 +352,18 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
         assert "Nothing is running" in click(daw, "cancel")
         with StrictEngine(tmp_path / "sb", (tmp_path,), hold=True) as engine:
             daw.run(GENERATE)
-            wait_until("the first stem", lambda: status(session).get("stems") == 1, 20)
+            wait_until("the first stem", lambda: status(session).get("stems") == 1, 60)
             assert "still playing" in click(daw, "generate")
             assert "1 stem landed" in click(daw, "progress")
             daw.run(CANCEL)
-            wait_until("the end", lambda: status(session).get("state") == "idle", 20)
+            wait_until("the end", lambda: status(session).get("state") == "idle", 60)
             assert status(session)["text"] == "Cancelled. What had landed before stays: 1 stem."
             assert set(survey(daw)) == {"Rhodes idea", "drums", "drums MIDI"}
 
             engine.hold = False
             daw.run(GENERATE)
-            wait_until("the start", lambda: status(session).get("state") == "waiting", 20)
-            wait_until("the end", lambda: status(session).get("state") == "idle", 60)
+            wait_until("the start", lambda: status(session).get("state") == "waiting", 60)
+            wait_until("the end", lambda: status(session).get("state") == "idle", 120)
             assert status(session)["kind"] == "done"
             tracks = survey(daw)
             assert {"drums", "drums 2", "drums MIDI 2", "bass", "lead MIDI"} <= set(tracks)
@@ -398,7 +397,7 @@ def real(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Played:
     folders = {"STEMBRIDGE_DATA": str(engine / "data"), "STEMBRIDGE_RUNTIME": str(engine / "runtime")}
     home = Home(tmp_path_factory.mktemp("real"), folders)
     home.prepare(ACTIONS, HOOKS)
-    return play(home, engine / "data" / "mailbox", 180)
+    return play(home, engine / "data" / "mailbox", 300)
 
 
 def test_the_band_of_the_real_engine_lands_on_the_sample(real: Played) -> None:

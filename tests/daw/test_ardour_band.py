@@ -23,7 +23,7 @@ HOST = """
     metres = { { beat = 0, beats = 4, unit = 4 } }, keys = {}, tracks = {},
     sections = { { name = "Intro", label = "intro", start = 0, ["end"] = 16, words = "" } },
   }
-  local landed, trouble, broken = {}, nil, nil
+  local landed, trouble, broken, recording = {}, nil, nil, false
   local host = {
     folder = root .. "/session",
     now = function() return seconds end,
@@ -40,6 +40,7 @@ HOST = """
       return list, song
     end,
     landed = function() return landed end,
+    recording = function() return recording end,
     place = function(stem, kind)
       placed[#placed + 1] = stem.stem .. " " .. kind
       return trouble
@@ -195,6 +196,17 @@ def test_a_stem_that_cannot_be_placed_does_not_stop_the_others(lua: str, tmp_pat
     )
     assert "error: drums (audio): landed on sample 3 instead of 4" in after["said"]
     assert after["said"][-1] == "done: The band has played: 1 stem landed."
+
+
+def test_nothing_is_imported_while_the_user_records(lua: str, tmp_path: Path) -> None:
+    events = """
+      beat() ask("generate") ticks(2) taken() recording = true
+      stem(1, "drums") event("result.json", { type = "done", job = job, manifests = {}, seconds = 1 }) ticks(20)
+      assert(#placed == 0 and band.state == "waiting")
+      recording = false ticks(20)
+    """
+    after = course(lua, tmp_path, events)
+    assert (after["placed"], after["state"]) == (["drums audio", "drums midi"], "idle")
 
 
 def test_an_engine_that_falls_silent_is_told_once(lua: str, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ local STALE_ASK = 60 -- seconds after which a wish is no longer one
 --   random(n)         n random bytes
 --   describe(job)     steps (functions, true while they want to be called again) and the table they fill
 --   landed(job)       set of the landing names that are on tracks already
---   place(stem, kind) puts a stem's "audio" or "midi" on a new track; nil or what is wrong with it
+--   recording()       whether the user is recording: then nothing is imported
+--   place(stem, kind, landing)  puts a stem's "audio" or "midi" on a new track; nil or what is wrong with it
 --   finish()          saves the session
 --   say(kind, text)   tells the user: "info", "done", "warning", "error"
 function band.new(use, box, host)
@@ -148,9 +149,9 @@ end
 
 -- One look into the mailbox or one import. Returns true where Ardour imported or saved.
 function band:wait()
-  local task = table.remove(self.todo, 1)
-  if task then
-    self:land(task)
+  if #self.todo > 0 then
+    if self.host.recording() then return false end
+    self:land(table.remove(self.todo, 1))
     return true
   end
   if self:take_stem() then return false end

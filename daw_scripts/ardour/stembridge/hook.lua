@@ -38,6 +38,7 @@ return function(use)
       now_us = function() return ARDOUR.LuaAPI.monotonic_time() end,
       random = random,
       describe = function(job) return project.describe(job, folder) end,
+      recording = function() return Session:actively_recording() end,
       landed = place.landed,
       place = place.place,
       finish = function() Session:save_state("") end,
