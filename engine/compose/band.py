@@ -18,7 +18,7 @@ from engine.compose.candidates import SEED, choices2remarks, choose_versions
 from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape, form2shape
-from engine.compose.harmony import choose_key, write_chords
+from engine.compose.harmony import choose_key, settle_mode, write_chords
 from engine.compose.material import Base, Material, base_stream, heard2material, rows_with
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
@@ -78,6 +78,10 @@ def compose_band(
         request.seed,
         given_melody(heard),
     )
+    if not key.given and heard.key_confidence == 0.0:
+        settled = settle_mode(key, harmony.chords)
+        key_line += f"; its chords make it {settled.name}" if settled != key else ""
+        key = settled
     song = Song(shapes, harmony.chords, key, picked, request.seed)
     material = heard2material(heard, seats)
     bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}

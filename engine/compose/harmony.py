@@ -1,7 +1,8 @@
 """The song's chords: the user's first, then by label, then the better of the plan model's and the groove's own.
 
-Given chords are kept as they are. A section without any takes those of its label's first section that has them; what
-is still open is written by the plan model, or taken from the groove, whichever measures better as functional harmony.
+Given chords are kept as they are. A section without any takes those of its label's first section that has them (they
+count as given there too: they are the user's); what is still open is written by the plan model, or taken from the
+groove, whichever measures better as functional harmony.
 """
 
 from __future__ import annotations
@@ -53,6 +54,23 @@ def choose_key(heard: Heard, style: str, groove: Groove, seed: int) -> tuple[Key
     key = Key(int(tonics[int(rng.integers(len(tonics)))]), mode)
     why = f'for the word "{said[1]}"' if said else f"as {groove.title} has it"
     return key, f"key: {key.name}, chosen as none was given or heard: the mode {why}, the tonic by the seed"
+
+
+def settle_mode(key: Key, chords: Sequence[Chord]) -> Key:
+    """A key of our own choice in the mode that holds most of the chords' time, among those of its third: minor with a
+    major fourth chord is dorian. The first choice stays unless another holds more."""
+    third = 3 in SCALES[key.mode]
+    modes = [
+        key.mode,
+        *(m for m in ("major", "mixolydian", "lydian", "minor", "dorian", "phrygian") if (3 in SCALES[m]) == third),
+    ]
+
+    def held(mode: str) -> float:
+        scale = Key(key.tonic, mode).scale
+        return sum(c.beats * len(c.pitch_classes & scale) / len(c.pitch_classes) for c in chords)
+
+    best = max(modes, key=lambda mode: (round(held(mode), 3), mode == key.mode))
+    return replace(key, mode=best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +129,7 @@ def write_chords(
     if shapes and shapes[-1].bars[-1].ending:
         chords = _end_at_home(chords, shapes[-1], key)
     if key.given:
-        chords = [c if c.given or _from_user(c, given) else into_key(c, key) for c in chords]
+        chords = [c if c.given else into_key(c, key) for c in chords]
     lines = [f"chords: {f.name}: {source}" for f, source in zip(form, sources, strict=True)]
     return Harmony(tuple(_joined(chords, form)), tuple(lines))
 
@@ -240,7 +258,7 @@ def _laid_over(chords: Sequence[Chord], source: FormSection, target: FormSection
         like = source.bars[k % len(source.bars)]
         stretch = (bar.end - bar.start) / (like.end - like.start)
         out += [
-            replace(c, beat=bar.start + (c.beat - like.start) * stretch, beats=c.beats * stretch, given=False)
+            replace(c, beat=bar.start + (c.beat - like.start) * stretch, beats=c.beats * stretch)
             for c in chords_in(chords, like.start, like.end)
         ]
     return tuple(out)
@@ -256,10 +274,10 @@ def _go_on(chords: Sequence[Chord], section: FormSection) -> tuple[tuple[Chord, 
         out.append(chord)
         stop = section.end if following is None else following.beat
         if EPS < stop - chord.end < bar - EPS:
-            out.append(replace(chord, beat=chord.end, beats=stop - chord.end, given=False))
+            out.append(replace(chord, beat=chord.end, beats=stop - chord.end))
     if chords[0].beat - section.start > EPS and chords[0].beat - section.start < bar - EPS:
         first = chords[0]
-        out.insert(0, replace(first, beat=section.start, beats=first.beat - section.start, given=False))
+        out.insert(0, replace(first, beat=section.start, beats=first.beat - section.start))
     end = out[-1].end
     whole = [k for k, b in enumerate(section.bars) if b.end <= end + EPS]
     starts_here = out[0].beat <= section.start + EPS
@@ -291,11 +309,6 @@ def _changes(chords: Sequence[Chord]) -> list[Chord]:
     return [
         c for i, c in enumerate(chords) if i == 0 or (c.root, c.quality) != (chords[i - 1].root, chords[i - 1].quality)
     ]
-
-
-def _from_user(chord: Chord, given: Sequence[Chord]) -> bool:
-    """Whether a chord is one of the user's, rung on or carried over."""
-    return any((c.root, c.quality, c.bass) == (chord.root, chord.quality, chord.bass) for c in given)
 
 
 def _joined(chords: Sequence[Chord], form: Sequence[FormSection]) -> list[Chord]:

@@ -23,7 +23,7 @@ def test_given_chords_are_kept_and_carried_over_by_label() -> None:
     request = song(key=("A", "minor"))
     given = block_chords(16.0, VERSE * 2)
     score = composed(request, hearing(request, chords=given))
-    assert [c for c in score.chords if c.given] == list(given)
+    assert [c for c in score.chords if 16.0 <= c.beat < 48.0] == list(given)
     verse_2 = score.sections[3]
     assert symbols(score, verse_2.start, verse_2.end) == [c.symbol for c in given]
     assert any("Verse 2: yours, carried over from Verse 1" in r for r in score.remarks)
@@ -42,11 +42,21 @@ def test_chords_outside_the_key_stay_when_the_user_gave_them() -> None:
     request = song(key=("C", "major"))
     given = block_chords(16.0, ((0, ""), (8, "7"), (5, "m"), (7, "7")) * 2)
     score = composed(request, hearing(request, chords=given))
-    assert [c for c in score.chords if c.given] == list(given)
+    assert [c for c in score.chords if 16.0 <= c.beat < 48.0] == list(given)
     bass = score.part("bass").notes
     ab = [n for n in inside(bass, 20.0, 24.0) if n.start == 20.0]
     assert ab
     assert all(n.pitch % 12 == 8 for n in ab)
+
+
+def test_a_carried_chord_outside_the_key_is_played_as_it_is() -> None:
+    request = song(key=("C", "major"))
+    given = block_chords(16.0, ((0, ""), (8, "7"), (5, "m"), (7, "7")) * 2)
+    score = composed(request, hearing(request, chords=given))
+    verse_2 = score.sections[3]
+    pad = inside(score.part("keys").notes, verse_2.start + 4.0, verse_2.start + 8.0)
+    assert {n.pitch % 12 for n in pad} <= {8, 0, 3, 6}
+    assert any(n.pitch % 12 in (8, 3, 6) for n in pad)
 
 
 def test_lead_answers_in_the_gaps_and_chords_stay_below_the_melody() -> None:
