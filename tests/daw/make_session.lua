@@ -1,4 +1,5 @@
--- ardour7-lua: a session without a window. $SESSION_DIR; $TEMPI "beat:bpm ..."; $RANGES "name:from:to ..." (beats).
+-- ardour7-lua: a session without a window. $SESSION_DIR; $TEMPI "beat:bpm ..."; $METRES "beat:beats/unit ...";
+-- $RANGES "name:from:to ..." (beats).
 local folder = os.getenv("SESSION_DIR")
 local session = assert(create_session(folder, "song", 48000), "no session")
 Session = session
@@ -7,6 +8,9 @@ local function at(beat) return Temporal.timepos_t.from_ticks(math.floor(Temporal
 local map = Temporal.TempoMap.write_copy and Temporal.TempoMap.write_copy() or Temporal.TempoMap.fetch_writable()
 for beat, bpm in os.getenv("TEMPI"):gmatch("([%d.]+):([%d.]+)") do
   map:set_tempo(Temporal.Tempo(tonumber(bpm), tonumber(bpm), 4), at(tonumber(beat)))
+end
+for beat, beats, unit in os.getenv("METRES"):gmatch("([%d.]+):(%d+)/(%d+)") do
+  map:set_meter(Temporal.Meter(tonumber(beats), tonumber(unit)), at(tonumber(beat)))
 end
 Temporal.TempoMap.update(map)
 map = nil

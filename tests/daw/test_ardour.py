@@ -64,6 +64,7 @@ def make_session(
     home: Home,
     tempi: Sequence[tuple[float, float]] = TEMPI,
     ranges: Sequence[tuple[str, float, float]] = RANGES,
+    metres: str = "",
 ) -> Path:
     """A session without tracks. Its ranges begin and end on the samples that Ardour gives the beats."""
     folder = home.root / "song"
@@ -72,6 +73,7 @@ def make_session(
         HERE / "make_session.lua",
         SESSION_DIR=str(folder),
         TEMPI=" ".join(f"{beat}:{bpm}" for beat, bpm in tempi),
+        METRES=metres,
         RANGES=" ".join(f"{name}:{a}:{b}" for name, a, b in ranges),
     )
     return folder
@@ -304,7 +306,7 @@ def bend_tempo(file: Path, start: float, end: float, bpm: tuple[float, float]) -
 
 
 MOVE_RANGES = """
-    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 40 } }
+    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 41 } }
     for place in Session:locations():list():iter() do
       local new = beats[place:name()]
       if new then
@@ -341,7 +343,8 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
     session = make_session(
         home,
         tempi=((0, 100.0), (16, 100.01), (32, 160.0)),
-        ranges=(("Intro", 0, 16), ("Verse", 16, 32), ("Refrain", 32, 40)),
+        ranges=(("Intro", 0, 16), ("Verse", 16, 32), ("Refrain", 32, 41)),
+        metres="32:3/4",
     )
     bend_tempo(session / "song.ardour", 16, 32, (100.0, 160.0))
     write_chords(tmp_path / "chords.mid")
@@ -361,15 +364,17 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
             assert set(survey(daw)) == {"Rhodes idea", "drums", "drums MIDI"}
 
             engine.hold = False
+            settings = {"style": "neo-soul", "seed": 7, "stems": {"drums": True, "lead": True}}
+            (session / "stembridge" / "settings.json").write_text(json.dumps(settings))
             daw.run(GENERATE)
             wait_until("the start", lambda: status(session).get("state") == "waiting", 60)
             wait_until("the end", lambda: status(session).get("state") == "idle", 120)
             assert status(session)["kind"] == "done"
             tracks = survey(daw)
-            assert {"drums", "drums 2", "drums MIDI 2", "bass", "lead MIDI"} <= set(tracks)
-            assert len(tracks) == 1 + 2 + 10
+            new = {"drums 2", "drums MIDI 2", "lead", "lead MIDI"}
+            assert set(tracks) == {"Rhodes idea", "drums", "drums MIDI", *new}
 
-            one_by_one = "local map, out = Temporal.TempoMap.read(), {} for i = 0, 160 do "
+            one_by_one = "local map, out = Temporal.TempoMap.read(), {} for i = 0, 164 do "
             ticks = "out[#out + 1] = map:sample_at(Temporal.timepos_t.from_ticks(i * 480)) end "
             samples = [int(n) for n in daw.run(one_by_one + ticks + "return table.concat(out, ' ')").split()]
 
@@ -382,10 +387,13 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
     assert not engine.problems
     assert not engine.refused
     request = engine.requests[1]
+    assert (request.style, request.seed, [s.role for s in request.stems]) == ("neo-soul", 7, ["drums", "lead"])
+    assert request.project.daw == "ardour7"
     assert [track.name for track in request.arrangement.tracks] == ["Rhodes idea"], "our own tracks are no context"
     assert [s.label for s in request.arrangement.sections] == ["intro", "verse", "chorus"]
+    assert [(m.beat, m.beats, m.unit) for m in request.arrangement.metres] == [(0.0, 4, 4), (32.0, 3, 4)]
     beats = [beat for beat, _ in request.arrangement.clock]
-    assert beats == [0.0, *(16 + i / 4 for i in range(65)), 40.0]
+    assert beats == [0.0, *(16 + i / 4 for i in range(65)), 41.0]
     clock = request.arrangement.timeline()
     assert all(abs(clock.beat2sample(i / 4, RATE) - sample) <= 1 for i, sample in enumerate(samples))
     ramp = range(16 * 4, 32 * 4 + 1)

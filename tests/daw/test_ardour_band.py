@@ -253,3 +253,39 @@ def test_damaged_events_are_passed_over(lua: str, tmp_path: Path) -> None:
     )
     assert after["state"] == "waiting"
     assert json.dumps(after["said"]).count("oops") == 0
+
+
+ACTION = """
+  local folder, shown = input.folder, json.array()
+  Session = { path = function() return folder .. "/" end }
+  LuaDialog = {
+    MessageType = {}, ButtonType = {},
+    Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
+  }
+  use("wish")[input.what]()
+  return shown
+"""
+
+
+def test_an_action_notices_that_the_hook_is_not_there(lua: str, tmp_path: Path) -> None:
+    folder = tmp_path / "stembridge"
+    folder.mkdir()
+    cancel = {"folder": str(tmp_path), "what": "cancel"}
+    assert run_lua(lua, ACTION, cancel) == ["Nothing is running."]
+    (folder / "running.json").write_text("{}")
+    assert run_lua(lua, ACTION, cancel) == []
+    wish = json.loads((folder / "ask.json").read_bytes())
+    assert wish["ask"] == "cancel"
+    (folder / "ask.json").write_text(json.dumps(wish | {"time": wish["time"] - 3}))
+    (text,) = run_lua(lua, ACTION, cancel)
+    assert "hook is not active" in text
+    assert not (folder / "ask.json").exists()
+
+
+def test_progress_is_told_from_the_status(lua: str, tmp_path: Path) -> None:
+    progress = {"folder": str(tmp_path), "what": "progress"}
+    assert run_lua(lua, ACTION, progress) == ["Nothing was asked in this session yet."]
+    (tmp_path / "stembridge").mkdir()
+    status = {"state": "waiting", "text": "compose: 25 %", "stems": 2}
+    (tmp_path / "stembridge" / "status.json").write_text(json.dumps(status))
+    assert run_lua(lua, ACTION, progress) == ["compose: 25 %\n2 stems landed so far."]
