@@ -167,7 +167,8 @@ class Feel:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """All that is known before there is sound."""
+    """All that is known before there is sound. `keys`: (beat, key) of a song that changes key, `key` being the first;
+    empty for a song in one key."""
 
     key: Key
     chords: tuple[Chord, ...]
@@ -175,6 +176,7 @@ class Score:
     sections: tuple[FormSection, ...]
     remarks: tuple[str, ...] = field(default=())
     feel: Feel = field(default=Feel())
+    keys: tuple[tuple[float, Key], ...] = field(default=())
 
     def part(self, name: str) -> Part:
         """The part of the stem called `name`. Raises KeyError."""

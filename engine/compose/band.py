@@ -19,6 +19,7 @@ from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import choose_key, settle_mode, write_chords
+from engine.compose.keys import Keys, given_keys
 from engine.compose.material import Base, Material, base_stream, heard2material, rows_with
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
@@ -68,10 +69,12 @@ def compose_band(
         return edit_band(request, shapes, seats, heard, writers, tick, previous)
     picked, groove_line = choose_groove(request, clock, form)
     key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", picked, request.seed)
+    keys = (given_keys(request.arrangement) if key.given else None) or Keys.steady(key)
+    key_line += "".join(f", {later.name} from beat {beat:g}" for beat, later in keys.changes[1:])
     tick(0.02)
     harmony = write_chords(
         shapes,
-        key,
+        keys,
         [c for c in heard.chords if c.given],
         picked,
         plan_of(writers, part_of(tick, 0.02, 0.25)),
@@ -81,8 +84,8 @@ def compose_band(
     if not key.given and heard.key_confidence == 0.0:
         settled = settle_mode(key, harmony.chords)
         key_line += f"; its chords make it {settled.name}" if settled != key else ""
-        key = settled
-    song = Song(shapes, harmony.chords, key, picked, request.seed)
+        keys = Keys.steady(settled)
+    song = Song(shapes, harmony.chords, keys, picked, request.seed)
     material = heard2material(heard, seats)
     bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}
     tick(0.3)
@@ -100,7 +103,8 @@ def compose_band(
         *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
     )  # fmt: skip
     parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
-    return Score(key, harmony.chords, parts, tuple(form), remarks, feel)
+    changes = keys.changes if len(keys.changes) > 1 else ()
+    return Score(keys.first, harmony.chords, parts, tuple(form), remarks, feel, changes)
 
 
 def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) -> tuple[Groove, str]:

@@ -107,9 +107,9 @@ def measure_section(
         row["stability"] = _or(backbeat_stability(inside, bars), 1.0)
         row["kick on one"] = 1.0 - abs(_or(kick_on_one(inside, bars), 0.0) - _or(kick_on_one(seed, bars), 0.0))
         return row
-    row["scale"] = sum(n.pitch % 12 in scale_tones(song.key, chord_at(song.chords, n.start)) for n in inside) / max(
-        len(inside), 1
-    )
+    row["scale"] = sum(
+        n.pitch % 12 in scale_tones(song.keys.at(n.start), chord_at(song.chords, n.start)) for n in inside
+    ) / max(len(inside), 1)
     if stream == "bass":
         goal = _or(kick_bass_agreement(drums, seed, bars), 0.0)
         row["kick and bass"] = min(1.0, _or(kick_bass_agreement(drums, inside, bars), 0.0) / goal) if goal else 1.0

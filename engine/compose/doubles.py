@@ -14,6 +14,7 @@ import numpy as np
 
 from bridge.timeline import Bar
 from engine.compose.form import BarShape, SectionShape
+from engine.compose.keys import Keys
 from engine.compose.kindred import kindred_comp
 from engine.compose.measure import bar_notes, onsets, overlap
 from engine.compose.pitches import (
@@ -50,7 +51,7 @@ def arrange_double(
     sounding: Sequence[Note],
     shapes: Sequence[SectionShape],
     chords: Sequence[Chord],
-    key: Key,
+    keys: Keys,
     *,
     groove: Groove,
     seed: int,
@@ -60,16 +61,16 @@ def arrange_double(
     parts of the same role before this one: each takes another pattern and register."""
     triplet = groove.feel == "triplet"
     if seat.role in ("keys", "guitar"):
-        return kindred_comp(seat, sounding, shapes, chords, key, groove, twin)
+        return kindred_comp(seat, sounding, shapes, chords, keys, groove, twin)
     if seat.stream == "drums":
         return _percussion(seat, shapes, triplet=triplet, seed=seed)
     if seat.stream == "bass":
         return _thinned(_second_bass(sounding, shapes, chords), twin)
     if seat.stream == "lead":
-        return _thinned(_harmony_line(seat, sounding, shapes, chords, key), twin)
+        return _thinned(_harmony_line(seat, sounding, shapes, chords, keys), twin)
     if seat.stream == "arp":
-        return _thinned(_mirrored(sounding, shapes, chords, key), twin)
-    return _chordal(seat, sounding, shapes, chords, key, triplet=triplet, twin=twin)
+        return _thinned(_mirrored(sounding, shapes, chords, keys), twin)
+    return _chordal(seat, sounding, shapes, chords, keys, triplet=triplet, twin=twin)
 
 
 def _thinned(notes: tuple[Note, ...], twin: int) -> tuple[Note, ...]:
@@ -125,7 +126,7 @@ def _chordal(
     sounding: Sequence[Note],
     shapes: Sequence[SectionShape],
     chords: Sequence[Chord],
-    key: Key,
+    keys: Keys,
     *,
     triplet: bool,
     twin: int,
@@ -143,7 +144,7 @@ def _chordal(
     for bar in bars:
         pattern, (low, high) = picked[_mood(bar)]
         pattern = _sustain if bar.ending else pattern
-        written, before = _play(pattern, bar, chords, key, low, high, before, triplet, seat.role)
+        written, before = _play(pattern, bar, chords, keys.at(bar.bar.start), low, high, before, triplet, seat.role)
         notes += clip_notes(written, bar.bar.start, bar.bar.end)
     return no_overlaps(notes)
 
@@ -249,7 +250,7 @@ def _second_bass(sounding: Sequence[Note], shapes: Sequence[SectionShape], chord
 
 
 def _harmony_line(
-    seat: Seat, sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord], key: Key
+    seat: Seat, sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord], keys: Keys
 ) -> tuple[Note, ...]:
     """Thirds and sixths under the first lead where the song is loud; elsewhere long chord tones where it breathes."""
     low, high = RANGES[seat.role]
@@ -262,7 +263,7 @@ def _harmony_line(
             if bar.level == "chorus" and first:
                 for note in first:
                     chord = chord_at(chords, note.start)
-                    scale = scale_tones(key, chord)
+                    scale = scale_tones(keys.at(note.start), chord)
                     third = step(note.pitch, -2, scale)
                     if chord is not None and third % 12 not in chord.pitch_classes and note.length >= 0.75:
                         third = nearest(third, chord.pitch_classes, low - 6, note.pitch - 1)
@@ -279,7 +280,7 @@ def _harmony_line(
 
 
 def _mirrored(
-    sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord], key: Key
+    sounding: Sequence[Note], shapes: Sequence[SectionShape], chords: Sequence[Chord], keys: Keys
 ) -> tuple[Note, ...]:
     """The first arpeggio's rhythm with its pitches backwards, an octave off; broken chords where it rests."""
     notes: list[Note] = []
@@ -289,7 +290,7 @@ def _mirrored(
                 continue
             first = bar_notes(sounding, bar.bar)
             if not first:
-                written, _ = _play(_broken, bar, chords, key, 60, 79, None, False, "pad")
+                written, _ = _play(_broken, bar, chords, keys.at(bar.bar.start), 60, 79, None, False, "pad")
                 notes += clip_notes(written, bar.bar.start, bar.bar.end)
                 continue
             by_chord: dict[Chord | None, list[Note]] = {}

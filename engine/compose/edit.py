@@ -13,6 +13,7 @@ from bridge.errors import RequestError
 from bridge.messages import Render, Scope
 from engine.compose.candidates import SEED, choices2remarks, choose_versions
 from engine.compose.form import SectionShape
+from engine.compose.keys import Keys
 from engine.compose.material import Base, Material, base_stream, heard2material
 from engine.compose.measure import bar_notes
 from engine.compose.parts import streams2parts
@@ -55,7 +56,8 @@ def edit_band(
             field="scope.take",
             hint="Render it anew.",
         )
-    song = Song(tuple(shapes), previous.chords, previous.key, groove(previous.feel.groove), request.seed)
+    keys = Keys(previous.keys) if previous.keys else Keys.steady(previous.key)
+    song = Song(tuple(shapes), previous.chords, keys, groove(previous.feel.groove), request.seed)
     rows = frozenset(r for r, owner in enumerate(song.owners) if owner in sections)
     old = {part.name: part.notes for part in previous.parts}
     streams = {s: _leader_notes(s, seats, old) for s in STREAMS}
@@ -94,7 +96,9 @@ def edit_band(
     feel = replace(previous.feel, as_played=(*standing, *yours))
     where = ", ".join(form[i].name for i in sorted(sections))
     line = f"edit: {', '.join(sorted(titles))} in {where} written anew with seed {request.seed}"
-    return Score(previous.key, previous.chords, (*parts, *kept), form, (*previous.remarks, line, *lines), feel)
+    return Score(
+        previous.key, previous.chords, (*parts, *kept), form, (*previous.remarks, line, *lines), feel, previous.keys
+    )
 
 
 def _named_sections(scope: Scope, form: Sequence[FormSection]) -> frozenset[int]:
@@ -132,7 +136,7 @@ def _fresh_seed(song: Song, stream: str, base: Base, old: Sequence[Note], rows: 
     for row, bar in enumerate(song.bars):
         here = bar_notes(base.notes if row in rows else old, bar.bar)
         if row in rows and row % 2 and not (bar.fill or bar.ending or row in played):
-            here = vary_bar(stream, here, bar.bar, song.near(bar), song.key, song.draw("edit", stream, row))
+            here = vary_bar(stream, here, bar.bar, song.near(bar), song.key_at(bar), song.draw("edit", stream, row))
         notes += here
     return in_order(notes)
 
@@ -159,7 +163,9 @@ def _unlike(
             rng = song.draw("unlike", seat.title, section_rows[0], attempt)
             row = section_rows[int(rng.integers(len(section_rows)))]
             bar = song.bars[row]
-            bars[row] = vary_bar(kind, bars[row], bar.bar, song.near(bar), song.key, rng, changes=1 + attempt // 2)
+            bars[row] = vary_bar(
+                kind, bars[row], bar.bar, song.near(bar), song.key_at(bar), rng, changes=1 + attempt // 2
+            )
     return in_order(n for bar in bars for n in bar)
 
 

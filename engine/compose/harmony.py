@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.compose.form import SectionShape
 from engine.compose.harmonise import chords_fit, harmonise
+from engine.compose.keys import Keys, moved
 from engine.compose.pitches import EPS, chords_in
 from engine.grooves import Groove, groove2chords
 from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key, Note
@@ -83,7 +84,7 @@ class Harmony:
 
 def write_chords(
     shapes: Sequence[SectionShape],
-    key: Key,
+    keys: Keys,
     given: Sequence[Chord],
     groove: Groove,
     plan: Plan | None,
@@ -100,21 +101,21 @@ def write_chords(
     ]
     for i, section in enumerate(form):
         if have[i]:
-            have[i], went_on = _go_on(have[i], section)
+            have[i], went_on = _go_on(have[i], section, keys)
             sources[i] += went_on
-    _carry(form, have, sources, "yours, carried over from {name}")
+    _carry(form, keys, have, sources, "yours, carried over from {name}")
     tunes = [[n for n in melody if f.start - EPS <= n.start < f.end - EPS] for f in form]
-    written = _candidates(form, key, have, groove, plan, seed)
+    written = _candidates(form, keys, have, groove, plan, seed)
     for i, section in enumerate(form):
         if _covered(have[i], section) > 0.999:
             continue
         following = next((h[0] for h in have[i + 1 :] if h), None)
         others = [have[j] for j in range(len(form)) if form[j].label != section.label and have[j]]
-        tune = tunes[i]
+        tune, key = tunes[i], keys.at(section.start)
         offers = written(section)
         if tune:
             like = [j for j in range(len(form)) if form[j].label == section.label and have[j] and j != i]
-            offers += [(f"as in {form[j].name}", _laid_over(have[j], form[j], section)) for j in like[:1]]
+            offers += [(f"as in {form[j].name}", _laid_over(have[j], form[j], section, keys)) for j in like[:1]]
             offers.append(("your melody harmonised", harmonise(section, tune, key, closes=i == len(form) - 1)))
         options = [(name, fill_between(have[i], chords_in(c, section.start, section.end))) for name, c in offers]
         scored = [(score_chords(c, section, key, following, others, tune), name, c) for name, c in options]
@@ -124,12 +125,12 @@ def write_chords(
         sources[i] = "; ".join(
             filter(None, (sources[i], f"{best[1]} ({best[0]:.2f}" + (f" over {beaten})" if beaten else ")")))
         )
-        _carry(form, have, sources, "as in {name}", without=tunes)
+        _carry(form, keys, have, sources, "as in {name}", without=tunes)
     chords = [c for h in have for c in h]
     if shapes and shapes[-1].bars[-1].ending:
-        chords = _end_at_home(chords, shapes[-1], key)
-    if key.given:
-        chords = [c if c.given else into_key(c, key) for c in chords]
+        chords = _end_at_home(chords, shapes[-1], keys.at(shapes[-1].bars[-1].bar.start))
+    if keys.first.given:
+        chords = [c if c.given else into_key(c, keys.at(c.beat)) for c in chords]
     lines = [f"chords: {f.name}: {source}" for f, source in zip(form, sources, strict=True)]
     return Harmony(tuple(_joined(chords, form)), tuple(lines))
 
@@ -209,18 +210,26 @@ def fill_between(kept: Sequence[Chord], written: Sequence[Chord]) -> tuple[Chord
 
 
 def _candidates(
-    form: Sequence[FormSection], key: Key, have: Sequence[Sequence[Chord]], groove: Groove, plan: Plan | None, seed: int
+    form: Sequence[FormSection],
+    keys: Keys,
+    have: Sequence[Sequence[Chord]],
+    groove: Groove,
+    plan: Plan | None,
+    seed: int,
 ) -> Callable[[FormSection], list[tuple[str, tuple[Chord, ...]]]]:
     """For a section, the chords on offer by name: the plan model's (two draws) and the groove's own ideas."""
     open_bars = any(_covered(h, f) <= 0.999 for h, f in zip(have, form, strict=True))
-    stands = [c for h in have for c in h]
-    draws = [plan(form, key, stands, seed * 2 + k) for k in range(2)] if plan is not None and open_bars else []
+    home = keys.first
+    stands = [moved(c, keys.at(c.beat), home) for h in have for c in h]
+    draws = [plan(form, home, stands, seed * 2 + k) for k in range(2)] if plan is not None and open_bars else []
     shift = int(np.random.default_rng([seed, 22]).integers(4))
 
     def offer(section: FormSection) -> list[tuple[str, tuple[Chord, ...]]]:
         level = section.label if section.label in ("intro", "verse", "chorus", "bridge") else "verse"
         level = "chorus" if section.label in ("post-chorus", "drop", "solo") else level
-        offers = [(f"plan model, draw {k + 1}", chords) for k, chords in enumerate(draws)]
+        key = keys.at(section.start)
+        here = [tuple(moved(c, home, key) for c in chords) for chords in draws]
+        offers = [(f"plan model, draw {k + 1}", chords) for k, chords in enumerate(here)]
         same_level = [p for p in groove.progressions if p.level == level]
         for k in range(max(1, min(2, len(same_level)))):
             chords = groove2chords(groove, level, key, section.bars, shift + k)
@@ -234,37 +243,44 @@ def _candidates(
 
 def _carry(
     form: Sequence[FormSection],
+    keys: Keys,
     have: list[tuple[Chord, ...]],
     sources: list[str],
     words: str,
     without: Sequence[Sequence[Note]] = (),
 ) -> None:
-    """Sections without chords take over those of a section of the same label, round again where they are longer; not
-    those that have a melody of their own in `without`."""
+    """Sections without chords take over those of a section of the same label, round again where they are longer.
+
+    Not those that have a melody of their own in `without`.
+    """
     for i, section in enumerate(form):
         if have[i] or (without and without[i]):
             continue
         for j, other in enumerate(form):
             if other.label == section.label and have[j] and _covered(have[j], other) > 0.999:
-                have[i] = _laid_over(have[j], other, section)
+                have[i] = _laid_over(have[j], other, section, keys)
                 sources[i] = words.format(name=other.name)
                 break
 
 
-def _laid_over(chords: Sequence[Chord], source: FormSection, target: FormSection) -> tuple[Chord, ...]:
-    """`chords` of `source` bar by bar over `target`, each stretched where the bars differ in length."""
+def _laid_over(chords: Sequence[Chord], source: FormSection, target: FormSection, keys: Keys) -> tuple[Chord, ...]:
+    """`chords` of `source` bar by bar over `target`: stretched where bars differ in length, moved where keys differ."""
     out: list[Chord] = []
     for k, bar in enumerate(target.bars):
         like = source.bars[k % len(source.bars)]
         stretch = (bar.end - bar.start) / (like.end - like.start)
         out += [
-            replace(c, beat=bar.start + (c.beat - like.start) * stretch, beats=c.beats * stretch)
+            replace(
+                moved(c, keys.at(like.start), keys.at(bar.start)),
+                beat=bar.start + (c.beat - like.start) * stretch,
+                beats=c.beats * stretch,
+            )
             for c in chords_in(chords, like.start, like.end)
         ]
     return tuple(out)
 
 
-def _go_on(chords: Sequence[Chord], section: FormSection) -> tuple[tuple[Chord, ...], str]:
+def _go_on(chords: Sequence[Chord], section: FormSection, keys: Keys) -> tuple[tuple[Chord, ...], str]:
     """Closes rests of less than a bar inside given chords by letting the chord ring; and repeats an idea of two or more
     whole bars at the section's start over the rest of the section when nothing else is given there."""
     bar = section.bars[0].end - section.bars[0].start
@@ -285,7 +301,7 @@ def _go_on(chords: Sequence[Chord], section: FormSection) -> tuple[tuple[Chord, 
     if not (starts_here and gapless) or len(whole) < 2 or end >= section.end - EPS:
         return tuple(out), ""
     shape = replace(section, bars=section.bars[: len(whole)])
-    again = _laid_over(out, shape, section)
+    again = _laid_over(out, shape, section, keys)
     return fill_between(out, again), ", repeated to the section's end"
 
 

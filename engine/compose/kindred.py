@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.compose.form import BarShape, SectionShape
+from engine.compose.keys import Keys
 from engine.compose.measure import onsets, overlap
 from engine.compose.pitches import EPS, chords_in, clip_notes, in_order, no_overlaps
 from engine.compose.seats import RANGES, Seat
 from engine.grooves import Groove, Voicing, book, ending, last_voicing, realise
 from engine.grooves.groove import ROOTED
-from engine.score import Chord, Key, Note
+from engine.score import Chord, Note
 
 
 def kindred_comp(
@@ -19,14 +20,14 @@ def kindred_comp(
     sounding: Sequence[Note],
     shapes: Sequence[SectionShape],
     chords: Sequence[Chord],
-    key: Key,
+    keys: Keys,
     groove: Groove,
     twin: int,
 ) -> tuple[Note, ...]:
     """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices."""
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
     options = [
-        (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, key), other.name, other)
+        (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, keys), other.name, other)
         for other in book()
         if other.name != groove.name and _plays_along(groove, other, seat.role)
     ]
@@ -37,9 +38,9 @@ def kindred_comp(
     for bar in bars:
         near = chords_in(chords, bar.whole.start - EPS, 2 * bar.whole.end - bar.whole.start)
         if bar.ending:
-            written = ending(kin, "comp", bar.whole, near, key, voice)
+            written = ending(kin, "comp", bar.whole, near, keys.at(bar.bar.start), voice)
         else:
-            written = realise(kin, bar.level, "comp", bar.whole, bar.position, near, key, voice)
+            written = realise(kin, bar.level, "comp", bar.whole, bar.position, near, keys.at(bar.bar.start), voice)
         voice = last_voicing(written) or voice
         notes += clip_notes(written, bar.bar.start, bar.bar.end)
     return no_overlaps(_apart(notes, sounding, seat.role))
@@ -63,13 +64,13 @@ def _kinship(groove: Groove, other: Groove) -> float:
 
 
 def _mean_overlap(
-    groove: Groove, bars: Sequence[BarShape], sounding: Sequence[Note], chords: Sequence[Chord], key: Key
+    groove: Groove, bars: Sequence[BarShape], sounding: Sequence[Note], chords: Sequence[Chord], keys: Keys
 ) -> float:
     """How much of the groove's comp falls on the same places as `sounding`, 0-1, over the first bars."""
     rows = []
     for bar in bars[:12]:
         near = chords_in(chords, bar.whole.start - EPS, 2 * bar.whole.end - bar.whole.start)
-        mine = realise(groove, bar.level, "comp", bar.whole, bar.position, near, key)
+        mine = realise(groove, bar.level, "comp", bar.whole, bar.position, near, keys.at(bar.bar.start))
         rows.append(overlap(onsets(in_order(mine), bar.bar), onsets(sounding, bar.bar)))
     return sum(rows) / len(rows) if rows else 0.0
 

@@ -106,7 +106,7 @@ def carried(
             standing.add(row)
         elif here or bar.position % 4 == 3:
             rng = song.draw("carry", stream, row)
-            moved = vary_bar(stream, moved, bar.bar, song.near(bar), song.key, rng)
+            moved = vary_bar(stream, moved, bar.bar, song.near(bar), song.key_at(bar), rng)
         out += moved
     return no_overlaps(out), frozenset(standing)
 
@@ -163,6 +163,6 @@ def _moved(song: Song, stream: str, notes: Sequence[Note], source: BarShape, tar
         pitch = note.pitch
         if stream != "drums" and shift:
             old, new = chord_at(song.chords, note.start), chord_at(song.chords, start)
-            pitch = repitch(pitch, old, new, song.key)
+            pitch = repitch(pitch, old, new, song.key_at(target))
         out.append(replace(note, start=start, pitch=pitch, length=min(note.length, target.bar.end - start)))
     return in_order(out)

@@ -36,7 +36,7 @@ def streams2parts(
                 in_order((*beside, *theirs)),
                 song.shapes,
                 song.chords,
-                song.key,
+                song.keys,
                 groove=song.groove,
                 seed=song.seed,
                 twin=sum(s.role == seat.role and 0 < s.rank < seat.rank for s in seats),
@@ -75,7 +75,7 @@ def _around(
     if not theirs or seat.stream == "lead":
         return ours
     second = arrange_double(
-        replace(seat, rank=1), theirs, song.shapes, song.chords, song.key, groove=song.groove, seed=song.seed
+        replace(seat, rank=1), theirs, song.shapes, song.chords, song.keys, groove=song.groove, seed=song.seed
     )
     notes: list[Note] = []
     for bar in song.bars:
@@ -117,10 +117,10 @@ def _in_key(song: Song, notes: Sequence[Note]) -> list[Note]:
         return list(notes)
     out = []
     for note in notes:
-        chord = chord_at(song.chords, note.start)
-        allowed = song.key.scale | (chord.pitch_classes if chord is not None and chord.given else frozenset())
+        chord, key = chord_at(song.chords, note.start), song.keys.at(note.start)
+        allowed = key.scale | (chord.pitch_classes if chord is not None and chord.given else frozenset())
         if note.pitch % 12 not in allowed:
-            tones = (scale_tones(song.key, chord) & song.key.scale) or song.key.scale
+            tones = (scale_tones(key, chord) & key.scale) or key.scale
             note = replace(note, pitch=nearest(note.pitch, tones, max(note.pitch - 3, 0), min(note.pitch + 3, 127)))
         out.append(note)
     return out

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from engine.compose.form import BarShape, SectionShape
+from engine.compose.keys import Keys
 from engine.compose.melody import write_bar
 from engine.compose.pitches import EPS, clip_notes, no_overlaps
 from engine.compose.vary import vary_bar
@@ -27,7 +28,7 @@ class Song:
 
     shapes: tuple[SectionShape, ...]
     chords: tuple[Chord, ...]
-    key: Key
+    keys: Keys
     groove: Groove
     seed: int
 
@@ -50,6 +51,15 @@ class Song:
     def form(self) -> tuple[FormSection, ...]:
         """The sections."""
         return tuple(shape.section for shape in self.shapes)
+
+    @property
+    def key(self) -> Key:
+        """The key that the song begins in."""
+        return self.keys.first
+
+    def key_at(self, bar: BarShape) -> Key:
+        """The key in force where a bar begins."""
+        return self.keys.at(bar.bar.start)
 
     def draw(self, *salt: object) -> np.random.Generator:
         """A generator of its own for every purpose, so that one draw never shifts another."""
@@ -77,7 +87,7 @@ def seed_stream(song: Song, stream: str) -> tuple[Note, ...]:
                 continue
             if stream == "lead" and not riff:
                 written = list(
-                    write_bar(shape, bar, song.near(bar), song.key, tune, triplet=song.triplet, seed=song.seed)
+                    write_bar(shape, bar, song.near(bar), song.key_at(bar), tune, triplet=song.triplet, seed=song.seed)
                 )
                 tune = written[-1].pitch if written else tune
             else:
@@ -90,23 +100,23 @@ def seed_stream(song: Song, stream: str) -> tuple[Note, ...]:
 
 def groove_bar(song: Song, stream: str, shape: SectionShape, bar: BarShape, voice: Voicing | None = None) -> list[Note]:
     """What the groove plays in `bar`: pattern, fill or ending, cut to the section; crashes as the form says."""
-    chords = song.near(bar)
+    chords, key = song.near(bar), song.key_at(bar)
     if bar.ending:
-        notes = ending(song.groove, stream, bar.whole, chords, song.key, voice)
+        notes = ending(song.groove, stream, bar.whole, chords, key, voice)
     elif bar.fill:
         notes = fill(
-            song.groove, stream, bar.whole, chords, song.key, level=bar.level, bar_in_section=bar.position,
+            song.groove, stream, bar.whole, chords, key, level=bar.level, bar_in_section=bar.position,
             variant=fill_variant(song, bar), voice=voice,
         )  # fmt: skip
     else:
-        notes = realise(song.groove, bar.level, stream, bar.whole, bar.position, chords, song.key, voice)
+        notes = realise(song.groove, bar.level, stream, bar.whole, bar.position, chords, key, voice)
     if not notes and stream != "lead" and bar.level in ("intro", "bridge"):
-        notes = realise(song.groove, "verse", stream, bar.whole, bar.position, chords, song.key, voice)
+        notes = realise(song.groove, "verse", stream, bar.whole, bar.position, chords, key, voice)
     notes = [n for n in notes if bar.bar.start - EPS <= n.start < bar.bar.end - EPS]
     phrase_ends = bar.position % 4 == 3 or (len(shape.bars) < 4 and bar.position == len(shape.bars) - 1)
     if phrase_ends and not bar.fill and not bar.ending:
         rng = song.draw("vary", stream, shape.section.label, shape.section.index, bar.position)
-        notes = list(vary_bar(stream, notes, bar.bar, chords, song.key, rng))
+        notes = list(vary_bar(stream, notes, bar.bar, chords, key, rng))
     return _crashed(notes, bar) if stream == "drums" else notes
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.arrangement import LABELS, MODES, TONICS, Arrangement, MetreAt, Section
+from bridge.arrangement import LABELS, MODES, TONICS, Arrangement, KeyAt, MetreAt, Section
 from bridge.errors import RequestError
 from bridge.messages import Render, StemWanted
 from engine.compose.form import form2shape
@@ -202,8 +203,6 @@ def test_no_sections_is_an_error_that_names_them() -> None:
 
 
 def replace_sections(request: Render) -> Render:
-    import msgspec
-
     return msgspec.structs.replace(request, arrangement=msgspec.structs.replace(request.arrangement, sections=()))
 
 
@@ -223,3 +222,21 @@ def test_song_ends_on_the_tonic() -> None:
     for part in score.parts:
         tail = inside(part.notes, last_bar.start, last_bar.end)
         assert len(tail) <= 16, part.name
+
+
+def test_a_song_that_changes_key_goes_along() -> None:
+    plain = song(SONG, key=("C", "major"))
+    keys = (KeyAt(0.0, "C", "major"), KeyAt(112.0, "D", "major"))
+    request = msgspec.structs.replace(plain, arrangement=msgspec.structs.replace(plain.arrangement, keys=keys))
+    score = composed(request)
+    assert [(beat, key.name) for beat, key in score.keys] == [(0.0, "C major"), (112.0, "D major")]
+    for part in score.parts:
+        if part.role == "drums":
+            continue
+        for start, end, key in ((0.0, 112.0, score.keys[0][1]), (112.0, 160.0, score.keys[1][1])):
+            assert in_key_rate(inside(part.notes, start, end), key) >= 0.98, part.name
+    first, second = (
+        [c for c in score.chords if f.start <= c.beat < f.end] for f in (score.sections[2], score.sections[4])
+    )
+    assert [(c.root + 2) % 12 for c in first] == [c.root for c in second]
+    assert composed(plain).keys == ()

@@ -12,6 +12,7 @@ from bridge.messages import Scope
 from engine.compose import Writers
 from engine.compose.candidates import SEED, WEIGHTS, choices2remarks, choose_versions, measure_section, total
 from engine.compose.form import form2shape, request2form
+from engine.compose.keys import Keys
 from engine.compose.song import Song, seed_rows, seed_stream
 from engine.compose.writers import write_canvas
 from engine.grooves import groove, groove2chords
@@ -40,7 +41,7 @@ def pop(seed: int = 1) -> Song:
     shapes = form2shape(form, clock, STREAMS, seed=seed)
     key = Key(7, "major", given=True)
     chords = tuple(c for f in form for c in groove2chords(groove("pop"), f.label, key, f.bars))
-    return Song(shapes, chords, key, groove("pop"), seed)
+    return Song(shapes, chords, Keys.steady(key), groove("pop"), seed)
 
 
 def noise(notes: tuple[Note, ...], seed: int) -> tuple[Note, ...]:
