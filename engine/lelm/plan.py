@@ -84,8 +84,8 @@ def write_plan(
 ) -> tuple[Chord, ...]:
     """Chords over every bar of `sections`, in order; `given` ones stand as they are, with their own beats.
 
-    Every section begins with a chord of its own; an outro's last bar is the tonic's unless chords are given there.
-    Same model, form, key, given chords and seed: same chords.
+    What is written keeps to the key's scale (minor with its raised seventh). Every section begins with a chord of its
+    own; an outro's last bar is the tonic's unless chords are given there. Same model, form, key, given chords and seed: same chords.
     """
     slots = form2slots(sections, key.mode)
     if not slots:
@@ -94,6 +94,8 @@ def write_plan(
     codes = list(fixed)
     sounding = [NONE] * len(slots)
     kin = both_ways(slots)
+    scale = Key(0, key.mode).scale
+    foreign = torch.tensor([i for i in range(1, CODES) if code2chord(i, 0.0, 1.0, 0).pitch_classes - scale])
     home = len(slots) - 2 if sections[-1].label == "outro" else -1
     for i, code in enumerate(fixed):
         sounding[i] = _sounding(code, sounding[i - 1] if i else NONE)
@@ -117,6 +119,7 @@ def write_plan(
             legal = slice(1 if begins else HOLD, CODES)
         masked = torch.full_like(logits, -torch.inf)
         masked[..., legal] = logits[..., legal]
+        masked[..., foreign] = -torch.inf
         return masked * (RECALL_SHARPNESS if any(codes[k] is not None for k in kin[at]) else 1.0)
 
     out = generate(

@@ -6,7 +6,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+AVERAGE_OVER = 150
+"""Steps over which the exported weights are averaged (exponentially)."""
+
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,11 @@ def train(
     held_out: Callable[[], Mapping[str, float]] | None = None,
 ) -> None:
     """Runs or resumes a training in `folder` (checkpoint.pt, log.jsonl). `loss_of(step)` must depend on nothing but the
-    step and the model, so that a resumed run is the same run. `stop_at` ends early, as if interrupted."""
+    step and the model, so that a resumed run is the same run. `stop_at` ends early, as if interrupted. `held_out` is
+    measured on the averaged weights, which are what is exported."""
     folder.mkdir(parents=True, exist_ok=True)
     adam = optimiser(model)
-    first = resume(model, adam, folder)
+    first, average = resume(model, adam, folder)
     begun, marks = time.time(), []
     for step in range(first, stop_at or schedule.steps):
         for group in adam.param_groups:
@@ -68,35 +75,56 @@ def train(
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
+        follow(average, model, 1.0 / min(step + 1, AVERAGE_OVER))
         marks.append(float(loss.detach()))
         done = step + 1
         if done % every == 0 or done == (stop_at or schedule.steps):
             line: dict[str, Any] = {"step": done, "loss": sum(marks) / len(marks), "rate": schedule.at(step), **report}
             if held_out is not None:
-                line |= {f"held_out_{k}": v for k, v in held_out().items()}
+                with averaged(model, average):
+                    line |= {f"held_out_{k}": v for k, v in held_out().items()}
             line["seconds"] = round(time.time() - begun, 1)
             with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
             marks = []
-            save_checkpoint(model, adam, done, folder)
+            save_checkpoint(model, average, adam, done, folder)
 
 
-def save_checkpoint(model: nn.Module, adam: torch.optim.AdamW, step: int, folder: Path) -> None:
+@torch.no_grad()
+def follow(average: Weights, model: nn.Module, share: float) -> None:
+    """Moves the average by `share` of the way to the model's weights."""
+    for name, value in model.state_dict().items():
+        average[name].lerp_(value, share)
+
+
+@contextmanager
+def averaged(model: nn.Module, average: Weights) -> Iterator[None]:
+    """The model with its averaged weights, for a while."""
+    own = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(average)
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+
+
+def save_checkpoint(model: nn.Module, average: Weights, adam: torch.optim.AdamW, step: int, folder: Path) -> None:
     """Atomically replaces the checkpoint."""
     part = folder / "checkpoint.part"
-    torch.save({"step": step, "model": model.state_dict(), "adam": adam.state_dict()}, part)
+    state = {"step": step, "model": model.state_dict(), "average": average, "adam": adam.state_dict()}
+    torch.save(state, part)
     os.replace(part, folder / "checkpoint.pt")
 
 
-def resume(model: nn.Module, adam: torch.optim.AdamW, folder: Path) -> int:
-    """Loads the checkpoint where there is one; the step to go on from."""
+def resume(model: nn.Module, adam: torch.optim.AdamW, folder: Path) -> tuple[int, Weights]:
+    """Loads the checkpoint where there is one; the step to go on from and the averaged weights."""
     path = folder / "checkpoint.pt"
     if not path.exists():
-        return 0
+        return 0, {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.load(path, weights_only=True)
     model.load_state_dict(state["model"])
     adam.load_state_dict(state["adam"])
-    return int(state["step"])
+    return int(state["step"]), state["average"]
 
 
 def export(model: nn.Module, metadata: Mapping[str, str], path: Path) -> None:

@@ -106,7 +106,7 @@ def main() -> None:
     shape = PartsShape(tuple(corpus.vocabulary.sizes[s] for s in STREAMS), layers=args.layers)
     net = PartsNet(shape)
     if args.export:
-        net.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["model"])
+        net.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["average"])
         export(net, PartsModel(net, corpus.vocabulary).metadata(), args.export)
         return
     names = [n for n in args.held_out.split(",") if n]

@@ -131,7 +131,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     model = PlanModel()
     if args.export:
-        model.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["model"])
+        model.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["average"])
         export(model, {"config": model.config_json()}, args.export)
         return
     unseen = batch(held_out_numbers(64), np.random.default_rng(3), 256)

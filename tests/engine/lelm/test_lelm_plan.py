@@ -59,7 +59,7 @@ keys = st.builds(Key, st.integers(0, 11), st.sampled_from(sorted(SCALES)))
 qualities = st.sampled_from(sorted(QUALITIES))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(forms, metres, keys, st.data())
 def test_any_form_is_covered_and_given_chords_stand(
     tiny: PlanModel, labels: tuple[tuple[str, int], ...], metre: tuple[int, int], key: Key, data: st.DataObject
@@ -95,14 +95,14 @@ def test_codes_say_chords_exactly(key: Key, root: int, quality: str) -> None:
 
 
 def test_same_seed_same_chords_other_seed_other_chords(tiny: PlanModel) -> None:
-    sections = form(SONG)
+    sections = form(SONG[:3])
     first, again, other = (write_plan(tiny, sections, Key(2, "minor"), seed=s) for s in (1, 1, 2))
     assert first == again
     assert first != other
 
 
 def test_the_key_only_transposes(shipped: PlanModel) -> None:
-    sections = form(SONG)
+    sections = form(SONG[:3])
     in_c = write_plan(shipped, sections, Key(0, "major"), seed=3)
     in_e = write_plan(shipped, sections, Key(4, "major"), seed=3)
     assert [((c.root + 4) % 12, c.quality, c.beat) for c in in_c] == [(c.root, c.quality, c.beat) for c in in_e]
@@ -127,31 +127,23 @@ def test_shipped_weights_are_those_of_the_card() -> None:
 
 
 @pytest.mark.parametrize("mode", sorted(SCALES))
-def test_shipped_plan_stays_in_the_key(shipped: PlanModel, mode: str) -> None:
-    key = Key(9, mode)
-    tones = [
-        pc in key.scale
-        for s in range(4)
-        for c in write_plan(shipped, form(SONG), key, seed=s)
-        for pc in c.pitch_classes
-    ]
-    assert sum(tones) / len(tones) > 0.95
+def test_shipped_plan_stays_in_the_key_and_comes_home(shipped: PlanModel, mode: str) -> None:
+    key, sections = Key(9, mode), form((("verse", 4), ("chorus", 4), ("outro", 4)))
+    songs = [write_plan(shipped, sections, key, seed=s) for s in range(2)]
+    assert all(c.pitch_classes <= key.scale for chords in songs for c in chords)
+    assert all(chords[-1].root == key.tonic for chords in songs)
 
 
-@pytest.mark.parametrize("mode", ["major", "minor", "dorian", "mixolydian"])
-def test_shipped_plan_comes_home_and_repeats_its_labels(shipped: PlanModel, mode: str) -> None:
-    key, sections = Key(0, mode), form(SONG)
-    home, same, total = 0, 0, 0
-    for seed in range(6):
-        chords = write_plan(shipped, sections, key, seed=seed)
-        home += chords[-1].root == key.tonic
-        for label in ("verse", "chorus"):
-            kin = [s for s in sections if s.label == label]
-            for bar in range(8):
-                at = [next(c for c in chords if c.beat <= s.bars[bar].start + 1e-6 < c.end) for s in kin]
-                total += len(at) - 1
-                same += sum((c.root, c.quality) == (at[0].root, at[0].quality) for c in at[1:])
-    assert home >= 5
+@pytest.mark.parametrize("mode", ["major", "minor", "mixolydian"])
+def test_shipped_plan_repeats_its_labels(shipped: PlanModel, mode: str) -> None:
+    sections = form((("verse", 8), ("chorus", 8), ("verse", 8), ("chorus", 8)))
+    same = total = 0
+    for seed in range(2):
+        chords = write_plan(shipped, sections, Key(0, mode), seed=seed)
+        for first, second in ((0, 2), (1, 3)):
+            for a, b in zip(sections[first].bars, sections[second].bars, strict=True):
+                one, two = (next(c for c in chords if c.beat <= bar.start + 1e-6 < c.end) for bar in (a, b))
+                same, total = same + ((one.root, one.quality) == (two.root, two.quality)), total + 1
     assert same / total > 0.75
 
 
