@@ -217,8 +217,7 @@ class Ardour:
         path.with_suffix(".part").rename(path)
 
         def answer() -> Path | None:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"Ardour ended ({self.process.returncode}):\n{self.tail()}")
+            self.check()
             return next((p for s in (".ok", ".error") if (p := path.with_suffix(s)).exists()), None)
 
         found: Path = wait_until(f"Ardour's answer to {text[:60]!r}", answer, seconds)
@@ -226,8 +225,11 @@ class Ardour:
             raise RuntimeError(found.read_text())
         return found.read_text()
 
-    def tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
+    def check(self) -> None:
+        """Raises RuntimeError with the last lines of its log when Ardour has ended."""
+        if self.process.poll() is not None:
+            last = "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
+            raise RuntimeError(f"Ardour ended ({self.process.returncode}):\n{last}")
 
 
 @contextlib.contextmanager

@@ -70,8 +70,8 @@ class StrictEngine:
         self.ending.set()
         self.thread.join(10)
 
-    def beat(self, age: float = 0.0) -> None:
-        beat = {"pid": 1, "version": "test", "token": self.token, "time": time.time() - age}
+    def beat(self) -> None:
+        beat = {"pid": 1, "version": "test", "token": self.token, "time": time.time()}
         appear(self.box / "engine.json", json.dumps(beat).encode())
 
     def _run(self) -> None:
@@ -104,7 +104,7 @@ class StrictEngine:
         appear(folder / "accepted.json", encode(Accepted(job, 0, 1.0)))
         out = Path(request.project.root) / "stembridge" / job / "take-1"
         out.mkdir(parents=True)
-        for number, wanted in enumerate(request.stems, start=1):
+        for number in range(1, len(request.stems) + 1):
             appear(folder / "progress.json", encode(Progress(job, "render", number / len(request.stems), 0.5)))
             appear(folder / f"stem-{number:03d}.json", encode(self._stem(request, number, out)))
             while self.hold and not self.ending.is_set():
@@ -112,7 +112,6 @@ class StrictEngine:
                     appear(folder / "result.json", encode(Cancelled(job)))
                     return
                 time.sleep(0.02)
-            del wanted
         result: Event = Done(job, (str(out / "manifest.json"),), 0.1, ("one thing to know",))
         appear(folder / "result.json", encode(result))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,112 +16,32 @@ import soundfile
 from numpy.typing import NDArray
 
 from bridge.messages import StemReady, decode_event
-from tests.daw.rig import HERE, Action, Ardour, Home, ardour, export_mix, lua_quote, missing, run_headless, wait_until
+from tests.daw.rig import Ardour, Home, ardour, export_mix, missing, wait_until
 from tests.daw.strict_engine import StrictEngine
+from tests.daw.user import (
+    ACTIONS,
+    CANCEL,
+    CHORDS,
+    GENERATE,
+    HOOKS,
+    MOVE_RANGES,
+    RANGES,
+    RATE,
+    TICKS,
+    as_the_user,
+    bend_tempo,
+    borders,
+    click,
+    make_session,
+    status,
+    survey,
+    write_chords,
+)
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
     pytest.mark.timeout(600),
 ]
-
-SCRIPTS = HERE.parents[1] / "daw_scripts" / "ardour"
-ACTIONS = [
-    Action(f"stembridge: {title}", SCRIPTS / f"stembridge_{name}.lua")
-    for name, title in (("generate", "Generate band"), ("cancel", "Cancel"))
-]
-HOOKS = [Action("stembridge", SCRIPTS / "stembridge.lua")]
-GENERATE, CANCEL = (f'Editor:access_action("LuaAction", "script-{i}")' for i in (1, 2))
-RATE = 48_000
-TICKS = 1920
-
-TEMPI = ((0, 97.0), (20, 133.0))
-RANGES = (("Intro", 4, 20), ("Verse", 20, 36), ("Chorus", 36, 52))
-CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))
-USE = (
-    "local function use(name) "
-    f"local chunk = assert(loadfile({lua_quote(str(SCRIPTS / 'stembridge'))} .. '/' .. name .. '.lua'))() "
-    "return type(chunk) == 'function' and chunk(use) or chunk end "
-)
-
-
-def write_chords(path: Path) -> None:
-    """The user's idea: four bars of chords, Am F C G."""
-    song = mido.MidiFile(ticks_per_beat=480)
-    track = mido.MidiTrack()
-    song.tracks.append(track)
-    track.append(mido.MetaMessage("track_name", name="Chord idea", time=0))
-    for chord in CHORDS:
-        for pitch in chord:
-            track.append(mido.Message("note_on", note=pitch, velocity=90, time=0))
-        for i, pitch in enumerate(chord):
-            track.append(mido.Message("note_off", note=pitch, velocity=0, time=0 if i else 4 * 480))
-    song.save(path)
-
-
-def make_session(
-    home: Home,
-    tempi: Sequence[tuple[float, float]] = TEMPI,
-    ranges: Sequence[tuple[str, float, float]] = RANGES,
-    metres: str = "",
-) -> Path:
-    """A session without tracks. Its ranges begin and end on the samples that Ardour gives the beats."""
-    folder = home.root / "song"
-    run_headless(
-        home,
-        HERE / "make_session.lua",
-        SESSION_DIR=str(folder),
-        TEMPI=" ".join(f"{beat}:{bpm}" for beat, bpm in tempi),
-        METRES=metres,
-        RANGES=" ".join(f"{name}:{a}:{b}" for name, a, b in ranges),
-    )
-    return folder
-
-
-def as_the_user(daw: Ardour, chords: Path) -> None:
-    """Imports the chord idea at the verse, names its track, sets a marker for the key: what a user does by hand."""
-    daw.run(
-        f"""
-        local files = C.StringVector()
-        files:push_back({lua_quote(str(chords))})
-        Editor:do_import(files, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
-          ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
-          Temporal.timepos_t.from_ticks({20 * TICKS}), ARDOUR.PluginInfo(), ARDOUR.Track(), false)
-        for route in Session:get_tracks():iter() do route:set_name("Rhodes idea") end
-        Editor:add_location_mark(Temporal.timepos_t(0))
-        for place in Session:locations():list():iter() do
-          if place:is_mark() then place:set_name("key=Am") end
-        end
-        Session:save_state("")
-        """
-    )
-
-
-def survey(daw: Ardour) -> dict[str, Any]:
-    """All tracks by name."""
-    tracks = json.loads(daw.run(USE + f"return assert(loadfile({lua_quote(str(HERE / 'survey.lua'))}))(use)"))
-    return {track["name"]: track for track in tracks}
-
-
-def status(session: Path) -> dict[str, Any]:
-    path = session / "stembridge" / "status.json"
-    return json.loads(path.read_bytes()) if path.exists() else {}
-
-
-RANGE_BORDERS = """
-    local out = {}
-    for place in Session:locations():list():iter() do
-      if place:is_range_marker() then
-        out[#out + 1] = place:name() .. "=" .. place:start():samples() .. "=" .. place:_end():samples()
-      end
-    end
-    return table.concat(out, " ")
-"""
-
-
-def borders(daw: Ardour) -> dict[str, tuple[int, int]]:
-    """First sample and end of each range, as Ardour says."""
-    items = (item.split("=") for item in daw.run(RANGE_BORDERS).split())
-    return {name: (int(start), int(end)) for name, start, end in items}
 
 
 @dataclass
@@ -140,19 +58,25 @@ class Played:
     mix: NDArray[np.float64]
 
 
-def collect(session: Path, box: Path, seconds: float) -> tuple[list[StemReady], dict[str, Any]]:
+def collect(daw: Ardour, session: Path, box: Path, seconds: float) -> tuple[list[StemReady], dict[str, Any]]:
     """The job's stem events, read while they lie in the mailbox, and the status at its end."""
     found: dict[str, StemReady] = {}
 
+    def started() -> bool:
+        now = status(session)
+        return now.get("state") == "waiting" or now.get("kind") == "error"
+
     def ended() -> bool:
-        for path in box.glob(f"jobs/{status(session)['job']}/stem-*.json"):
+        daw.check()
+        now = status(session)
+        for path in box.glob(f"jobs/{now['job']}/stem-*.json" if now["job"] else "none"):
             with contextlib.suppress(FileNotFoundError):
                 event = decode_event(path.read_bytes())
                 assert isinstance(event, StemReady)
                 found[path.name] = event
-        return status(session).get("state") == "idle"
+        return bool(now["state"] == "idle")
 
-    wait_until("the start of the job", lambda: status(session).get("state") == "waiting", 60)
+    wait_until("the start of the job", started, 60)
     try:
         wait_until("the end of the job", ended, seconds)
     except TimeoutError:
@@ -168,7 +92,7 @@ def play(home: Home, box: Path, seconds: float) -> Played:
         as_the_user(daw, home.root / "chords.mid")
         before, ranges = survey(daw), borders(daw)
         daw.run(GENERATE)
-        stems, end = collect(session, box, seconds)
+        stems, end = collect(daw, session, box, seconds)
         assert end["kind"] == "done", end["text"]
         after, ranges_after = survey(daw), borders(daw)
         last = max(stem.start_sample + stem.samples for stem in stems)
@@ -285,56 +209,6 @@ def test_the_request_is_what_the_session_says(strict: tuple[Played, StrictEngine
     assert (track.name, track.start, track.use) == ("Rhodes idea", 20.0, "follow")
     wanted = sorted((4 * bar * TICKS, pitch, 90) for bar, chord in enumerate(CHORDS) for pitch in chord)
     assert smf_notes(Path(str(track.midi))) == wanted
-
-
-def bend_tempo(file: Path, start: float, end: float, bpm: tuple[float, float]) -> None:
-    """Makes a ramp of the session's second tempo, as a user does by dragging: Ardour's Lua cannot.
-
-    Ardour's ramp is linear in beats: omega is the slope of 1 / (superclock ticks a quarter note).
-    """
-    second = 282_240_000
-    ticks = [second * 60 / b for b in bpm]
-    omega = (1 / ticks[1] - 1 / ticks[0]) / (end - start)
-    text = file.read_text()
-    points = re.findall(r"<Tempo .*?/>", text)
-    at = int(re.findall(r'sclock="(\d+)"', points[1])[0])
-    late = round(at + math.log1p(ticks[0] * omega * (end - start)) / omega)
-    ramped = re.sub(r'npm="[\d.]+" enpm="[\d.]+"', f'npm="{bpm[0]}" enpm="{bpm[1]}"', points[1])
-    ramped = ramped.replace("Tempo::Constant", "Tempo::Ramped").replace('omega="0"', f'omega="{omega!r}"')
-    text = text.replace(points[1], ramped)
-    file.write_text(text.replace(points[2], re.sub(r'sclock="\d+"', f'sclock="{late}"', points[2])))
-
-
-MOVE_RANGES = """
-    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 41 } }
-    for place in Session:locations():list():iter() do
-      local new = beats[place:name()]
-      if new then
-        place:set(Temporal.timepos_t.from_ticks(new[1] * 1920), Temporal.timepos_t.from_ticks(new[2] * 1920))
-      end
-    end
-"""
-
-
-CLICK = """
-    local shown = {}
-    local here = setmetatable({ LuaDialog = {
-      MessageType = LuaDialog.MessageType, ButtonType = LuaDialog.ButtonType,
-      Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
-    } }, { __index = _ENV })
-    local function use(name)
-      local chunk = assert(loadfile(FOLDER .. "/" .. name .. ".lua", "t", here))()
-      return type(chunk) == "function" and chunk(use) or chunk
-    end
-    use("wish")[WHAT]()
-    return table.concat(shown, "|")
-"""
-
-
-def click(daw: Ardour, what: str) -> str:
-    """What an action says: its own code inside Ardour, with windows that close themselves."""
-    folder = lua_quote(str(SCRIPTS / "stembridge"))
-    return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)))
 
 
 def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""What a user has and does in Ardour: a session with tempi and ranges, a chord idea, clicks on actions."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mido
+
+from tests.daw.rig import HERE, Action, Ardour, Home, lua_quote, run_headless
+
+SCRIPTS = HERE.parents[1] / "daw_scripts" / "ardour"
+ACTIONS = [
+    Action(f"stembridge: {title}", SCRIPTS / f"stembridge_{name}.lua")
+    for name, title in (("generate", "Generate band"), ("cancel", "Cancel"))
+]
+HOOKS = [Action("stembridge", SCRIPTS / "stembridge.lua")]
+GENERATE, CANCEL = (f'Editor:access_action("LuaAction", "script-{i}")' for i in (1, 2))
+RATE = 48_000
+TICKS = 1920
+
+TEMPI = ((0, 97.0), (20, 133.0))
+RANGES = (("Intro", 4, 20), ("Verse", 20, 36), ("Chorus", 36, 52))
+CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))
+USE = (
+    "local function use(name) "
+    f"local chunk = assert(loadfile({lua_quote(str(SCRIPTS / 'stembridge'))} .. '/' .. name .. '.lua'))() "
+    "return type(chunk) == 'function' and chunk(use) or chunk end "
+)
+
+
+def write_chords(path: Path) -> None:
+    """The user's idea: four bars of chords, Am F C G."""
+    song = mido.MidiFile(ticks_per_beat=480)
+    track = mido.MidiTrack()
+    song.tracks.append(track)
+    track.append(mido.MetaMessage("track_name", name="Chord idea", time=0))
+    for chord in CHORDS:
+        for pitch in chord:
+            track.append(mido.Message("note_on", note=pitch, velocity=90, time=0))
+        for i, pitch in enumerate(chord):
+            track.append(mido.Message("note_off", note=pitch, velocity=0, time=0 if i else 4 * 480))
+    song.save(path)
+
+
+def make_session(
+    home: Home,
+    tempi: Sequence[tuple[float, float]] = TEMPI,
+    ranges: Sequence[tuple[str, float, float]] = RANGES,
+    metres: str = "",
+) -> Path:
+    """A session without tracks. Its ranges begin and end on the samples that Ardour gives the beats."""
+    folder = home.root / "song"
+    run_headless(
+        home,
+        HERE / "make_session.lua",
+        SESSION_DIR=str(folder),
+        TEMPI=" ".join(f"{beat}:{bpm}" for beat, bpm in tempi),
+        METRES=metres,
+        RANGES=" ".join(f"{name}:{a}:{b}" for name, a, b in ranges),
+    )
+    return folder
+
+
+def as_the_user(daw: Ardour, chords: Path) -> None:
+    """Imports the chord idea at the verse, names its track, sets a marker for the key: what a user does by hand."""
+    daw.run(
+        f"""
+        local files = C.StringVector()
+        files:push_back({lua_quote(str(chords))})
+        Editor:do_import(files, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
+          ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
+          Temporal.timepos_t.from_ticks({20 * TICKS}), ARDOUR.PluginInfo(), ARDOUR.Track(), false)
+        for route in Session:get_tracks():iter() do route:set_name("Rhodes idea") end
+        Editor:add_location_mark(Temporal.timepos_t(0))
+        for place in Session:locations():list():iter() do
+          if place:is_mark() then place:set_name("key=Am") end
+        end
+        Session:save_state("")
+        """
+    )
+
+
+def survey(daw: Ardour) -> dict[str, Any]:
+    """All tracks by name."""
+    tracks = json.loads(daw.run(USE + f"return assert(loadfile({lua_quote(str(HERE / 'survey.lua'))}))(use)"))
+    return {track["name"]: track for track in tracks}
+
+
+def status(session: Path) -> dict[str, Any]:
+    path = session / "stembridge" / "status.json"
+    return json.loads(path.read_bytes()) if path.exists() else {}
+
+
+RANGE_BORDERS = """
+    local out = {}
+    for place in Session:locations():list():iter() do
+      if place:is_range_marker() then
+        out[#out + 1] = place:name() .. "=" .. place:start():samples() .. "=" .. place:_end():samples()
+      end
+    end
+    return table.concat(out, " ")
+"""
+
+
+def borders(daw: Ardour) -> dict[str, tuple[int, int]]:
+    """First sample and end of each range, as Ardour says."""
+    items = (item.split("=") for item in daw.run(RANGE_BORDERS).split())
+    return {name: (int(start), int(end)) for name, start, end in items}
+
+
+def bend_tempo(file: Path, start: float, end: float, bpm: tuple[float, float]) -> None:
+    """Makes a ramp of the session's second tempo, as a user does by dragging: Ardour's Lua cannot.
+
+    Ardour's ramp is linear in beats: omega is the slope of 1 / (superclock ticks a quarter note).
+    """
+    second = 282_240_000
+    ticks = [second * 60 / b for b in bpm]
+    omega = (1 / ticks[1] - 1 / ticks[0]) / (end - start)
+    text = file.read_text()
+    points = re.findall(r"<Tempo .*?/>", text)
+    at = int(re.findall(r'sclock="(\d+)"', points[1])[0])
+    late = round(at + math.log1p(ticks[0] * omega * (end - start)) / omega)
+    ramped = re.sub(r'npm="[\d.]+" enpm="[\d.]+"', f'npm="{bpm[0]}" enpm="{bpm[1]}"', points[1])
+    ramped = ramped.replace("Tempo::Constant", "Tempo::Ramped").replace('omega="0"', f'omega="{omega!r}"')
+    text = text.replace(points[1], ramped)
+    file.write_text(text.replace(points[2], re.sub(r'sclock="\d+"', f'sclock="{late}"', points[2])))
+
+
+MOVE_RANGES = """
+    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 41 } }
+    for place in Session:locations():list():iter() do
+      local new = beats[place:name()]
+      if new then
+        place:set(Temporal.timepos_t.from_ticks(new[1] * 1920), Temporal.timepos_t.from_ticks(new[2] * 1920))
+      end
+    end
+"""
+
+
+CLICK = """
+    local shown = {}
+    local here = setmetatable({ LuaDialog = {
+      MessageType = LuaDialog.MessageType, ButtonType = LuaDialog.ButtonType,
+      Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
+    } }, { __index = _ENV })
+    local function use(name)
+      local chunk = assert(loadfile(FOLDER .. "/" .. name .. ".lua", "t", here))()
+      return type(chunk) == "function" and chunk(use) or chunk
+    end
+    use("wish")[WHAT]()
+    return table.concat(shown, "|")
+"""
+
+
+def click(daw: Ardour, what: str) -> str:
+    """What an action says: its own code inside Ardour, with windows that close themselves."""
+    folder = lua_quote(str(SCRIPTS / "stembridge"))
+    return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)))
