@@ -35,6 +35,7 @@ from bridge.messages import (
     Pong,
     Progress,
     Render,
+    Request,
     Shutdown,
     Status,
     StemReady,
@@ -44,6 +45,7 @@ from bridge.transport import Outlet
 from bridge.validate import MAX_MESSAGE, check_request, raw2request
 from engine.jobs import Final, Job, JobTable, request2body
 from engine.keeper import Keeper
+from engine.models import check_choice
 
 TRIES = 2
 """How often a job is begun before a dying worker makes it fail."""
@@ -156,7 +158,7 @@ class Desk:
         """Looks at the files that a request names; then it is a job, or refused. In the order of arrival."""
         try:
             async with self._one_check:
-                request = await asyncio.to_thread(check_request, raw, self.roots)
+                request = await asyncio.to_thread(check_job, raw, self.roots)
         except RequestError as error:
             failed = refusal(name, error)
         except Exception:
@@ -362,6 +364,14 @@ def read_request_file(text: str, roots: Sequence[Path]) -> bytes:
     except (OSError, RuntimeError) as error:
         raise RequestError("path.unreadable", f"it cannot be read ({error}).", field="path") from error
     return raw
+
+
+def check_job(raw: bytes, roots: Sequence[Path]) -> Request:
+    """A request with its files looked at and its composer and renderer known to be here. Raises `RequestError`."""
+    request = check_request(raw, roots)
+    if isinstance(request, Render):
+        check_choice(request)
+    return request
 
 
 def request2out(request: Render | Listen, results: Path) -> Path:

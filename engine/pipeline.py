@@ -24,7 +24,7 @@ from engine.edits import merge_edit
 from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
-from engine.models import CATALOGUE, choose_model
+from engine.models import CATALOGUE, check_choice, choose_model
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick
@@ -60,7 +60,7 @@ class Pipeline:
         Raises `RequestError` for what only shows while working, `JobError` for what breaks, `JobCancelled`.
         """
         started = time.perf_counter()
-        choose_model("composer", request.composer)
+        check_choice(request)
         renderer = choose_model("renderer", request.renderer)
         clock = request.arrangement.timeline()
         form = request2form(request.arrangement, clock)
