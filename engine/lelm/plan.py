@@ -85,7 +85,8 @@ def write_plan(
     """Chords over every bar of `sections`, in order; `given` ones stand as they are, with their own beats.
 
     What is written keeps to the key's scale (minor with its raised seventh). Every section begins with a chord of its
-    own; an outro's last bar is the tonic's unless chords are given there. Same model, form, key, given chords and seed: same chords.
+    own; an outro's last bar is the tonic's unless chords are given there. Same model, form,
+    key, given chords and seed: same chords.
     """
     slots = form2slots(sections, key.mode)
     if not slots:

@@ -10,16 +10,17 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from engine.diffusion.vocabulary import Vocabulary
 from engine.grooves import book
-from engine.training.corpus import Corpus, collect_vocabulary, save_corpus, song2arrays
+from engine.training.corpus import Corpus, collect_vocabulary, load_corpus, save_corpus, song2arrays
 from engine.training.songs import make_song
 
 
-def build(count: int, seed: int) -> Corpus:
-    """`count` songs, the grooves taking turns."""
+def build(count: int, seed: int, vocabulary: Vocabulary | None = None) -> Corpus:
+    """`count` songs, the grooves taking turns; their own vocabulary, or a given one, of which the nearest is taken."""
     grooves = book()
     songs = [make_song(i, grooves, seed) for i in range(count)]
-    vocabulary = collect_vocabulary(songs)
+    vocabulary = vocabulary or collect_vocabulary(songs)
     return Corpus(tuple(song2arrays(s, vocabulary) for s in songs), tuple(s.groove for s in songs), vocabulary)
 
 
@@ -29,8 +30,9 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/corpus.npz"))
+    parser.add_argument("--vocabulary", type=Path, help="corpus whose vocabulary is kept, to train on with other songs")
     args = parser.parse_args()
-    corpus = build(args.songs, args.seed)
+    corpus = build(args.songs, args.seed, load_corpus(args.vocabulary).vocabulary if args.vocabulary else None)
     save_corpus(args.out, corpus)
     steps = sum(s.steps for s in corpus.songs)
     print(f"{len(corpus.songs)} songs, {steps} steps, {len(Counter(corpus.grooves))} grooves")
