@@ -19,7 +19,9 @@ import soundfile
 HERE = Path(__file__).parent
 TIMER_DS_BIT = 47  # LuaSignal.LuaTimerDS in Ardour 7.3; `check_timer_bit` proves it in the running program
 HOOK_BITS = "1" + "0" * TIMER_DS_BIT
-NEEDED = ("ardour", "ardour7-lua", "ardour7-export", "Xvfb")
+NEEDED = ("ardour", "ardour7-lua", "ardour7-export", "Xvfb", "setpriv")
+TETHER = ("setpriv", "--pdeathsig", "KILL")
+"""Put before a command: it dies with the test run, even when that is killed."""
 
 CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
 <Ardour>
@@ -47,7 +49,7 @@ lm-input="" lm-output="" active="1" use-buffered-io="0" midi-option="1 in, 1 out
 
 
 def missing() -> list[str]:
-    """Programs of Debian's `ardour` and `xvfb` packages that are not installed."""
+    """Programs of Debian's `ardour`, `xvfb` and `util-linux` packages that are not installed."""
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
@@ -176,7 +178,7 @@ def end_group(process: subprocess.Popen[Any]) -> None:
 def run_program(command: Sequence[str], env: Mapping[str, str], seconds: float) -> tuple[int, str]:
     """Runs a program with all it starts to its end; its exit code and what it said. Raises TimeoutError."""
     process = subprocess.Popen(
-        command,
+        [*TETHER, *command],
         env=dict(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -239,7 +241,7 @@ def ardour(home: Home, session: Path, seconds: float = 120.0) -> Iterator[Ardour
     read, write = os.pipe()
     with contextlib.ExitStack() as stack:
         screen = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
+            [*TETHER, "Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
             pass_fds=[write],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -255,7 +257,7 @@ def ardour(home: Home, session: Path, seconds: float = 120.0) -> Iterator[Ardour
             old.unlink()
         out = stack.enter_context(log.open("wb"))
         process = subprocess.Popen(
-            ["ardour", "-n", "-a", "--no-hw-optimizations", str(session)],
+            [*TETHER, "ardour", "-n", "-a", "--no-hw-optimizations", str(session)],
             env=home.env() | {"DISPLAY": f":{number}"},
             stdin=subprocess.DEVNULL,
             stdout=out,
