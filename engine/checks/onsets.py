@@ -28,6 +28,9 @@ CLEAR = 12.0
 """Growth (nepers over 40 bands) from which an onset is clear."""
 RELEASED_MS = (16.0, 2.0)
 """Nor is an onset measured when a note ends between these times before it."""
+GAP_MS, GAP_AFTER_MS, GAP_BEFORE_MS = 60.0, 80.0, 20.0
+"""Between notes at least so much must remain, so long after one and so long before the next."""
+MAX_GAPS = 150
 MAX_MEASURED = 400
 MIN_VELOCITY = 30
 PERIODS = 1.6
@@ -37,12 +40,15 @@ WINDOW_MS = (16.0, 24.0)
 @dataclass(frozen=True)
 class Onsets:
     """`scored`: onsets of the score inside the stem; `alone`: those tried; `times` [n] (seconds in the stem) and
-    `differences` [n] (ms) of those that were clear."""
+    `differences` [n] (ms) of those that were clear. `gaps`: places tried between notes, where nothing begins in the
+    score; `strays`: seconds of those where something does."""
 
     scored: int
     alone: int
     times: Floats
     differences: Floats
+    gaps: int = 0
+    strays: tuple[float, ...] = ()
 
     @property
     def clear(self) -> int:
@@ -96,13 +102,26 @@ def measure_onsets(
     good = good[~_just_released(first[good], ends, rate)]
     if len(good) > MAX_MEASURED:
         good = good[np.linspace(0, len(good) - 1, MAX_MEASURED).round().astype(int)]
-    if not len(good):
-        return Onsets(len(first), 0, np.zeros(0), np.zeros(0))
     mono = audio[0] + np.float32(0.7) * audio[1]  # unequal, so that a stem in antiphase does not vanish
     window = _window_ms(part)
     found, strength = find_onsets(mono, first[good], before[good], after[good], ends, rate, window)
     clear = np.isfinite(found) & (strength >= CLEAR)
-    return Onsets(len(first), len(good), first[good][clear] / rate, found[clear] - attack_ms)
+    middle, reach = _gaps(first, last, rate)
+    stray, strength = find_onsets(mono, middle, reach, reach, ends, rate, window)
+    strays = middle[np.isfinite(stray) & (strength >= CLEAR)] / rate
+    at, late = first[good][clear] / rate, found[clear] - attack_ms
+    return Onsets(len(first), len(good), at, late, len(middle), tuple(strays.tolist()))
+
+
+def _gaps(first: Floats, last: Floats, rate: int) -> tuple[Floats, Floats]:
+    """(middle [G], samples to either side that stay clear of the notes [G]) of the longer stretches between onsets."""
+    start, end = last[:-1] + GAP_AFTER_MS / 1000 * rate, first[1:] - GAP_BEFORE_MS / 1000 * rate
+    wide = end - start > GAP_MS / 1000 * rate
+    middle, reach = (start + end)[wide] / 2, (end - start)[wide] / 2
+    if len(middle) > MAX_GAPS:
+        chosen = np.linspace(0, len(middle) - 1, MAX_GAPS).round().astype(int)
+        middle, reach = middle[chosen], reach[chosen]
+    return middle, reach
 
 
 def _just_released(times: Floats, ends: Floats, rate: int) -> NDArray[np.bool_]:
@@ -113,7 +132,7 @@ def _just_released(times: Floats, ends: Floats, rate: int) -> NDArray[np.bool_]:
 
 def _window_ms(part: Part) -> float:
     """Long enough for the periods of the part's low notes; drums need no more than the least."""
-    if part.role == "drums":
+    if part.role == "drums" or not part.notes:
         return WINDOW_MS[0]
     low = float(np.percentile([n.pitch for n in part.notes], 10))
     period = 1000.0 / (440.0 * 2 ** ((low - 69.0) / 12))

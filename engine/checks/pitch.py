@@ -26,18 +26,28 @@ STEPS = 48
 FRAME_SECONDS = 0.17
 FRAMES = 96
 GROUPS = 8
+OFF_CENTS, FAR_CENTS, OFF_SHARE = 40.0, 250.0, 0.36
 LOW_HZ, HIGH_HZ = 150.0, 3000.0
 OVERTONES = tuple((h, 0.7 ** (h - 1)) for h in range(1, 9))
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """`cents`: how much higher the whole stem sounds than written, within half an octave; `fit`: how well it fits
-    there, as a correlation from -1 to 1; `groups`: (second, cents, fit) of successive stretches."""
+    """How a stretch that begins at `second` of the stem sounds: `cents` higher than written (within half an octave),
+    with a `fit` there (correlation, -1 to 1), and `fit_written` where it should be, give or take 25 cents."""
 
+    second: float
     cents: float
     fit: float
-    groups: tuple[tuple[float, float, float], ...]
+    fit_written: float
+
+    @property
+    def off(self) -> bool:
+        """Whether it sounds at other pitches than written. Bell-like overtones may fit better a fourth or a fifth away,
+        so that far off it must also fit badly as written."""
+        if abs(self.cents) < FAR_CENTS:
+            return abs(self.cents) >= OFF_CENTS
+        return self.fit_written < OFF_SHARE * self.fit
 
 
 def in_key_rate(part: Part, key: Key, chords: Sequence[Chord] = ()) -> float | None:
@@ -54,8 +64,11 @@ def in_key_rate(part: Part, key: Key, chords: Sequence[Chord] = ()) -> float | N
     return good / total if total else None
 
 
-def measure_tuning(audio: NDArray[np.float32], part: Part, clock: Clock, rate: int, start_sample: int) -> Tuning | None:
-    """Compares the audio's pitch classes with the score's. None for drums and where no note lasts long enough."""
+def measure_tuning(
+    audio: NDArray[np.float32], part: Part, clock: Clock, rate: int, start_sample: int
+) -> tuple[Tuning, tuple[Tuning, ...]] | None:
+    """(the whole stem's, those of up to eight successive stretches): the audio's pitch classes against the score's.
+    None for drums and where no note lasts long enough."""
     if part.role == "drums":
         return None
     size = round(FRAME_SECONDS * rate)
@@ -83,8 +96,8 @@ def measure_tuning(audio: NDArray[np.float32], part: Part, clock: Clock, rate: i
     written = np.stack([_written(notes, s, s + size) for s in starts])
     turns = _turns(heard, written)
     parts = np.array_split(np.arange(len(starts)), max(1, min(GROUPS, len(starts) // 4)))
-    groups = tuple((float(starts[g[0]]) / rate, *_best(turns[g])) for g in parts)
-    return Tuning(*_best(turns), groups)
+    at = starts / rate
+    return _best(at, turns), tuple(_best(at[group], turns[group]) for group in parts)
 
 
 def _circle(frames: NDArray[np.float32], rate: int) -> Floats:
@@ -134,8 +147,9 @@ def _turns(heard: Floats, written: Floats) -> Floats:
     return np.asarray(irfft(rfft(heard, axis=1) * np.conj(rfft(written, axis=1)), STEPS, axis=1))
 
 
-def _best(turns: Floats) -> tuple[float, float]:
-    """(cents, fit) of the turn that fits best over frames."""
+def _best(at: Floats, turns: Floats) -> Tuning:
+    """The turn that fits best over frames, against none."""
     mean = turns.mean(axis=0)
     best = int(mean.argmax())
-    return ((best + STEPS // 2) % STEPS - STEPS // 2) * 1200.0 / STEPS, float(mean[best])
+    cents = ((best + STEPS // 2) % STEPS - STEPS // 2) * 1200.0 / STEPS
+    return Tuning(float(at[0]), cents, float(mean[best]), float(mean[[-1, 0, 1]].max()))
