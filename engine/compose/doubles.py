@@ -40,6 +40,8 @@ Pattern = Callable[[Bar, bool, int], tuple[Strike, ...]]
 
 SHAKER, TAMBOURINE, CONGA_HIGH, CONGA_LOW, CLAVE = 70, 54, 63, 64, 75
 REGISTERS = {
+    "keys": ((60, 79), (48, 67)),
+    "guitar": ((43, 64), (58, 76)),
     "brass": ((58, 77), (53, 70)),
     "pad": ((64, 79), (48, 65)),
     "strings": ((69, 88), (55, 72)),
@@ -61,7 +63,9 @@ def arrange_double(
     parts of the same role before this one: each takes another pattern and register."""
     triplet = groove.feel == "triplet"
     if seat.role in ("keys", "guitar"):
-        return kindred_comp(seat, sounding, shapes, chords, keys, groove, twin)
+        written = kindred_comp(seat, sounding, shapes, chords, keys, groove, twin)
+        if written is not None:
+            return written
     if seat.stream == "drums":
         return _percussion(seat, shapes, triplet=triplet, seed=seed)
     if seat.stream == "bass":
@@ -115,6 +119,8 @@ def _line(bar: Bar, triplet: bool, position: int) -> tuple[Strike, ...]:
 
 
 PATTERNS: dict[str, dict[str, tuple[Pattern, ...]]] = {
+    "keys": {"quiet": (_sustain, _broken), "loud": (_broken, _sustain)},
+    "guitar": {"quiet": (_broken, _sustain), "loud": (_broken, _sustain)},
     "brass": {"quiet": (_swell,), "loud": (_stabs,)},
     "pad": {"quiet": (_sustain,), "loud": (_sustain,)},
     "strings": {"quiet": (_sustain, _line), "loud": (_line,)},

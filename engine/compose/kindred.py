@@ -23,15 +23,19 @@ def kindred_comp(
     keys: Keys,
     groove: Groove,
     twin: int,
-) -> tuple[Note, ...]:
-    """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices."""
+) -> tuple[Note, ...] | None:
+    """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices, where
+    there is one. None where the book has no other groove of this grid and metre."""
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
     options = [
         (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, keys), other.name, other)
         for other in book()
-        if other.name != groove.name and _plays_along(groove, other, seat.role)
+        if other.name != groove.name and _plays_along(groove, other)
     ]
-    ranked = [other for _, _, other in sorted(options, key=lambda o: (-o[0], o[1]))] or [groove]
+    if not options:
+        return None
+    fitting = [o for o in options if _suits(o[2], seat.role)] or options
+    ranked = [other for _, _, other in sorted(fitting, key=lambda o: (-o[0], o[1]))]
     kin = ranked[twin % len(ranked)]
     notes: list[Note] = []
     voice: Voicing | None = None
@@ -46,14 +50,16 @@ def kindred_comp(
     return no_overlaps(_apart(notes, sounding, seat.role))
 
 
-def _plays_along(groove: Groove, other: Groove, role: str) -> bool:
-    """Whether `other`'s comp fits beside `groove`: the same grid and kind of metre, and voicings of the role's kind."""
-    patterns = [other.levels[level].streams.get("comp") for level in ("verse", "chorus")]
-    rooted = [p.shape in ROOTED for p in patterns if p is not None]
-    same_metre = (other.beats, other.unit) == (groove.beats, groove.unit)
-    return (
-        len(rooted) == 2 and all(r == (role == "guitar") for r in rooted) and other.feel == groove.feel and same_metre
-    )
+def _plays_along(groove: Groove, other: Groove) -> bool:
+    """Whether `other`'s comp fits beside `groove`: the same grid and metre."""
+    has_comp = all("comp" in other.levels[level].streams for level in ("verse", "chorus"))
+    return has_comp and other.feel == groove.feel and (other.beats, other.unit) == (groove.beats, groove.unit)
+
+
+def _suits(groove: Groove, role: str) -> bool:
+    """Whether the comp is voiced as the role plays: guitars on their roots, keys led by voices."""
+    shapes = [groove.levels[level].streams["comp"].shape for level in ("verse", "chorus")]
+    return all((shape in ROOTED) == (role == "guitar") for shape in shapes)
 
 
 def _kinship(groove: Groove, other: Groove) -> float:

@@ -240,3 +240,14 @@ def test_a_song_that_changes_key_goes_along() -> None:
     )
     assert [(c.root + 2) % 12 for c in first] == [c.root for c in second]
     assert composed(plain).keys == ()
+
+
+@pytest.mark.parametrize(
+    ("style", "metre"), [("pop", (4, 4)), ("ballad", (6, 8)), ("swing jazz", (4, 4)), ("seven", (7, 8))]
+)
+def test_a_second_comp_has_a_rhythm_of_its_own(style: str, metre: tuple[int, int]) -> None:
+    score = composed(song(SONG, style=style, metre=metre, stems=("keys", "guitar", "drums")))
+    keys, guitar = score.part("keys").notes, score.part("guitar").notes
+    bars = [b for b in bars_of(score) if inside(keys, b.start, b.end) and inside(guitar, b.start, b.end)]
+    alike = [overlap(onsets(keys, b), onsets(guitar, b)) for b in bars]
+    assert sum(alike) / len(alike) < 0.7
