@@ -151,7 +151,8 @@ def check_played(played: Played) -> None:
     names = [stem.stem for stem in played.stems]
     assert played.status["stems"] == len(names)
     assert len(names) == len(set(names)) >= 1
-    assert set(played.after) - set(played.before) == {*names, *(f"{name} MIDI" for name in names)}
+    parts = {f"{stem.stem} MIDI": stem for stem in played.stems if smf_notes(Path(stem.midi))}
+    assert set(played.after) - set(played.before) == {*names, *parts}
     for name, track in played.before.items():
         assert played.after[name] == track, "the user's own track was touched"
     assert played.borders == played.borders_after
@@ -161,11 +162,12 @@ def check_played(played: Played) -> None:
         assert (audio["sample"], audio["samples"]) == (stem.start_sample, stem.samples) == (first, last - first)
         assert audio["fades"] is False
         assert audio["channels"] == stem.channels
-        (midi,) = played.after[f"{stem.stem} MIDI"]["regions"]
+        assert played.after[stem.stem]["comment"] == f"stembridge {stem.job} take-1 audio {stem.stem}"
+    for name, stem in parts.items():
+        (midi,) = played.after[name]["regions"]
         assert (midi["tick"], midi["start"]) == (round(stem.start_beat * TICKS), 0)
         assert region_notes(midi) == smf_notes(Path(stem.midi))
-        for track in (stem.stem, f"{stem.stem} MIDI"):
-            assert played.after[track]["comment"].startswith(f"stembridge {stem.job} take-1 ")
+        assert played.after[name]["comment"] == f"stembridge {stem.job} take-1 midi {stem.stem}"
     assert residual(played.mix, played.stems) < 1e-5
     for i in range(len(played.stems)):
         assert residual(played.mix, played.stems, late=i) > 1e-4, "one sample too late must show"

@@ -23,7 +23,6 @@ return function(use)
     for route in Session:get_tracks():iter() do
       if not before[id(route)] then made[#made + 1] = route end
     end
-    if #made == 0 then error("Ardour could not import " .. path, 0) end
     return made
   end
 
@@ -66,8 +65,13 @@ return function(use)
       wanted = wanted .. " MIDI"
       path, position = stem.midi, Temporal.timepos_t.from_ticks(math.floor(stem.start_beat * smf.TICKS + 0.5))
     end
-    local problem
-    for _, route in ipairs(import(path, position)) do
+    local file, why = io.open(path, "rb")
+    if not file then return why end
+    file:close()
+    local made, problem = import(path, position), nil
+    -- Of a file without notes Ardour makes no track, and none is missed.
+    if #made == 0 and kind == "audio" then return "Ardour could not import " .. path end
+    for _, route in ipairs(made) do
       route:set_name(free_name(route, wanted))
       route:set_comment(landing, nil)
       for region in route:to_track():playlist():region_list():iter() do
