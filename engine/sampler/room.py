@@ -53,7 +53,7 @@ def impulse(rate: int) -> Audio:
 
 def reach(rate: int) -> int:
     """How far back the room reaches: whole blocks, in samples."""
-    return -(-impulse(rate).shape[1] // BLOCK) * BLOCK
+    return -(-len(impulse(rate)[0]) // BLOCK) * BLOCK
 
 
 def add_room(into: Audio, send: Audio, first: int, rate: int, gain: float) -> None:
