@@ -21,7 +21,14 @@ from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import choose_key, settle_mode, write_chords
 from engine.compose.keys import Keys, given_keys
 from engine.compose.material import Base, Material, base_stream, heard2material, rows_with
-from engine.compose.measure import bar_notes
+from engine.compose.measure import (
+    backbeat_stability,
+    bar_notes,
+    chord_tone_rate,
+    kick_bass_agreement,
+    kick_on_one,
+    root_rate,
+)
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import in_order
 from engine.compose.room import given_melody, heard2room
@@ -98,11 +105,12 @@ def compose_band(
     )
     feel, feel_name = style2feel(request.style, picked, played)
     tick(1.0)
+    parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
     remarks = (
         key_line, groove_line, f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
         *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
+        *measured_lines(parts, song),
     )  # fmt: skip
-    parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
     changes = keys.changes if len(keys.changes) > 1 else ()
     return Score(keys.first, harmony.chords, parts, tuple(form), remarks, feel, changes)
 
@@ -190,6 +198,24 @@ def material_lines(seats: Sequence[Seat], material: Mapping[str, Material], melo
     if melody:
         lines.append("room: the lead answers in the gaps of the given melody, chords stay below it")
     return tuple(lines)
+
+
+def measured_lines(parts: Sequence[Part], song: Song) -> tuple[str, ...]:
+    """The whole song's figures."""
+    bars = [bar.bar for bar in song.bars]
+    first = {role: next((p.notes for p in parts if p.role == role), ()) for role in ("drums", "bass", "lead")}
+    pitched = [n for p in parts if p.role != "drums" for n in p.notes]
+    inside = [n.pitch % 12 in song.keys.at(n.start).scale for n in pitched]
+    rows = {
+        "kick on one": kick_on_one(first["drums"], bars),
+        "groove stability": backbeat_stability(first["drums"], bars),
+        "kick and bass together": kick_bass_agreement(first["drums"], first["bass"], bars),
+        "bass on roots": root_rate(first["bass"], bars, song.chords),
+        "lead on chord tones": chord_tone_rate(first["lead"], bars, song.chords),
+        "in key": sum(inside) / len(inside) if inside else None,
+    }
+    said = ", ".join(f"{name} {value:.2f}" for name, value in rows.items() if value is not None)
+    return (f"measured: {said}",) if said else ()
 
 
 def _with_given(song: Song, given: Mapping[str, frozenset[int]]) -> tuple[SectionShape, ...]:

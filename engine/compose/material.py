@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from engine.compose.form import BarShape
 from engine.compose.measure import bar_notes
 from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.room import heard_parts
 from engine.compose.seats import ROLE_STREAM, Seat
 from engine.compose.song import Song, seed_rows, seed_stream
 from engine.compose.vary import vary_bar
 from engine.score import Chord, Heard, Key, Note
+
+SOUNDING = 0.25
+"""Beats that a note must ring into a bar to count as played there."""
+OWN_REST = 2
+"""Bars of silence between two of the user's bars that are theirs, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ def heard2material(heard: Heard, seats: Sequence[Seat]) -> dict[str, Material]:
     """
     leaders = {seat.stream: seat.role for seat in seats if seat.rank == 0}
     material: dict[str, Material] = {}
-    for part, use in zip(heard.parts, heard.uses, strict=True):
+    for part, use in heard_parts(heard):
         stream = "lead" if part.role == "vocals" else ROLE_STREAM.get(part.role)
         if stream is None or use == "replace" or not part.notes:
             continue
@@ -66,8 +73,10 @@ def base_stream(song: Song, stream: str, material: Material) -> Base:
         moved, _ = carried(song, stream, material.taken, seed)
         notes: list[Note] = []
         for row, bar in enumerate(song.bars):
-            source = material.taken if row in rows else moved
-            notes += clip_notes(source, bar.bar.start, bar.bar.end)
+            if row in rows:
+                notes += [_released(song, note) for note in bar_notes(material.taken, bar.bar)]
+            else:
+                notes += clip_notes(moved, bar.bar.start, bar.bar.end)
         return Base(in_order(notes), rows | seed_rows(song, stream), follow_spans(song, rows))
     if material.vary:
         moved, standing = carried(song, stream, material.vary, seed)
@@ -76,8 +85,21 @@ def base_stream(song: Song, stream: str, material: Material) -> Base:
 
 
 def rows_with(song: Song, notes: Sequence[Note]) -> frozenset[int]:
-    """Bars of the song in which one of `notes` begins."""
-    return frozenset(row for row, bar in enumerate(song.bars) if bar_notes(notes, bar.bar))
+    """Bars of the song in which `notes` sound, and rests of up to two bars between them in one section: they are the
+    player's own."""
+    rows = sorted(
+        row
+        for row, bar in enumerate(song.bars)
+        if any(n.start < bar.bar.end - EPS and n.end > bar.bar.start + SOUNDING for n in notes)
+        or bar_notes(notes, bar.bar)
+    )
+    rests = [
+        between
+        for a, b in pairwise(rows)
+        if b - a - 1 <= OWN_REST and song.owners[a] == song.owners[b]
+        for between in range(a + 1, b)
+    ]
+    return frozenset((*rows, *rests))
 
 
 def carried(
@@ -137,6 +159,15 @@ def repitch(pitch: int, old: Chord | None, new: Chord | None, key: Key) -> int:
     shift = (new.root - old.root + 6) % 12 - 6
     tones = new.pitch_classes if pitch % 12 in old.pitch_classes else scale_tones(key, new)
     return nearest(pitch + shift, tones, max(pitch + shift - 6, 0), min(pitch + shift + 6, 127))
+
+
+def _released(song: Song, note: Note) -> Note:
+    """A note of the user's, released at the latest where the run of sections it begins in ends."""
+    end = note.start
+    for section in song.form:
+        if section.start <= end + EPS and end < section.end:
+            end = section.end
+    return replace(note, length=end - note.start) if note.end > end else note
 
 
 def _like(song: Song, row: int, filled: frozenset[int]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.compose.doubles import arrange_double
 from engine.compose.material import Material
 from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, in_order, nearest, no_overlaps, scale_tones
-from engine.compose.room import Room, answer, below
+from engine.compose.room import Room, answer, aside, below
 from engine.compose.seats import RANGES, Seat
 from engine.compose.song import Song
 from engine.score import Note
@@ -89,8 +89,10 @@ def _finished(song: Song, seat: Seat, notes: Sequence[Note], room: Room) -> tupl
     """Room for the given melody, the role's range, and the key where it was given; cut to the sections."""
     if seat.stream == "lead":
         notes = answer(notes, room)
-    elif seat.stream in ("comp", "pad", "arp"):
+    elif seat.stream in ("comp", "pad"):
         notes = below(notes, room)
+    elif seat.stream == "arp":
+        notes = aside(notes, room)
     if seat.stream != "drums":
         notes = _in_key(song, _ranged(seat, notes, room))
     kept = [n for f in song.form for n in clip_notes(notes, f.start, f.end)]

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.compose.pitches import EPS, clip_notes, no_overlaps
-from engine.score import Heard, Note
+from engine.score import Heard, Note, Part
 
 BREATH = 0.5
 """Beats: a shorter rest in the given melody belongs to it."""
-UNKNOWN_FLOOR = 60
+UNKNOWN_FLOOR = 64
 """Lowest pitch assumed for a melody that is only heard as sound."""
 LOWEST_COMP = 43
+HIGHEST_ARP = 96
+NEAR = 4
+"""Semitones: an arpeggio this close to the melody blurs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,18 @@ class Room:
         return UNKNOWN_FLOOR if any(b > start + EPS and a < end - EPS for a, b in self.spans) else None
 
 
+def heard_parts(heard: Heard) -> tuple[tuple[Part, str], ...]:
+    """The user's parts with their uses; a part without a use is followed."""
+    uses = (*heard.uses, *("follow",) * (len(heard.parts) - len(heard.uses)))
+    return tuple(zip(heard.parts, uses, strict=True))
+
+
 def heard2room(heard: Heard) -> Room:
     """The room that `follow`ed lead and vocal tracks, and audio that sounds, ask for."""
     notes = sorted(
         (
             note
-            for part, use in zip(heard.parts, heard.uses, strict=True)
+            for part, use in heard_parts(heard)
             if use == "follow" and part.role in ("lead", "vocals")
             for note in part.notes
         ),
@@ -46,9 +55,7 @@ def heard2room(heard: Heard) -> Room:
 
 def given_melody(heard: Heard) -> tuple[Note, ...]:
     """The notes of the user's lead and vocal tracks that shall be kept in mind: followed or varied."""
-    parts = (
-        p for p, use in zip(heard.parts, heard.uses, strict=True) if use != "replace" and p.role in ("lead", "vocals")
-    )
+    parts = (p for p, use in heard_parts(heard) if use != "replace" and p.role in ("lead", "vocals"))
     return tuple(sorted((n for part in parts for n in part.notes), key=lambda n: n.start))
 
 
@@ -82,4 +89,15 @@ def below(chords: Sequence[Note], room: Room) -> tuple[Note, ...]:
             pitch -= 12
         if floor is None or pitch < floor:
             kept.append(replace(note, pitch=pitch))
+    return no_overlaps(kept)
+
+
+def aside(arpeggio: Sequence[Note], room: Room) -> tuple[Note, ...]:
+    """Arpeggio notes that would sound among the given melody's, moved an octave away from it."""
+    kept: list[Note] = []
+    for note in arpeggio:
+        near = [n.pitch for n in room.notes if n.end > note.start + EPS and n.start < note.end - EPS]
+        blurs = [p for p in near if abs(p - note.pitch) <= NEAR]
+        shift = 0 if not blurs else 12 if note.pitch >= max(blurs) and note.pitch + 12 <= HIGHEST_ARP else -12
+        kept.append(replace(note, pitch=note.pitch + shift))
     return no_overlaps(kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.errors import RequestError
@@ -73,6 +75,8 @@ def test_lead_answers_in_the_gaps_and_chords_stay_below_the_melody() -> None:
         for note in inside(score.part(name).notes, 16.0, 48.0):
             floor = room.floor(note.start, note.end)
             assert floor is None or note.pitch < floor, (name, note)
+    for note in inside(score.part("arp").notes, 16.0, 48.0):
+        assert not any(n.start < note.end and n.end > note.start and abs(n.pitch - note.pitch) <= 2 for n in tune.notes)
     free = composed(request)
     assert covered_by(inside(free.part("lead").notes, 16.0, 48.0), room.spans) > 0.2
 
@@ -172,3 +176,18 @@ def test_harmonise_finds_the_triads_that_the_melody_spells() -> None:
     tune = line("lead", "Tune", [float(i) for i in range(16)], [p + 12 for bar in spelt for p in bar], 1.0)
     chords = harmonise(section, tune.notes, Key(9, "minor"), closes=False)
     assert [c.symbol for c in chords] == ["Am", "F", "Dm", "E"]
+
+
+def test_a_chord_held_over_bars_is_not_played_over() -> None:
+    request = song(stems=("keys", "bass"))
+    held = Part("Piano", "keys", tuple(Note(16.0 + 8 * i, 8.0, p, 70) for i in range(4) for p in (60, 64, 67)))
+    score = composed(request, hearing(request, (held, "follow")))
+    assert inside(score.part("keys").notes, 16.0, 48.0) == held.notes
+    assert inside(score.part("keys").notes, 48.0, 80.0)
+
+
+def test_parts_without_a_use_are_followed() -> None:
+    request = song(stems=("bass", "lead"))
+    tune = line("lead", "Tune", [16.0 + i for i in range(32)], [72] * 32, 1.0)
+    heard = replace(hearing(request), parts=(tune,), uses=())
+    assert not inside(composed(request, heard).part("lead").notes, 16.0, 47.5)
