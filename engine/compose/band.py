@@ -25,13 +25,14 @@ from engine.compose.measure import (
     backbeat_stability,
     bar_notes,
     chord_tone_rate,
+    covered_by,
     kick_bass_agreement,
     kick_on_one,
     root_rate,
 )
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import in_order
-from engine.compose.room import given_melody, heard2room
+from engine.compose.room import Room, answer, given_melody, heard2room
 from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
 from engine.compose.writers import Writers, plan_of, write_canvas
@@ -96,8 +97,8 @@ def compose_band(
     material = heard2material(heard, seats)
     bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}
     tick(0.3)
-    streams, lines = write_streams(song, bases, material, writers, part_of(tick, 0.3, 0.95))
     room = heard2room(heard)
+    streams, lines = write_streams(song, bases, material, room, writers, part_of(tick, 0.3, 0.95))
     spans = {stream: base.played for stream, base in bases.items()}
     written = streams2parts(song, seats, streams, material, spans, room)
     played = tuple(
@@ -109,7 +110,7 @@ def compose_band(
     remarks = (
         key_line, groove_line, f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
         *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
-        *measured_lines(parts, song),
+        *measured_lines(parts, song, room),
     )  # fmt: skip
     changes = keys.changes if len(keys.changes) > 1 else ()
     return Score(keys.first, harmony.chords, parts, tuple(form), remarks, feel, changes)
@@ -129,7 +130,12 @@ def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) ->
 
 
 def write_streams(
-    song: Song, bases: Mapping[str, Base], material: Mapping[str, Material], writers: Writers, tick: Tick
+    song: Song,
+    bases: Mapping[str, Base],
+    material: Mapping[str, Material],
+    room: Room,
+    writers: Writers,
+    tick: Tick,
 ) -> tuple[dict[str, tuple[Note, ...]], tuple[str, ...]]:
     """Every wanted stream, and a line on each about which version stands where."""
     notes: dict[str, Sequence[Note]] = {stream: base.notes for stream, base in bases.items()}
@@ -152,6 +158,8 @@ def write_streams(
     for stream in (s for s in STREAMS if s in bases):
         versions: dict[str, Sequence[Note]] = {SEED: bases[stream].notes}
         versions.update({f"parts model, draw {k + 1}": draw[stream] for k, draw in enumerate(drawn)})
+        if stream == "lead":
+            versions = {name: answer(notes, room) for name, notes in versions.items()}
         chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", ()))
         lines += choices2remarks(choices)
     return chosen, tuple(lines)
@@ -200,7 +208,7 @@ def material_lines(seats: Sequence[Seat], material: Mapping[str, Material], melo
     return tuple(lines)
 
 
-def measured_lines(parts: Sequence[Part], song: Song) -> tuple[str, ...]:
+def measured_lines(parts: Sequence[Part], song: Song, room: Room) -> tuple[str, ...]:
     """The whole song's figures."""
     bars = [bar.bar for bar in song.bars]
     first = {role: next((p.notes for p in parts if p.role == role), ()) for role in ("drums", "bass", "lead")}
@@ -212,6 +220,7 @@ def measured_lines(parts: Sequence[Part], song: Song) -> tuple[str, ...]:
         "kick and bass together": kick_bass_agreement(first["drums"], first["bass"], bars),
         "bass on roots": root_rate(first["bass"], bars, song.chords),
         "lead on chord tones": chord_tone_rate(first["lead"], bars, song.chords),
+        "lead over your melody": covered_by(first["lead"], room.spans) if first["lead"] and room.spans else None,
         "in key": sum(inside) / len(inside) if inside else None,
     }
     said = ", ".join(f"{name} {value:.2f}" for name, value in rows.items() if value is not None)

@@ -23,7 +23,8 @@ from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key, Note
 
 Plan = Callable[[Sequence[FormSection], Key, Sequence[Chord], int], tuple[Chord, ...]]
 """The plan model as the composer calls it: sections, key, chords that stand, seed -> chords of every bar."""
-
+PLAN_DRAWS = 2
+"""How often the plan model writes the open chords; every draw is measured."""
 MODE_WORDS = {
     "phrygian": ("flamenco", "spanish", "phrygian"),
     "dorian": ("dorian",),
@@ -221,7 +222,11 @@ def _candidates(
     open_bars = any(_covered(h, f) <= 0.999 for h, f in zip(have, form, strict=True))
     home = keys.first
     stands = [moved(c, keys.at(c.beat), home) for h in have for c in h]
-    draws = [plan(form, home, stands, seed * 2 + k) for k in range(2)] if plan is not None and open_bars else []
+    draws = (
+        [plan(form, home, stands, seed * PLAN_DRAWS + k) for k in range(PLAN_DRAWS)]
+        if plan is not None and open_bars
+        else []
+    )
     shift = int(np.random.default_rng([seed, 22]).integers(4))
 
     def offer(section: FormSection) -> list[tuple[str, tuple[Chord, ...]]]:

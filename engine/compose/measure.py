@@ -22,8 +22,8 @@ GRID = 12
 
 def bar_notes(notes: Sequence[Note], bar: Bar) -> tuple[Note, ...]:
     """Notes (sorted by start) that begin in `bar`."""
-    starts = [n.start for n in notes]
-    return tuple(notes[bisect_left(starts, bar.start - EPS) : bisect_left(starts, bar.end - EPS)])
+    first = bisect_left(notes, bar.start - EPS, key=lambda n: n.start)
+    return tuple(notes[first : bisect_left(notes, bar.end - EPS, lo=first, key=lambda n: n.start)])
 
 
 def onsets(notes: Sequence[Note], bar: Bar, pitches: Sequence[int] | None = None) -> frozenset[int]:

@@ -53,23 +53,6 @@ class Motif:
     moves: tuple[int, ...]
 
 
-def write_melody(
-    shapes: Sequence[SectionShape], chords: Sequence[Chord], key: Key, *, triplet: bool, seed: int
-) -> tuple[Note, ...]:
-    """The lead wherever the form lets it play. Same seed, same tune; `triplet`: a swung, ternary feel in x/4 metres."""
-    notes: list[Note] = []
-    pitch: int | None = None
-    for shape in shapes:
-        for bar in shape.bars:
-            if "lead" not in bar.streams:
-                pitch = None
-                continue
-            written = write_bar(shape, bar, chords, key, pitch, triplet=triplet, seed=seed)
-            notes += written
-            pitch = written[-1].pitch if written else pitch
-    return tuple(notes)
-
-
 def write_bar(
     shape: SectionShape,
     bar: BarShape,

@@ -13,7 +13,7 @@ EPS = 1e-6
 
 def chord_at(chords: Sequence[Chord], beat: float) -> Chord | None:
     """The chord that sounds at `beat`; the one before it where none does; None without chords."""
-    i = bisect_right([c.beat for c in chords], beat + EPS) - 1
+    i = bisect_right(chords, beat + EPS, key=lambda c: c.beat) - 1
     return chords[max(i, 0)] if chords else None
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.compose.harmony import Plan
+from engine.compose.harmony import PLAN_DRAWS, Plan
 from engine.compose.song import Song
 from engine.diffusion.canvas import STREAMS, Canvas
 from engine.report import Tick
@@ -43,8 +44,15 @@ def plan_of(writers: Writers, tick: Tick) -> Plan | None:
         return None
     from engine.lelm.plan import write_plan
 
+    begun = count()
+
     def plan(form: Sequence[FormSection], key: Key, stands: Sequence[Chord], seed: int) -> tuple[Chord, ...]:
-        return write_plan(model, tuple(form), key, tuple(stands), seed=seed % MAX_SEED, tick=tick)
+        done = next(begun)
+
+        def share(fraction: float) -> None:
+            tick(min((done + fraction) / PLAN_DRAWS, 1.0))
+
+        return write_plan(model, tuple(form), key, tuple(stands), seed=seed % MAX_SEED, tick=share)
 
     return plan
 
