@@ -108,6 +108,6 @@ def tokens2notes(cells: NDArray[np.int16], canvas: Canvas, vocabulary: Vocabular
             end = min(grid.end_beat(start, stop), beat + 0.25) if stream == "drums" else grid.end_beat(start, stop)
             chord = chord_for(canvas, start, stop)
             hits = vocabulary.id2notes(stream, int(cells[start, s]) - FIRST, chord, canvas.key)
-            notes += [Note(beat, end - beat, pitch, velocity) for pitch, velocity in hits]
+            notes += [Note(float(beat), float(end - beat), int(pitch), int(velocity)) for pitch, velocity in hits]
         out[stream] = tuple(notes)
     return out
