@@ -32,15 +32,15 @@ TONE_WEIGHT = {
 }
 """How often a chord's tone is played, by semitones above the root."""
 QUALITY_PRIOR = {
-    "": 0.0, "m": 0.0, "7": -0.5, "maj7": -0.5, "m7": -0.4, "sus2": -1.2, "sus4": -0.9, "dim": -1.0, "aug": -1.8,
-    "m7b5": -1.0, "dim7": -1.3, "6": -1.2, "m6": -1.6, "9": -1.0,
+    "": 0.0, "m": 0.0, "7": -1.1, "maj7": -1.1, "m7": -1.0, "sus2": -2.0, "sus4": -1.7, "dim": -1.0, "aug": -3.0,
+    "m7b5": -1.0, "dim7": -1.9, "6": -2.4, "m6": -2.8, "9": -2.2,
 }  # fmt: skip
-STRAY = 0.10
+STRAY = 0.12
 """Share of notes that belong to no chord."""
 EVIDENCE = 9.0
-BASS_EVIDENCE = 2.5
+BASS_EVIDENCE = 1.5
 BASS_WEIGHT = {0: 0.80, 3: 0.06, 4: 0.06, 7: 0.07, 10: 0.02, 11: 0.015}
-CHANGE_AT_BAR, CHANGE_IN_BAR = -0.7, -1.6
+CHANGE_AT_BAR, CHANGE_IN_BAR = -0.7, -2.6
 OUT_OF_KEY = -0.7
 FIFTH_BONUS = 0.2
 SLASH_SHARE = 0.7

@@ -30,8 +30,10 @@ PRIOR = {
     "locrian": -7.0,
 }
 """Log prior of a mode."""
-EVIDENCE_MAX = 60.0
+EVIDENCE_MAX = 30.0
 """A piece never counts for more than this many independent notes: its notes depend on each other."""
+NOTES_ENOUGH = 16
+"""With fewer notes than this the chords say less about the tonic."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,17 @@ def tones2key(tones: Tones, chords: Sequence[Chord] = ()) -> KeyGuess:
     profile = np.zeros(12)
     length = np.minimum(tones.end - tones.start, 2.0) ** 0.5
     np.add.at(profile, tones.pitch % 12, length * tones.weight)
-    return profile2key(profile, 0.7 * len(tones.start) ** 0.8, chords2tonics(chords) if chords else None)
+    enough = min(1.0, len(tones.start) / NOTES_ENOUGH)
+    tonics = enough * chords2tonics(chords) if chords else None
+    return profile2key(profile, 0.7 * len(tones.start) ** 0.8, tonics)
 
 
 def chords2tonics(chords: Sequence[Chord]) -> Floats:
-    """[12] log-likelihood of each tonic: the share of time on its chord, the first and above all the last chord."""
+    """[12] log-likelihood of each tonic: the share of time on its chord, the first (loops begin at home), the last."""
     out = np.zeros(12)
     total = sum(c.beats for c in chords)
     for chord in chords:
-        out[chord.root] += 4.0 * chord.beats / total
-    out[chords[0].root] += 1.0
-    out[chords[-1].root] += 1.5
+        out[chord.root] += 3.0 * chord.beats / total
+    out[chords[0].root] += 2.0
+    out[chords[-1].root] += 1.0
     return out

@@ -1,7 +1,7 @@
 """An audio clip's tempo and key, with honest confidences; numpy and scipy only.
 
 Tempo: spectral flux over mel-like bands, 100 times a second; its autocorrelation, summed over one to four beats, under
-a broad preference for about 115 bpm. Key: peaks of long spectra on the octave's circle, retuned to the clip's own tuning,
+a broad preference for about 115 bpm. Key: peaks of long spectra on the octave's circle, retuned to the clip itself,
 read by the profiles of `engine.listen.key`.
 
 Conventions: mono float32 at `RATE` = 22050 Hz; tempo in quarter notes per minute.

@@ -18,11 +18,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Spans = Sequence[tuple[float, float]]
 
-ROLE_WEIGHT = {"lead": 0.35, "vocals": 0.35, "brass": 0.7, "arp": 0.8, "drums": 0.0}
-"""How far a role's notes speak for the chord; 1 where not named. Melodies hold non-chord notes."""
+ROLE_WEIGHT = {"lead": 0.2, "vocals": 0.2, "bass": 0.5, "brass": 0.7, "arp": 0.8, "drums": 0.0}
+"""How far a role's notes speak for the chord; 1 where not named. Melodies and basses hold passing notes."""
 PUSH = 0.5
 """A note struck at most this long before a span's end and held over belongs to the next span (beats)."""
 POINTS = 8
+BASS_BELOW = 50
+INVERSION_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ def tones2profiles(tones: Tones, spans: Spans) -> Floats:
 
 
 def tones2basses(tones: Tones, spans: Spans) -> Floats:
-    """[spans, 12] share of the time in which a pitch class is the lowest; rows sum to 1, or 0 where nothing sounds.
-    Where a bass part plays in a span only its notes count. The span's beginning and middle count double."""
+    """[spans, 12] share of the time in which a pitch class is the lowest; rows sum to at most 1 (silence: 0).
+
+    Where a bass part plays in a span only its notes count. The span's beginning and middle count double. Elsewhere a
+    lowest note from D3 up counts little: it is a chord's inversion rather than a bass.
+    """
     out = np.zeros((len(spans), 12))
     if not len(spans) or not len(tones.start):
         return out
@@ -89,6 +94,8 @@ def tones2basses(tones: Tones, spans: Spans) -> Floats:
     span, point = np.nonzero(low < 128)
     np.add.at(out, (span, low[span, point] % 12), weight[point])
     out /= np.maximum(out.sum(axis=1, keepdims=True), 1.0)
+    high = (deep == 128).all(axis=1) & (np.where(low < 128, low, 0).max(axis=1) >= BASS_BELOW)
+    out[high] *= INVERSION_WEIGHT
     return out
 
 
