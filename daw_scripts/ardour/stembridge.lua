@@ -14,7 +14,7 @@ end
 
 -- Ardour keeps this function alone, as byte code; all else is read from the folder `stembridge` beside the script.
 function factory(params)
-  local busy, band, session = false, nil, nil
+  local busy, tick, session = false, nil, nil
 
   local function start()
     local origin = params["x-script-origin"]:gsub("[^/\\]*$", "")
@@ -33,13 +33,10 @@ function factory(params)
     if busy or not Session then return end
     busy = true -- an import runs the main loop: never two ticks at once
     local ok, trouble = pcall(function()
-      if session ~= Session:path() then band, session = start(), Session:path() end
-      band:tick()
+      if session ~= Session:path() then tick, session = start(), Session:path() end
+      tick()
     end)
     busy = false
-    if not ok then
-      print("stembridge: " .. tostring(trouble))
-      error(trouble, 0) -- Ardour drops the hook: better than the same fault ten times a second
-    end
+    if not ok then error(trouble, 0) end -- Ardour logs it and drops the hook: better than the same fault again and again
   end
 end

@@ -3,7 +3,8 @@ ardour {
   name = "stembridge: Generate band",
   license = "Apache-2.0",
   author = "stembridge",
-  description = [[Asks the stembridge engine for a band that plays the marked ranges. Stems and MIDI land on new tracks.]]
+  description = [[Asks the stembridge engine for a band that plays the marked ranges.
+Stems and MIDI land on new tracks.]]
 }
 
 -- Ardour keeps this function alone, as byte code; all else is read from the folder `stembridge` beside the script.

@@ -18,13 +18,14 @@ for route in Session:get_tracks():iter() do
     if not midi:isnil() then
       item.notes = json.array()
       for note in ARDOUR.LuaAPI.note_list(midi:model()):iter() do
-        item.notes[#item.notes + 1] = json.array({ note:time():str(), note:length():str(), note:note(), note:velocity() })
+        local at, length = note:time():str(), note:length():str()
+        item.notes[#item.notes + 1] = json.array({ at, length, note:note(), note:velocity() })
       end
     end
     regions[#regions + 1] = item
   end
   tracks[#tracks + 1] = {
-    name = route:name(), comment = route:comment(), midi = not route:to_track():to_midi_track():isnil(), regions = regions,
+    name = route:name(), comment = route:comment(), regions = regions,
   }
 end
 return json.encode(tracks)

@@ -59,14 +59,14 @@ class Played:
 
 
 def collect(daw: Ardour, session: Path, box: Path, seconds: float) -> tuple[list[StemReady], dict[str, Any]]:
-    """The job's stem events, read while they lie in the mailbox, and the status at its end."""
+    """The job's stem events, read while they lie in the mailbox, and the status at its end or first error."""
     found: dict[str, StemReady] = {}
 
     def started() -> bool:
         now = status(session)
         return now.get("state") == "waiting" or now.get("kind") == "error"
 
-    def ended() -> bool:
+    def ended() -> Any:
         daw.check()
         now = status(session)
         for path in box.glob(f"jobs/{now['job']}/stem-*.json" if now["job"] else "none"):
@@ -74,7 +74,7 @@ def collect(daw: Ardour, session: Path, box: Path, seconds: float) -> tuple[list
                 event = decode_event(path.read_bytes())
                 assert isinstance(event, StemReady)
                 found[path.name] = event
-        return bool(now["state"] == "idle")
+        return now["state"] == "idle" or now["kind"] == "error"
 
     wait_until("the start of the job", started, 60)
     try:
@@ -236,7 +236,7 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
             assert "1 stem landed" in click(daw, "progress")
             daw.run(CANCEL)
             wait_until("the end", lambda: status(session).get("state") == "idle", 60)
-            assert status(session)["text"] == "Cancelled. What had landed before stays: 1 stem."
+            assert status(session)["text"] == "Cancelled.\nWhat had landed before stays: 1 stem."
             assert set(survey(daw)) == {"Rhodes idea", "drums", "drums MIDI"}
 
             engine.hold = False
@@ -272,6 +272,7 @@ def test_actions_answer_and_a_ramp_is_read_as_ardour_plays_it(tmp_path: Path) ->
     assert beats == [0.0, *(16 + i / 4 for i in range(65)), 41.0]
     clock = request.arrangement.timeline()
     assert all(abs(clock.beat2sample(i / 4, RATE) - sample) <= 1 for i, sample in enumerate(samples))
+    assert clock.beat2sample(request.arrangement.start, RATE) == 12345
     ramp = range(16 * 4, 32 * 4 + 1)
     assert all(clock.beat2sample(i / 4, RATE) == samples[i] for i in ramp)
 

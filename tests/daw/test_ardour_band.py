@@ -166,7 +166,7 @@ def test_a_running_job_is_cancelled_by_the_engine(lua: str, tmp_path: Path) -> N
         event("result.json", { type = "cancelled", job = job }) ticks(6)
         """,
     )
-    assert after["said"][-1] == "info: Cancelled. What had landed before stays: 1 stem."
+    assert after["said"][-1] == "info: Cancelled.\nWhat had landed before stays: 1 stem."
     assert (after["state"], after["saved"], after["gone"]) == ("idle", 1, True)
 
 
@@ -196,6 +196,20 @@ def test_a_stem_that_cannot_be_placed_does_not_stop_the_others(lua: str, tmp_pat
     )
     assert "error: drums (audio): landed on sample 3 instead of 4" in after["said"]
     assert after["said"][-1] == "done: The band has played: 1 stem landed."
+
+
+def test_files_that_go_with_a_failed_job_are_no_second_error(lua: str, tmp_path: Path) -> None:
+    events = """
+      beat() ask("generate") ticks(2) taken()
+      stem(1, "drums") ticks(4) stem(2, "bass") ticks(1)
+      event("result.json", { type = "failed", job = job, code = "x", message = "no memory." })
+      trouble = "No such file" ticks(8)
+    """
+    after = course(lua, tmp_path, events)
+    assert [text for text in after["said"] if text.startswith("error")] == [
+        "error: no memory.\nWhat had landed before stays: 1 stem."
+    ]
+    assert (after["state"], after["gone"]) == ("idle", True)
 
 
 def test_nothing_is_imported_while_the_user_records(lua: str, tmp_path: Path) -> None:

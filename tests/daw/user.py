@@ -131,13 +131,15 @@ def bend_tempo(file: Path, start: float, end: float, bpm: tuple[float, float]) -
     file.write_text(text.replace(points[2], re.sub(r'sclock="\d+"', f'sclock="{late}"', points[2])))
 
 
+# After the tempo was bent; the first range begins between two ticks, as one drawn without snapping does.
 MOVE_RANGES = """
-    local beats = { Intro = { 0, 16 }, Verse = { 16, 32 }, Refrain = { 32, 41 } }
+    local function at(beat) return Temporal.timepos_t.from_ticks(beat * 1920) end
+    local new = {
+      Intro = { Temporal.timepos_t(12345), at(16) }, Verse = { at(16), at(32) }, Refrain = { at(32), at(41) },
+    }
     for place in Session:locations():list():iter() do
-      local new = beats[place:name()]
-      if new then
-        place:set(Temporal.timepos_t.from_ticks(new[1] * 1920), Temporal.timepos_t.from_ticks(new[2] * 1920))
-      end
+      local span = new[place:name()]
+      if span then place:set(span[1], span[2]) end
     end
 """
 

@@ -144,14 +144,16 @@ function band:post()
     return self:say("error", "The request could not be sent: " .. tostring(trouble))
   end
   self:wait_for(job)
-  self:say("info", string.format("The band was asked for %d sections (seed %d). %s", #song.sections, seed, song.note or ""))
+  self:say("info", string.format("The band was asked for %d sections (seed %d).", #song.sections, seed))
 end
 
 -- One look into the mailbox or one import. Returns true where Ardour imported or saved.
 function band:wait()
   if #self.todo > 0 then
     if self.host.recording() then return false end
-    self:land(table.remove(self.todo, 1))
+    local task = table.remove(self.todo, 1)
+    local problem = self:land(task)
+    if problem then self:tell_problem(task, problem) end
     return true
   end
   if self:take_stem() then return false end
@@ -187,25 +189,33 @@ function band.landing(stem, kind)
   return string.format("stembridge %s take-%d %s %s", stem.job, stem.take, kind, stem.stem)
 end
 
+-- Puts a stem's audio or MIDI on its track. Returns nil, or what went wrong.
 function band:land(task)
   local stem, kind = task.stem, task.kind
   local name = band.landing(stem, kind)
-  if self.landed[name] then return end
+  if self.landed[name] then return nil end
   self.landed[name] = true
   local done, problem = pcall(self.host.place, stem, kind, name)
-  if not done or problem then
-    self:say("error", string.format("%s (%s): %s", stem.stem, kind, tostring(problem)))
-  elseif kind == "audio" then
+  if not done or problem then return tostring(problem) end
+  if kind == "audio" then
     self.count = self.count + 1
     self:report({ kind = "info", text = string.format("%s is on its track.", stem.stem), stems = self.count })
   end
+end
+
+-- Of a job that failed or was cancelled the engine takes the files away: then that is the news.
+function band:tell_problem(task, problem)
+  local result = self.box:result(self.job)
+  if result and result.type ~= "done" then return self:finish(result) end
+  self:say("error", string.format("%s (%s): %s", task.stem.stem, task.kind, problem))
 end
 
 function band:show_progress()
   local event = self.box:progress(self.job)
   if not event or type(event.stage) ~= "string" then return end
   local fraction, eta = tonumber(event.fraction) or 0, tonumber(event.eta)
-  local text = string.format("%s: %.0f %%%s", event.stage, 100 * fraction, eta and string.format(", %.0f s left", eta) or "")
+  local left = eta and string.format(", %.0f s left", eta) or ""
+  local text = string.format("%s: %.0f %%%s", event.stage, 100 * fraction, left)
   if event.note and event.note ~= "" then text = text .. "\n" .. tostring(event.note) end
   if text == self.status.text then return end
   if event.stage ~= self.stage then
@@ -232,12 +242,12 @@ function band:finish(result)
     end
   elseif result.type == "cancelled" then
     kind, text = "info", "Cancelled."
-    if count > 0 then text = text .. " What had landed before stays: " .. band.stems(count) .. "." end
   else
     kind, text = "error", tostring(result.message or "The job failed.")
     if result.hint and result.hint ~= "" then text = text .. "\n" .. tostring(result.hint) end
   end
   if count > 0 then
+    if kind ~= "done" then text = text .. "\nWhat had landed before stays: " .. band.stems(count) .. "." end
     local saved, why = pcall(self.host.finish)
     if not saved then text = text .. "\nThe session could not be saved: " .. tostring(why) end
   end

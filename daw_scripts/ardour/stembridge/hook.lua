@@ -18,21 +18,32 @@ return function(use)
     return table.concat(made)
   end
 
-  -- The log for everything; a window only for what needs the user, and never while the transport rolls.
-  local function say(kind, text)
-    print("stembridge: " .. text:gsub("\n", " "))
-    if (kind ~= "error" and kind ~= "warning") or Session:transport_rolling() then return end
+  -- Everything goes to the log; what needs the user gets a window, once the transport stands still: a window that is
+  -- opened from a timer holds up Ardour's other timers until it is closed.
+  local function speaker()
+    local windows = {}
     local types = { error = LuaDialog.MessageType.Error, warning = LuaDialog.MessageType.Warning }
-    LuaDialog.Message("stembridge", text, types[kind], LuaDialog.ButtonType.Close):run()
+    local function say(kind, text)
+      print("stembridge: " .. text:gsub("\n", " "))
+      if types[kind] then windows[#windows + 1] = { kind = types[kind], text = text } end
+    end
+    local function show()
+      if #windows == 0 or Session:transport_rolling() then return end
+      local window = table.remove(windows, 1)
+      LuaDialog.Message("stembridge", window.text, window.kind, LuaDialog.ButtonType.Close):run()
+    end
+    return say, show
   end
 
   function hook.folder()
     return (Session:path():gsub("(.)[/\\]+$", "%1")) .. "/stembridge"
   end
 
+  -- The function that a timer calls ten times a second.
   function hook.start()
     local folder = hook.folder()
-    return band.new(use, mailbox.open(mailbox.data_folder(os.getenv), json, os.time), {
+    local say, show = speaker()
+    local player = band.new(use, mailbox.open(mailbox.data_folder(os.getenv), json, os.time), {
       folder = folder,
       now = os.time,
       now_us = function() return ARDOUR.LuaAPI.monotonic_time() end,
@@ -44,6 +55,10 @@ return function(use)
       finish = function() Session:save_state("") end,
       say = say,
     })
+    return function()
+      player:tick()
+      show()
+    end
   end
 
   return hook

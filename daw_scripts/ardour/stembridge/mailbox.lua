@@ -69,7 +69,9 @@ function mailbox:engine()
     return nil, string.format("The stembridge engine was last seen %.0f s ago. Start it in a terminal: "
       .. "stembridge engine start", age)
   end
-  if type(beat.token) ~= "string" then return nil, "The stembridge engine's heartbeat is damaged. Restart the engine." end
+  if type(beat.token) ~= "string" then
+    return nil, "The stembridge engine's heartbeat is damaged. Restart the engine."
+  end
   return beat
 end
 

@@ -1,4 +1,4 @@
--- What the user's ranges and markers mean: sections, keys. Pure: they come as plain tables {name, start, stop} in beats.
+-- What the user's ranges and markers mean: sections, keys. Pure: they come as tables {name, start, stop} in beats.
 
 local marks = {}
 
@@ -29,7 +29,7 @@ function marks.marks2keys(list)
     if text then
       local tonic, mode = marks.text2key(text)
       if not tonic then
-        error(string.format("The marker '%s' names no key. Write it like key=Am, key=F# or key=D dorian.", mark.name), 0)
+        error("The marker '" .. mark.name .. "' names no key. Write it like key=Am, key=F# or key=D dorian.", 0)
       end
       keys[#keys + 1] = { beat = mark.start, tonic = tonic, mode = mode }
     else
@@ -77,7 +77,8 @@ function marks.ranges2sections(ranges, locations, song_end, name2label)
     local name, words = range.name:match("^%s*(.-)%s*:%s*(.-)%s*$")
     name = name or range.name:match("^%s*(.-)%s*$")
     if name == "" then name = "Section " .. i end
-    sections[i] = { name = name, label = name2label(name), start = range.start, ["end"] = range.stop, words = words or "" }
+    local label = name2label(name)
+    sections[i] = { name = name, label = label, start = range.start, ["end"] = range.stop, words = words or "" }
   end
   return sections
 end

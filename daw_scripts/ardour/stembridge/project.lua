@@ -180,7 +180,8 @@ return function(use)
       song_end = 0, session_end = 0,
     }
     local song = {
-      name = Session:name(), root = Session:path():gsub("(.)[/\\]+$", "%1"), daw = ARDOUR.user_config_directory(-1):match("ardour%d+$") or "ardour",
+      name = Session:name(), root = Session:path():gsub("(.)[/\\]+$", "%1"),
+      daw = ARDOUR.user_config_directory(-1):match("ardour%d+$") or "ardour",
       sample_rate = math.floor(Session:nominal_sample_rate()),
     }
     local steps = {}

@@ -16,7 +16,7 @@ function smf.number2vlq(number)
   return bytes
 end
 
--- Bytes of a file that plays `notes` (tick, length in ticks, pitch, velocity, channel 0-15), ticks from the file's start.
+-- Bytes of a file that plays `notes`: tick (from the file's start), length in ticks, pitch, velocity, channel 0-15.
 -- At one tick keys are released before others are struck, so that a repeated note is heard twice.
 function smf.notes2bytes(name, notes)
   local events = {}

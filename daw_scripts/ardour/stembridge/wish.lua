@@ -33,7 +33,9 @@ return function(use)
     else
       os.execute("mkdir -p '" .. path:gsub("'", "'\\''") .. "'")
     end
-    if not can_write(path) then error("The folder " .. path .. " cannot be written to. Save the session elsewhere.", 0) end
+    if not can_write(path) then
+      error("The folder " .. path .. " cannot be written to. Save the session elsewhere.", 0)
+    end
   end
 
   local function leave(ask, settings)
@@ -94,7 +96,8 @@ return function(use)
       { type = "entry", key = "style", title = "Style (words)", default = settings.style },
       { type = "number", key = "seed", title = "Seed (0: a new one each time)", min = 0, max = 2147483647, step = 1,
         digits = 0, default = settings.seed },
-      { type = "number", key = "takes", title = "Takes", min = 1, max = 8, step = 1, digits = 0, default = settings.takes },
+      { type = "number", key = "takes", title = "Takes", min = 1, max = 8, step = 1, digits = 0,
+        default = settings.takes },
     }
     for _, role in ipairs(request.ROLES) do
       rows[#rows + 1] = { type = "checkbox", key = role, title = role, default = settings.stems[role] }
