@@ -20,7 +20,7 @@ from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import choose_key, settle_mode, write_chords
 from engine.compose.keys import Keys, given_keys
-from engine.compose.material import Base, Material, base_stream, heard2material, rows_with
+from engine.compose.material import Base, Material, base_stream, heard2material, own_notes, rows_with
 from engine.compose.measure import (
     backbeat_stability,
     bar_notes,
@@ -99,8 +99,7 @@ def compose_band(
     tick(0.3)
     room = heard2room(heard)
     streams, lines = write_streams(song, bases, material, room, writers, part_of(tick, 0.3, 0.95))
-    spans = {stream: base.played for stream, base in bases.items()}
-    written = streams2parts(song, seats, streams, material, spans, room)
+    written = streams2parts(song, seats, streams, material, bases, room)
     played = tuple(
         (seat.title, start, end) for seat in seats if seat.rank == 0 for start, end in bases[seat.stream].played
     )
@@ -148,7 +147,7 @@ def write_streams(
         notes[stream] = in_order(
             n
             for row, bar in enumerate(song.bars)
-            for n in bar_notes(mine.beside if row in rows else notes.get(stream, ()), bar.bar)
+            for n in (own_notes(mine.beside, bar.bar) if row in rows else bar_notes(notes.get(stream, ()), bar.bar))
         )
         given[stream] = given.get(stream, frozenset()) | rows
     shapes = _with_given(song, given)

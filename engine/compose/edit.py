@@ -76,8 +76,7 @@ def edit_band(
         notes, choices = choose_versions(song, stream, versions, chosen["drums"], sorted(rows))
         chosen[stream] = notes
         lines += choices2remarks(choices)
-    spans = {stream: base.played for stream, base in bases.items()}
-    written = streams2parts(song, seats, chosen, material, spans, heard2room(heard))
+    written = streams2parts(song, seats, chosen, material, bases, heard2room(heard))
     for seat in inside:
         free = rows - _played_rows(song, bases.get(seat.stream)) if seat.rank == 0 else rows
         written[seat.title] = _unlike(song, seat, written[seat.title], old.get(seat.title, ()), free)

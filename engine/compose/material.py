@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from bridge.timeline import Bar
 from engine.compose.form import BarShape
 from engine.compose.measure import bar_notes
 from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
@@ -17,6 +18,8 @@ from engine.score import Chord, Heard, Key, Note
 
 SOUNDING = 0.25
 """Beats that a note must ring into a bar to count as played there."""
+EARLY = 0.1
+"""Beats by which a player may be ahead of a bar line and still mean that bar."""
 OWN_REST = 2
 """Bars of silence between two of the user's bars that are theirs, too."""
 
@@ -34,11 +37,12 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A stream before the parts model: its notes by form rule, the rows that stand as they are, and the spans that are
-    the user's own playing."""
+    """A stream before the parts model: its notes by form rule, the rows that stand as they are, the user's own notes
+    among them, and the spans that these fill."""
 
     notes: tuple[Note, ...]
     standing: frozenset[int]
+    own: tuple[Note, ...] = ()
     played: tuple[tuple[float, float], ...] = ()
 
 
@@ -71,13 +75,10 @@ def base_stream(song: Song, stream: str, material: Material) -> Base:
     if material.taken:
         rows = rows_with(song, material.taken)
         moved, _ = carried(song, stream, material.taken, seed)
-        notes: list[Note] = []
-        for row, bar in enumerate(song.bars):
-            if row in rows:
-                notes += [_released(song, note) for note in bar_notes(material.taken, bar.bar)]
-            else:
-                notes += clip_notes(moved, bar.bar.start, bar.bar.end)
-        return Base(in_order(notes), rows | seed_rows(song, stream), follow_spans(song, rows))
+        own = in_order(_held_in(song, n) for row in rows for n in own_notes(material.taken, song.bars[row].bar))
+        ours = [bar.bar for row, bar in enumerate(song.bars) if row not in rows]
+        notes = [*own, *(n for bar in ours for n in clip_notes(moved, bar.start, bar.end))]
+        return Base(in_order(notes), rows | seed_rows(song, stream), own, follow_spans(song, rows))
     if material.vary:
         moved, standing = carried(song, stream, material.vary, seed)
         return Base(moved, standing | seed_rows(song, stream))
@@ -90,8 +91,8 @@ def rows_with(song: Song, notes: Sequence[Note]) -> frozenset[int]:
     rows = sorted(
         row
         for row, bar in enumerate(song.bars)
-        if any(n.start < bar.bar.end - EPS and n.end > bar.bar.start + SOUNDING for n in notes)
-        or bar_notes(notes, bar.bar)
+        if any(n.start < bar.bar.end - SOUNDING and n.end > bar.bar.start + SOUNDING for n in notes)
+        or own_notes(notes, bar.bar)
     )
     rests = [
         between
@@ -100,6 +101,11 @@ def rows_with(song: Song, notes: Sequence[Note]) -> frozenset[int]:
         for between in range(a + 1, b)
     ]
     return frozenset((*rows, *rests))
+
+
+def own_notes(notes: Sequence[Note], bar: Bar) -> tuple[Note, ...]:
+    """The user's notes (sorted by start) that are meant for `bar`: one just ahead of the bar line belongs to it."""
+    return bar_notes(notes, replace(bar, start=bar.start - EARLY, end=bar.end - EARLY))
 
 
 def carried(
@@ -141,14 +147,14 @@ def snap(beat: float, song: Song) -> float:
 
 
 def follow_spans(song: Song, rows: frozenset[int]) -> tuple[tuple[float, float], ...]:
-    """Runs of neighbouring bars as (start, end) in beats."""
+    """Runs of neighbouring bars as (start, end) in beats, `EARLY` before their bar lines."""
     spans: list[tuple[float, float]] = []
     for row in sorted(rows):
-        bar = song.bars[row].bar
-        if spans and abs(spans[-1][1] - bar.start) < EPS:
-            spans[-1] = (spans[-1][0], bar.end)
+        start, end = song.bars[row].bar.start - EARLY, song.bars[row].bar.end - EARLY
+        if spans and abs(spans[-1][1] - start) < EPS:
+            spans[-1] = (spans[-1][0], end)
         else:
-            spans.append((bar.start, bar.end))
+            spans.append((start, end))
     return tuple(spans)
 
 
@@ -161,8 +167,11 @@ def repitch(pitch: int, old: Chord | None, new: Chord | None, key: Key) -> int:
     return nearest(pitch + shift, tones, max(pitch + shift - 6, 0), min(pitch + shift + 6, 127))
 
 
-def _released(song: Song, note: Note) -> Note:
-    """A note of the user's, released at the latest where the run of sections it begins in ends."""
+def _held_in(song: Song, note: Note) -> Note:
+    """A note of the user's inside the run of sections it belongs to: not before it begins, not after it ends."""
+    first = min((f.start for f in song.form if f.start - EARLY <= note.start < f.end), default=note.start)
+    if note.start < first:
+        note = replace(note, start=first, length=max(note.end - first, 0.05))
     end = note.start
     for section in song.form:
         if section.start <= end + EPS and end < section.end:

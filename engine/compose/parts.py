@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.compose.doubles import arrange_double
-from engine.compose.material import Material
+from engine.compose.material import Base, Material
 from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, in_order, nearest, no_overlaps, scale_tones
 from engine.compose.room import Room, answer, aside, below
 from engine.compose.seats import RANGES, Seat
@@ -19,14 +19,15 @@ def streams2parts(
     seats: Sequence[Seat],
     streams: Mapping[str, Sequence[Note]],
     material: Mapping[str, Material],
-    played: Mapping[str, Sequence[tuple[float, float]]],
+    bases: Mapping[str, Base],
     room: Room,
 ) -> dict[str, tuple[Note, ...]]:
-    """Notes of every stem by its title. `played`: per stream the spans of the user's own notes, left as they are."""
+    """Notes of every stem by its title. What `bases` hold of the user's own notes is left as it is."""
     written: dict[str, tuple[Note, ...]] = {}
     for seat in sorted(seats, key=lambda s: s.rank):
         theirs = material.get(seat.stream, Material()).beside
-        spans = played.get(seat.stream, ()) if seat.rank == 0 else ()
+        base = bases.get(seat.stream) if seat.rank == 0 else None
+        own, spans = (base.own, base.played) if base is not None else ((), ())
         if seat.rank == 0:
             notes = _around(song, seat, tuple(streams.get(seat.stream, ())), theirs, spans)
         else:
@@ -42,7 +43,6 @@ def streams2parts(
                 twin=sum(s.role == seat.role and 0 < s.rank < seat.rank for s in seats),
             )
         notes = notes or _plain(song, seat)
-        own = [n for n in notes if _inside(n, spans)]
         ours = [n for n in notes if not _inside(n, spans)]
         written[seat.title] = in_order((*own, *_finished(song, seat, ours, room)))
     return written

@@ -97,10 +97,21 @@ def test_followed_drums_are_played_as_they_stand_and_carried_on() -> None:
     score = composed(request, hearing(request, (beat, "follow")))
     drums = score.part("drums").notes
     assert inside(drums, 16.0, 48.0) == beat.notes
-    assert ("drums", 16.0, 48.0) in score.feel.as_played
+    assert [name for name, start, end in score.feel.as_played if start < 16.1 and end > 47.8] == ["drums"]
     verse_2 = inside(drums, 80.0, 108.0)
     assert sum(n.pitch == 56 for n in verse_2) > 20
     assert any("plays Beat as you did" in r for r in score.remarks)
+
+
+def test_a_player_ahead_of_the_bar_line_means_the_bar() -> None:
+    request = song(stems=("drums", "bass"))
+    beat = Part("Beat", "drums", tuple(Note(16.0 + i - 0.02, 0.1, 36, 77) for i in range(32)))
+    score = composed(request, hearing(request, (beat, "follow")))
+    drums = score.part("drums").notes
+    assert inside(drums, 15.9, 47.9) == beat.notes
+    assert len(inside(drums, 12.0, 15.9)) > 3
+    first = Part("Beat", "drums", tuple(replace(n, start=max(n.start - 16.0, 0.0)) for n in beat.notes))
+    assert composed(request, hearing(request, (first, "follow"))).part("drums").notes[0] == first.notes[0]
 
 
 def test_a_guitar_is_a_second_part_beside_followed_keys() -> None:
