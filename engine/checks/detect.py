@@ -38,6 +38,7 @@ CANDIDATE_RISE = float(np.log(10**0.6))
 APART_MS, DECISIVE = 4.0, 2.0
 """Two candidates further apart than this and nearer in score than this leave the onset undecided."""
 FLOOR = 1e-5
+GROWTH_MS = 2.0
 BANDS = 40
 BAND_FLOOR = 0.003
 """Growth below -50 dB of the loudest band does not count."""
@@ -81,7 +82,7 @@ def _find(
     closed |= _releasing(expected, offset, releases, rate)
     rise[closed] = -np.inf
     growth = _growth(mono, place, reach, rate, window_ms)
-    step = round(rate / 1000)
+    step = round(GROWTH_MS / 1000 * rate)
     differences, strengths = np.full(len(place), np.nan), np.zeros(len(place))
     for k in range(len(place)):
         r = rise[k]
@@ -168,8 +169,8 @@ def _first_sign(energy: Floats, peak: int) -> int:
 
 
 def _growth(mono: Audio, place: NDArray[np.int64], reach: int, rate: int, window_ms: float) -> Floats:
-    """[K, ms from -reach to reach] sum over bands of the growth of log amplitude from before to after each moment."""
-    window, hop = round(window_ms / 1000 * rate) // 2 * 2, round(rate / 1000)
+    """[K, moments every 2 ms from -reach to reach] sum over bands of the growth of log amplitude at each moment."""
+    window, hop = round(window_ms / 1000 * rate) // 2 * 2, round(GROWTH_MS / 1000 * rate)
     later, earlier = round(0.75 * window / hop), round(0.62 * window / hop)
     moments = 2 * reach // hop + 1
     frames = moments + later + earlier

@@ -1,19 +1,25 @@
 """Levels of a stem: loudness, true peak, clipping, offset, silence where notes should sound.
 
-Conventions: audio is [channels, samples] float32; dBFS re full scale 1.0; LUFS after ITU-R BS.1770-4 (pyloudnorm).
+Conventions: audio is [channels, samples] float32; dBFS re full scale 1.0; LUFS after ITU-R BS.1770-4.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.fft import rfft
+from scipy.signal import freqz, resample_poly
 
 Floats = NDArray[np.float64]
 Audio = NDArray[np.float32]
 
 SILENT_DBFS = -70.0
-PEAK_BLOCK, PEAK_EDGE, PEAK_BLOCKS = 4096, 32, 400
+PEAK_BLOCK, PEAK_EDGE, PEAK_BLOCKS = 2048, 32, 200
+K_FILTERS = (
+    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
+    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
+)
+"""The two stages of BS.1770's K filter at 48 kHz, (b, a); read at the same frequency for other rates."""
 NOTE_MS = 150.0
 FLAT_RUN = 4
 
@@ -24,32 +30,60 @@ def db(value: float) -> float:
 
 
 def audio2lufs(audio: Audio, rate: int) -> float | None:
-    """Integrated loudness. None for silence and for less than the 0.4 s that the measure needs."""
-    import pyloudnorm
+    """Integrated loudness. None for silence and for less than the 0.4 s that the measure needs.
 
-    if audio.shape[1] < 0.4 * rate or not audio.any():
+    The K filter is applied as a weight on the power spectrum of every 100 ms, which is ten times faster than filtering
+    and differs by a few hundredths of a decibel.
+    """
+    step = rate // 10
+    count = audio.shape[1] // step
+    if count < 4:
         return None
-    with np.errstate(divide="ignore"):
-        value = float(pyloudnorm.Meter(rate).integrated_loudness(audio.T))
-    return value if np.isfinite(value) else None
+    weight = _k_weight(step, rate)
+    power = np.zeros(count)
+    for channel in audio:
+        spectrum = rfft(channel[: count * step].reshape(count, step), axis=1)
+        power += (spectrum.real**2 + spectrum.imag**2) @ weight
+    blocks = np.convolve(power, np.full(4, 0.25), mode="valid")
+    loud = blocks[blocks > 10 ** ((-70.0 + 0.691) / 10)]
+    if not len(loud):
+        return None
+    gated = loud[loud > loud.mean() * 0.1]
+    return float(-0.691 + 10.0 * np.log10(gated.mean()))
+
+
+def _k_weight(step: int, rate: int) -> Audio:
+    """[bins] weight that turns a block's power spectrum into its K-weighted mean square."""
+    angle = 2 * np.pi * np.fft.rfftfreq(step, 1 / rate) / 48000.0
+    response = np.ones(len(angle))
+    for b, a in K_FILTERS:
+        response *= np.abs(freqz(b, a, worN=np.minimum(angle, np.pi))[1]) ** 2
+    sides = np.full(len(angle), 2.0)
+    sides[0] = 1.0
+    if step % 2 == 0:
+        sides[-1] = 1.0
+    return np.asarray(response * sides / step**2, dtype=np.float32)
 
 
 def audio2true_peak(audio: Audio) -> float:
     """Greatest magnitude between samples, four times oversampled, in dBFS (-200 for silence).
 
-    Only blocks whose sample peak is within 6 dB of the greatest are looked into, the 400 loudest at most: what lies
+    Only blocks whose sample peak is within 6 dB of the greatest are looked into, the 200 loudest at most: what lies
     between samples does not stand out further.
     """
-    count = audio.shape[1] // PEAK_BLOCK + 1
-    padded = np.zeros((audio.shape[0], count * PEAK_BLOCK + 2 * PEAK_EDGE), np.float32)
-    padded[:, PEAK_EDGE : PEAK_EDGE + audio.shape[1]] = audio
-    peaks = np.abs(padded[:, PEAK_EDGE:-PEAK_EDGE]).reshape(audio.shape[0], count, PEAK_BLOCK).max(axis=2)
-    top = float(peaks.max(initial=0.0))
+    starts = np.arange(0, audio.shape[1], PEAK_BLOCK)
+    if not len(starts):
+        return -200.0
+    peaks = np.maximum(np.maximum.reduceat(audio, starts, axis=1), -np.minimum.reduceat(audio, starts, axis=1))
+    top = float(peaks.max())
     if top == 0.0:
         return -200.0
     order = np.argsort(peaks, axis=None)[::-1][:PEAK_BLOCKS]
-    chosen = [np.unravel_index(i, peaks.shape) for i in order if peaks.flat[i] >= 0.5 * top]
-    blocks = np.stack([padded[c, k * PEAK_BLOCK : (k + 1) * PEAK_BLOCK + 2 * PEAK_EDGE] for c, k in chosen])
+    chosen = [divmod(int(i), len(starts)) for i in order if peaks.flat[i] >= 0.5 * top]
+    blocks = np.zeros((len(chosen), PEAK_BLOCK + 2 * PEAK_EDGE), np.float32)
+    for row, (channel, k) in enumerate(chosen):
+        first, last = k * PEAK_BLOCK - PEAK_EDGE, min((k + 1) * PEAK_BLOCK + PEAK_EDGE, audio.shape[1])
+        blocks[row, max(-first, 0) : last - first] = audio[channel, max(first, 0) : last]
     between = resample_poly(blocks, 4, 1, axis=1)[:, 2 * PEAK_EDGE : -2 * PEAK_EDGE]
     return db(max(top, float(np.abs(between).max())))
 
@@ -63,9 +97,9 @@ def clipped_runs(audio: Audio) -> int:
         top = float(level.max(initial=0.0))
         if top < 0.01:
             continue
-        flat = (level >= min(top * (1 - 1e-6), 1.0)).astype(np.int8)
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], flat, [0]))))
-        runs += int(np.sum(edges[1::2] - edges[::2] >= FLAT_RUN))
+        flat = np.flatnonzero(level >= min(top * (1 - 1e-6), 1.0))
+        breaks = np.flatnonzero(np.diff(flat, prepend=-2, append=len(level) + 1) > 1)
+        runs += int(np.sum(np.diff(breaks) >= FLAT_RUN))
     return runs
 
 

@@ -30,8 +30,8 @@ RELEASED_MS = (16.0, 2.0)
 """Nor is an onset measured when a note ends between these times before it."""
 GAP_MS, GAP_AFTER_MS, GAP_BEFORE_MS = 60.0, 80.0, 20.0
 """Between notes at least so much must remain, so long after one and so long before the next."""
-MAX_GAPS = 150
-MAX_MEASURED = 400
+MAX_GAPS = 80
+MAX_MEASURED = 250
 MIN_VELOCITY = 30
 PERIODS = 1.6
 WINDOW_MS = (16.0, 24.0)

@@ -121,8 +121,8 @@ def _shape(audio: Audio, samples: int) -> tuple[Problem, ...]:
         return (Problem("length.channels", f"the stem has shape {audio.shape}, not [2, samples]."),)
     if audio.shape[1] != samples:
         return (Problem("length.wrong", f"the stem has {audio.shape[1]} samples, not {samples}."),)
-    bad = int(np.count_nonzero(~np.isfinite(audio)))
-    if bad:
+    if not np.isfinite(audio).all():
+        bad = int(np.count_nonzero(~np.isfinite(audio)))
         return (Problem("level.nan", f"{bad} samples are no numbers."),)
     return ()
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyloudnorm
 import pytest
 
 from engine.checks import check_mix, check_stem
@@ -172,6 +173,15 @@ def test_loudness_of_a_known_tone() -> None:
     assert audio2lufs(np.stack([tone, tone]).astype(np.float32), RATE) == pytest.approx(-23.0, abs=0.1)
     assert audio2lufs(np.zeros((2, RATE), np.float32), RATE) is None
     assert audio2lufs(np.ones((2, 100), np.float32), RATE) is None
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 96000])
+def test_loudness_agrees_with_an_independent_meter(rate: int) -> None:
+    rng = np.random.default_rng(5)
+    swell = np.repeat(rng.uniform(0.0, 0.3, 40), rate // 4)
+    audio = np.cumsum(rng.normal(0, 0.05, (2, len(swell))), axis=1)
+    audio = ((audio - np.roll(audio, 20, axis=1)) * swell).astype(np.float32)
+    assert audio2lufs(audio, rate) == pytest.approx(pyloudnorm.Meter(rate).integrated_loudness(audio.T), abs=0.15)
 
 
 def test_stems_must_sum_to_the_mix() -> None:
