@@ -67,7 +67,7 @@ end
 
 function band:wait_for(job)
   self.state, self.job, self.todo = "waiting", job, {}
-  self.next_stem, self.count, self.cancelling, self.silent = 1, 0, false, false
+  self.next_stem, self.count, self.silent = 1, 0, false
   self.landed = self.host.landed(job)
 end
 
