@@ -31,7 +31,7 @@ SEED = "seeds repeated"
 MARGIN = {"drums": 0.0, "bass": -0.02, "comp": 0.0, "pad": -0.02, "arp": -0.02, "lead": -0.02}
 """By how much the model must beat the repeated seed; below 0 it may lose by so much. Copying is the stronger rule for
 drums and comp, so there it must be at least as good."""
-ENOUGH = {"density": 0.8, "stability": 0.7, "roots": 0.8, "chord tones": 0.75, "likeness": 0.6, "steps": 0.85}
+ENOUGH = {"density": 0.8, "stability": 0.7, "roots": 0.8, "chord tones": 0.75, "likeness": 0.6, "steps": 0.9}
 """Values that real songs reach: more than that is no better."""
 WEIGHTS: dict[str, dict[str, float]] = {
     "drums": {"density": 0.3, "kick on one": 0.2, "stability": 0.3, "likeness": 0.1, "life": 0.1},
@@ -39,7 +39,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
     "comp": {"density": 0.35, "scale": 0.25, "likeness": 0.25, "life": 0.15},
     "pad": {"density": 0.35, "scale": 0.25, "likeness": 0.25, "life": 0.15},
     "arp": {"density": 0.35, "scale": 0.25, "likeness": 0.25, "life": 0.15},
-    "lead": {"density": 0.15, "chord tones": 0.3, "scale": 0.25, "steps": 0.1, "likeness": 0.1, "life": 0.1},
+    "lead": {"density": 0.1, "chord tones": 0.25, "scale": 0.2, "steps": 0.25, "likeness": 0.1, "life": 0.1},
 }  # fmt: skip
 
 

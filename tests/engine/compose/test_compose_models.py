@@ -13,8 +13,10 @@ from engine.compose import Writers
 from engine.compose.candidates import SEED, WEIGHTS, choices2remarks, choose_versions, measure_section, total
 from engine.compose.form import form2shape, request2form
 from engine.compose.keys import Keys
+from engine.compose.measure import chord_tone_rate, in_key_rate, kick_on_one, root_rate
 from engine.compose.song import Song, seed_rows, seed_stream
 from engine.compose.writers import write_canvas
+from engine.diffusion.parts import PartsModel
 from engine.grooves import groove, groove2chords
 from engine.lelm.network import LeLMConfig
 from engine.lelm.plan import PlanModel
@@ -143,3 +145,31 @@ def test_a_cancel_goes_through() -> None:
 
     with pytest.raises(JobCancelled):
         compose_band(request, clock, request2form(request.arrangement, clock), hearing(request), writers(), stop)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Writers:
+    return Writers(PlanModel.load(), PartsModel.load())
+
+
+@pytest.mark.parametrize("style", ["pop", "swing jazz", "funk"])
+def test_the_shipped_models_make_music_and_write_some_of_it(style: str) -> None:
+    score = composed(
+        song(SHORT, key=("A", "minor"), style=style, stems=("drums", "bass", "keys", "lead")), writers=shipped()
+    )
+    bars = [bar for section in score.sections for bar in section.bars]
+    drums, bass, lead = (score.part(name).notes for name in ("drums", "bass", "lead"))
+    assert kick_on_one(drums, bars) > 0.7
+    assert root_rate(bass, bars, score.chords) > 0.8
+    assert chord_tone_rate(lead, bars, score.chords) > 0.7
+    assert all(in_key_rate(p.notes, score.key) >= 0.98 for p in score.parts if p.role != "drums")
+    assert any("written by the parts model" in remark for remark in score.remarks)
+    assert any(remark.startswith("measured:") for remark in score.remarks)
+
+
+def test_an_edit_by_the_shipped_models_differs_and_leaves_the_rest() -> None:
+    take = composed(song(SHORT, key=("A", "minor"), seed=3), writers=shipped())
+    scope = Scope("job/take-1", ("Chorus",), ("bass",))
+    new = composed(song(SHORT, key=("A", "minor"), seed=4, scope=scope), writers=shipped(), previous=take)
+    assert [p for p in new.parts if p.name != "bass"] == [p for p in take.parts if p.name != "bass"]
+    assert new.part("bass").notes != take.part("bass").notes
