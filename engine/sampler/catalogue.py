@@ -27,13 +27,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Role:
-    """How a role sits in the mix. `lufs`: loudness of its test phrase; `room_db`: reverb send; pan -1..1; phrase in
-    MIDI pitches."""
+    """How a role sits in the mix. `lufs`: loudness of its test phrase; `room_db`: reverb send (None: dry); pan -1..1;
+    phrase in MIDI pitches."""
 
     name: str
     lufs: float
     pan: float
-    room_db: float
+    room_db: float | None
     phrase: tuple[int, ...]
     seconds: float
     together: bool
@@ -69,7 +69,7 @@ def table() -> Table:
             name,
             float(row["lufs"]),
             float(row["pan"]),
-            float(row["room"]),
+            float(row["room"]) if "room" in row else None,
             tuple(row["phrase"]),
             float(row["seconds"]),
             bool(row.get("together", False)),

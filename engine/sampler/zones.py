@@ -17,8 +17,6 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from engine.sampler.soundfont import (
     ADDRESS_GENERATORS,
     GEN_INSTRUMENT,
@@ -147,7 +145,7 @@ def _merge(outer: Zone, inner: Zone, pitch: int, velocity: int, cents: int) -> d
             total[oper] = total.get(oper, DEFAULTS.get(oper, 0)) + (abs(value) if transform == 2 else value)
     total[FINE_TUNE] = total.get(FINE_TUNE, 0.0) + cents
     total[ATTENUATION] = min(max(total[ATTENUATION], 0.0), 1440.0)
-    return {oper: int(np.clip(round(amount), -32768, 32767)) for oper, amount in total.items()}
+    return {oper: min(max(round(amount), -32768), 32767) for oper, amount in total.items()}
 
 
 def _source(source: int, pitch: int, velocity: int, empty: float = 0.0) -> float:
