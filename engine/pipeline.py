@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -27,7 +29,7 @@ from engine.listen import listen_file, listen_tracks
 from engine.models import CATALOGUE, check_choice, choose_model
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous
-from engine.report import Reporter, ShareReporter, Stopwatch, Tick
+from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Score
 from engine.takes import TakeMaker
@@ -41,9 +43,10 @@ class Pipeline:
 
     def __init__(self) -> None:
         torch.set_num_threads(2)
-        torch.set_grad_enabled(False)
         self._writers = Writers(PlanModel.load(), PartsModel.load())
         self._bank = Bank.open()
+        self._composing = ThreadPoolExecutor(1, thread_name_prefix="compose")
+        self._playing = threading.Lock()
 
     def models(self) -> ModelList:
         """Composers and renderers, with the reason where one cannot be used."""
@@ -78,13 +81,18 @@ class Pipeline:
             take = msgspec.structs.replace(request, seed=request.seed + number)
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
             with watch.timing("compose"):
-                score = self._compose(take, clock, form, heard, previous, share.tick("compose", 0.0, COMPOSE_UNTIL))
+                tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
+                tick(0.0)
+                writing = self._composing.submit(self._compose, take, clock, form, heard, previous, tick)
+                score = wait_for(writing, share.poll)
             with watch.timing("perform"):
                 score = perform(score, clock, score.feel, take.seed)
                 if previous is not None and take.scope is not None:
                     score = merge_edit(score, previous.score, take.scope, clock)
             composer = self._composer(request)
-            maker = TakeMaker(take, clock, score, previous, bank, composer, renderer, watch, tuple(warnings))
+            maker = TakeMaker(
+                take, clock, score, previous, bank, composer, renderer, watch, self._playing, tuple(warnings)
+            )
             result = maker.make(out, share, COMPOSE_UNTIL)
             manifests.append(str(result.manifest))
             warnings += [text for text in result.warnings if text not in warnings]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bridge.messages import StemReady
 
+POLL_SECONDS = 0.05
+Result = TypeVar("Result")
 Tick = Callable[[float], None]
 """Called by long stages at every decoding or diffusion step with the stage's fraction 0-1; raises `JobCancelled`."""
 
@@ -26,6 +29,18 @@ class Reporter(Protocol):
 
     def stem(self, event: StemReady) -> None:
         """Announces a stem that is complete on disk."""
+
+
+def wait_for(work: Future[Result], poll: Callable[[], object]) -> Result:
+    """The result of work in another thread; `poll` is called every 50 ms meanwhile and may raise `JobCancelled`.
+
+    So a job stops at once, however long a step of it is: the step's result is thrown away when it comes.
+    """
+    while not work.done():
+        wait([work], POLL_SECONDS)
+        if not work.done():
+            poll()
+    return work.result()
 
 
 class Stopwatch:
@@ -56,10 +71,16 @@ class ShareReporter:
         self.report = report
         self._start = start
         self._width = width
+        self._last = ("", 0.0)
 
     def progress(self, stage: str, fraction: float, note: str = "") -> None:
         """`fraction` of this take. Raises `JobCancelled`."""
+        self._last = (stage, max(fraction, self._last[1]))
         self.report.progress(stage, self._start + self._width * fraction, note)
+
+    def poll(self) -> None:
+        """Says again how far it is. Raises `JobCancelled`."""
+        self.progress(*self._last)
 
     def tick(self, stage: str, start: float, end: float) -> Tick:
         """A tick whose 0-1 is this stage's share of the take."""

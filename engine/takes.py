@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from bridge.timeline import Clock
 from engine.checks import StemVerdict, check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.previous import SCORE_NAME, PreviousTake, score2json
-from engine.report import ShareReporter, Stopwatch
+from engine.report import ShareReporter, Stopwatch, wait_for
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
 from engine.score import PITCH_NAMES, Part, Score
 from engine.splice import Audio, finish_tail, splice
@@ -58,7 +58,8 @@ class Sound:
 
 @dataclass(frozen=True)
 class TakeMaker:
-    """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits."""
+    """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
+    `playing` is held while the bank plays, which holds one note at a time."""
 
     request: Render
     clock: Clock
@@ -68,8 +69,8 @@ class TakeMaker:
     composer: Machine
     renderer: ModelRow
     watch: Stopwatch
+    playing: threading.Lock
     warnings: tuple[str, ...] = ()
-    playing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def frame(self) -> Frame:
@@ -97,27 +98,32 @@ class TakeMaker:
                 total += audio
                 stems.append(files)
                 share.report.stem(self._announce(folder, files))
-            share.progress("hand over", STEMS_UNTIL)
-            return self._finish(folder, stems, total)
+            share.progress("mix", STEMS_UNTIL)
+            return self._finish(folder, stems, total, share)
 
     def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | None]]:
         """The parts in order with their sounds (None: kept from the edited take). While one is checked and written the
         next is played; two are worked on at a time, so that memory stays bounded."""
         parts = self.score.parts
         width = (STEMS_UNTIL - begin) / len(parts)
-        with ThreadPoolExecutor(WORKED_ON) as pool:
-            running: deque[tuple[Part, Future[Sound] | None]] = deque()
-            try:
-                for i, part in enumerate(parts):
-                    kept = self._kept(part) is not None
-                    at = begin + i * width
-                    running.append((part, None if kept else pool.submit(self._render, part, share, at, width)))
-                    if len(running) > WORKED_ON:
-                        yield _result(running.popleft())
-                while running:
-                    yield _result(running.popleft())
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        pool = ThreadPoolExecutor(WORKED_ON, thread_name_prefix="stem")
+        running: deque[tuple[Part, Future[Sound] | None]] = deque()
+
+        def first() -> tuple[Part, Sound | None]:
+            part, sound = running.popleft()
+            return part, None if sound is None else wait_for(sound, share.poll)
+
+        try:
+            for i, part in enumerate(parts):
+                at = begin + i * width
+                kept = self._kept(part) is not None
+                running.append((part, None if kept else pool.submit(self._render, part, share, at, width)))
+                if len(running) > WORKED_ON:
+                    yield first()
+            while running:
+                yield first()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _kept(self, part: Part) -> StemFiles | None:
         """The earlier take's files of a stem that the edit's scope leaves alone."""
@@ -170,7 +176,6 @@ class TakeMaker:
     def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
         frame, request = self.frame, self.request
         old = self.previous.stem(part.name) if self.previous is not None else None
-        # The players behind the bank hold one note at a time: parts are played one after another.
         with self.playing, self.watch.timing("guide"):
             rendered = render_part(
                 self.bank,
@@ -226,11 +231,15 @@ class TakeMaker:
             checks=files.checks,
         )
 
-    def _finish(self, folder: TakeFolder, stems: list[StemFiles], total: Audio) -> TakeResult:
+    def _finish(self, folder: TakeFolder, stems: list[StemFiles], total: Audio, share: ShareReporter) -> TakeResult:
         """Mix, project file, score and, last, the manifest."""
         frame, request, score = folder.frame, self.request, self.score
         with self.watch.timing("mix"):
-            mix, limiter = mix_stems([total], frame.rate)
+            pool = ThreadPoolExecutor(1, thread_name_prefix="mix")
+            try:
+                mix, limiter = wait_for(pool.submit(mix_stems, [total], frame.rate), share.poll)
+            finally:
+                pool.shutdown(wait=False)
             mixed = folder.write_mix(
                 mix,
                 lufs=audio2lufs(mix, frame.rate),
@@ -271,8 +280,3 @@ class TakeMaker:
             engine=VERSION,
         )
         return TakeResult(folder.finish(manifest), tuple(warnings))
-
-
-def _result(job: tuple[Part, Future[Sound] | None]) -> tuple[Part, Sound | None]:
-    part, sound = job
-    return part, None if sound is None else sound.result()
