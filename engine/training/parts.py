@@ -1,7 +1,7 @@
 """Trains the parts model: `python -m engine.training.parts --corpus runs/corpus.npz --out runs/parts --steps 4000`.
 
 Stops and resumes anywhere (same bits); `--export FILE` writes the checkpoint's weights; `--held-out a,b` names grooves
-that are never trained on, `--start FILE` begins from exported weights' checkpoint of another run.
+that are never trained on, `--start FILE` begins from exported weights.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from engine.diffusion.parts import PartsModel
 from engine.training.corpus import Corpus, SongArrays, load_corpus
 from engine.training.loop import Schedule, export, train
 from engine.training.masks import by_kind, draw_mask, seeds
+from engine.training.sharing import fold, share
 
 TOKEN_WEIGHTS = (1.5, 1.5, 2.0, 2.0, 1.5, 2.0)
 """Token loss per stream: sparse streams count more."""
@@ -99,14 +100,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--held-out", default=",".join(HELD_OUT))
+    parser.add_argument("--start", type=Path, help="weights to begin from")
     parser.add_argument("--export", type=Path, help="write the checkpoint's weights and stop")
     args = parser.parse_args()
     corpus = load_corpus(args.corpus)
     torch.manual_seed(args.seed)
     shape = PartsShape(tuple(corpus.vocabulary.sizes[s] for s in STREAMS), layers=args.layers)
     net = PartsNet(shape)
+    if args.start:
+        net.load_state_dict(PartsModel.load(args.start).net.state_dict())
+    share(net, corpus.vocabulary)
     if args.export:
         net.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["average"])
+        fold(net)
         export(net, PartsModel(net, corpus.vocabulary).metadata(), args.export)
         return
     names = [n for n in args.held_out.split(",") if n]

@@ -22,6 +22,7 @@ from engine.training.loop import Schedule, export, train
 from engine.training.masks import KINDS, by_kind, draw_mask, seeds
 from engine.training.parts import TOKEN_WEIGHTS, Batches, held_out_loss
 from engine.training.plan import batch, nats
+from engine.training.sharing import fold, share, token_features
 from engine.training.songs import make_song
 
 
@@ -192,3 +193,30 @@ def test_held_out_loss_falls_when_the_net_learns(corpus: Corpus) -> None:
         net.loss(batches.batch(n), TOKEN_WEIGHTS)[0].backward()
         adam.step()
     assert held_out_loss(net, batches, "cells", 8)["cells"] < 0.8 * before
+
+
+def test_sharing_changes_nothing_at_first_and_folds_into_plain_weights(corpus: Corpus) -> None:
+    net = tiny_net(corpus)
+    batches = Batches(corpus, net.shape, rows=2, seed=1)
+    plain = held_out_loss(net, batches, "cells", 8)
+    share(net, corpus.vocabulary)
+    assert held_out_loss(net, batches, "cells", 8) == plain
+    adam = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    for n in range(3):
+        adam.zero_grad()
+        net.loss(batches.batch(n), TOKEN_WEIGHTS)[0].backward()
+        adam.step()
+    learnt = held_out_loss(net, batches, "cells", 8)
+    assert learnt != plain
+    fold(net)
+    assert net.state_dict().keys() == tiny_net(corpus).state_dict().keys()
+    assert held_out_loss(net, batches, "cells", 8)["cells"] == pytest.approx(learnt["cells"], abs=1e-4)
+
+
+def test_tokens_that_share_a_hit_share_a_feature(corpus: Corpus) -> None:
+    features = token_features(corpus.vocabulary, "drums")
+    assert len(features) == len(corpus.vocabulary.drums)
+    kicks = [i for i, hits in enumerate(corpus.vocabulary.drums) if (36, 1) in hits]
+    others = [i for i, hits in enumerate(corpus.vocabulary.drums) if (36, 1) not in hits]
+    exact = [c for c in range(features.shape[1]) if all(features[k, c] for k in kicks)]
+    assert any(not features[others][:, c].any() for c in exact)
