@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyloudnorm
 import pytest
+from struck_stems import RATE, Audio, clock_with_tempo_change, make_part, moved, play, stretched
 
 from engine.checks import check_mix, check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.checks.onsets import measure_onsets
 from engine.checks.pitch import in_key_rate
 from engine.score import Chord, Key, Note, Part
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from band import RATE, Audio, clock_with_tempo_change, make_part, moved, play, stretched
 
 CLOCK = clock_with_tempo_change()
 START = CLOCK.beat2sample(8.0, RATE)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_songs import make_song, right_share
 
 from bridge.arrangement import KeyAt
 from bridge.timeline import Clock, Metre
@@ -17,10 +15,6 @@ from engine.listen.key import KeyGuess
 from engine.listen.tones import parts2tones
 from engine.listen.tracks import hear
 from engine.score import Chord, Note, Part
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from songs import make_song, right_share
 
 
 def listen(parts: tuple[Part, ...], beats: float, *keys: KeyAt) -> tuple[KeyGuess, tuple[Chord, ...]]:

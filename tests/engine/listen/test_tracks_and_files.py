@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from known_songs import make_song, save
 
 from bridge.arrangement import Arrangement, ContextTrack, KeyAt, Section
 from bridge.errors import RequestError
 from engine.listen import listen_file, listen_tracks
 from engine.listen.roles import guess_role, name2role, notes2role
 from engine.score import Heard, Note, Part
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from songs import make_song, save
 
 RATE = 44100
 
