@@ -169,7 +169,7 @@ def _life(notes: Sequence[Note], bars: Sequence[Bar]) -> float:
 
 
 def _likeness(notes: Sequence[Note], bars: Sequence[Bar], model: Sequence[Note], model_bars: Sequence[Bar]) -> float:
-    """How alike the onsets are to those of the same bars of the label's first section (or of the seed)."""
+    """How alike the onsets are to those of the same bars in the label's first section (or the seed), where it plays."""
     pairs = [(onsets(notes, a), onsets(model, b)) for a, b in zip(bars, model_bars, strict=False)]
-    pairs = [(a, b) for a, b in pairs if a or b]
+    pairs = [(a, b) for a, b in pairs if b]
     return sum(overlap(a, b) for a, b in pairs) / len(pairs) if pairs else 1.0
