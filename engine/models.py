@@ -1,4 +1,4 @@
-"""Which composers and renderers there are, what they need, and which one `auto` means. Light: the front process asks here too."""
+"""Which composers and renderers there are, what they need, and which one `auto` means. Light: no torch."""
 
 from __future__ import annotations
 

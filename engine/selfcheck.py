@@ -1,4 +1,4 @@
-"""`python -m engine.selfcheck`: opens the shipped sounds and weights and says as JSON what works (asked by `doctor`)."""
+"""`python -m engine.selfcheck`: opens the shipped sounds and weights; says as JSON what works (`doctor` asks)."""
 
 from __future__ import annotations
 
