@@ -151,7 +151,7 @@ class Feel:
     """How the band plays a score; the composer chooses it, `engine.perform` applies it.
 
     `swing` is the share of a pair of `swing_unit` notes (8 or 16) that the first one takes: 0.5 is even, 2/3 a triplet.
-    `push_ms` moves a role as a whole (role, milliseconds; negative is early); `loose_ms`: the spread of the players' timing.
+    `push_ms` moves a role as a whole (role, ms; negative is early); `loose_ms`: the spread of the players' timing.
     `as_played` names spans (part, start beat, end beat) whose notes are the user's own, or stand from an earlier take:
     their timing and velocities stay. `groove` names the groove that the song is played in.
     """
