@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pyloudnorm
 import pytest
-from struck_stems import RATE, Audio, clock_with_tempo_change, make_part, moved, play, stretched
 
 from engine.checks import check_mix, check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.checks.onsets import measure_onsets
 from engine.checks.pitch import in_key_rate
 from engine.score import Chord, Key, Note, Part
+from tests.engine.checks.struck_stems import RATE, Audio, clock_with_tempo_change, make_part, moved, play, stretched
 
 CLOCK = clock_with_tempo_change()
 START = CLOCK.beat2sample(8.0, RATE)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from known_songs import make_song, right_share
 
 from bridge.arrangement import KeyAt
 from bridge.timeline import Clock, Metre
@@ -15,6 +14,7 @@ from engine.listen.key import KeyGuess
 from engine.listen.tones import parts2tones
 from engine.listen.tracks import hear
 from engine.score import Chord, Note, Part
+from tests.engine.listen.known_songs import make_song, right_share
 
 
 def listen(parts: tuple[Part, ...], beats: float, *keys: KeyAt) -> tuple[KeyGuess, tuple[Chord, ...]]:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from known_songs import make_song, save
 
 from bridge.arrangement import Arrangement, ContextTrack, KeyAt, Section
 from bridge.errors import RequestError
 from engine.listen import listen_file, listen_tracks
 from engine.listen.roles import guess_role, name2role, notes2role
 from engine.score import Heard, Note, Part
+from tests.engine.listen.known_songs import make_song, save
 
 RATE = 44100
 
