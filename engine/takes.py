@@ -34,6 +34,8 @@ STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
 
 
+DOUBLE_PAN = 0.35
+"""Pan (-1 to 1) of a second part whose role sits in the middle."""
 WORKED_ON = 2
 """Stems that are played or checked at the same time."""
 
@@ -159,11 +161,11 @@ class TakeMaker:
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part played and checked; where a check fails, played again by the role's plain instrument."""
         words = f"{self.request.style} {part.instrument}"
-        instrument = choose_instrument(self.bank, part.role, part.instrument, self.request.style)
+        instrument = self._seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
         sound = self._play(part, instrument, share, at, width)
         if not sound.verdict.problems:
             return sound
-        plain = choose_instrument(self.bank, part.role, "", "")
+        plain = self._seat(part, choose_instrument(self.bank, part.role, "", ""))
         if plain == instrument or not words.strip():
             return sound
         again = self._play(part, plain, share, at, width)
@@ -172,6 +174,13 @@ class TakeMaker:
         repaired = (f"played by {plain.name} instead of {instrument.name}: {sound.verdict.problems[0].message}",)
         checks = msgspec.structs.replace(again.verdict.checks, repaired=repaired)
         return replace(again, verdict=replace(again.verdict, checks=checks))
+
+    def _seat(self, part: Part, instrument: Instrument) -> Instrument:
+        """Parts of one role sit apart: every other one on the far side of the first."""
+        rank = [p.name for p in self.score.parts if p.role == part.role].index(part.name)
+        if rank == 0 or part.role in ("drums", "bass"):
+            return instrument
+        return replace(instrument, pan=(-1.0) ** rank * (instrument.pan or DOUBLE_PAN))
 
     def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
         frame, request = self.frame, self.request

@@ -20,8 +20,10 @@ from engine.score import Part
 
 Floats = NDArray[np.float64]
 
-CLUSTER_MS = 2.0
-"""Notes that begin within this time are one onset."""
+CLUSTER_MS = 4.0
+"""A note that begins so soon after another belongs to the same onset: a chord, or a strum."""
+STRUM_MS = 8.0
+"""An onset whose notes are spread wider than this has no moment that could be measured."""
 ALONE_MS = 40.0
 """An onset is measured when no other one begins this close to it."""
 CLEAR = 12.0
@@ -97,7 +99,9 @@ def measure_onsets(
     first, last, loud = times2clusters(times[inside], velocities[inside], rate)
     before, after = np.diff(first, prepend=-np.inf), np.diff(first, append=np.inf)
     alone = ALONE_MS / 1000 * rate
-    good = np.flatnonzero((before > alone) & (after > alone) & (loud >= MIN_VELOCITY) & (last - first < 0.001 * rate))
+    good = np.flatnonzero(
+        (before > alone) & (after > alone) & (loud >= MIN_VELOCITY) & (last - first < STRUM_MS / 1000 * rate)
+    )
     ends = np.sort([clock.beat2second(n.end) * rate - start_sample for n in part.notes])
     good = good[~_just_released(first[good], ends, rate)]
     if len(good) > MAX_MEASURED:
@@ -110,6 +114,8 @@ def measure_onsets(
     stray, strength = find_onsets(mono, middle, reach, reach, ends, rate, window)
     strays = middle[np.isfinite(stray) & (strength >= CLEAR)] / rate
     at, late = first[good][clear] / rate, found[clear] - attack_ms
+    # A strum begins with its first note, but its loudest may be what is found: anywhere within the strum is in time.
+    late -= np.clip(late, 0.0, (last - first)[good][clear] / rate * 1000.0)
     return Onsets(len(first), len(good), at, late, len(middle), tuple(strays.tolist()))
 
 
