@@ -135,7 +135,10 @@ def _fresh_seed(song: Song, stream: str, base: Base, old: Sequence[Note], rows: 
     for row, bar in enumerate(song.bars):
         here = bar_notes(base.notes if row in rows else old, bar.bar)
         if row in rows and row % 2 and not (bar.fill or bar.ending or row in played):
-            here = vary_bar(stream, here, bar.bar, song.near(bar), song.key_at(bar), song.draw("edit", stream, row))
+            rng = song.draw("edit", stream, row)
+            here = vary_bar(
+                stream, here, bar.bar, song.near(bar), song.key_at(bar), rng, steps=song.groove.steps_per_quarter
+            )
         notes += here
     return in_order(notes)
 
@@ -163,7 +166,14 @@ def _unlike(
             row = section_rows[int(rng.integers(len(section_rows)))]
             bar = song.bars[row]
             bars[row] = vary_bar(
-                kind, bars[row], bar.bar, song.near(bar), song.key_at(bar), rng, changes=1 + attempt // 2
+                kind,
+                bars[row],
+                bar.bar,
+                song.near(bar),
+                song.key_at(bar),
+                rng,
+                steps=song.groove.steps_per_quarter,
+                changes=1 + attempt // 2,
             )
     return in_order(n for bar in bars for n in bar)
 

@@ -134,7 +134,9 @@ def carried(
             standing.add(row)
         elif here or bar.position % 4 == 3:
             rng = song.draw("carry", stream, row)
-            moved = vary_bar(stream, moved, bar.bar, song.near(bar), song.key_at(bar), rng)
+            moved = vary_bar(
+                stream, moved, bar.bar, song.near(bar), song.key_at(bar), rng, steps=song.groove.steps_per_quarter
+            )
         out += moved
     return no_overlaps(out), frozenset(standing)
 

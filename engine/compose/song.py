@@ -116,7 +116,7 @@ def groove_bar(song: Song, stream: str, shape: SectionShape, bar: BarShape, voic
     phrase_ends = bar.position % 4 == 3 or (len(shape.bars) < 4 and bar.position == len(shape.bars) - 1)
     if phrase_ends and not bar.fill and not bar.ending:
         rng = song.draw("vary", stream, shape.section.label, shape.section.index, bar.position)
-        notes = list(vary_bar(stream, notes, bar.bar, chords, key, rng))
+        notes = list(vary_bar(stream, notes, bar.bar, chords, key, rng, steps=song.groove.steps_per_quarter))
     return _crashed(notes, bar) if stream == "drums" else notes
 
 
