@@ -113,8 +113,9 @@ def carried(
 ) -> tuple[tuple[Note, ...], frozenset[int]]:
     """The stream made from the user's bars, and the bars that stand as they gave them (on the grid).
 
-    In a section that the user filled, the first two bars of every four stand and the others are varied; other sections
-    take the bars of their label, or of any section the user filled, along with the chords. `seed` supplies fills.
+    Of the user's own bars the first two of every four stand and the others are varied. Where their idea ends before its
+    section does it begins again; other sections take the bars of their label, or of any section the user filled, along
+    with the chords. `seed` supplies fills.
     """
     snapped = [replace(n, start=snap(n.start, song), offset_ms=0.0) for n in notes]
     snapped = list(no_overlaps(snapped))
@@ -124,15 +125,15 @@ def carried(
     for row, bar in enumerate(song.bars):
         if stream not in bar.streams:
             continue
-        here = song.owners[row] in {song.owners[r] for r in filled}
+        here = [r for r in sorted(filled) if song.owners[r] == song.owners[row]]
         if (bar.fill and stream == "drums" and not here) or bar.ending or not filled:
             out += bar_notes(seed, bar.bar)
             continue
-        source = row if here else _like(song, row, filled)
+        source = row if row in filled else here[(row - here[0]) % len(here)] if here else _like(song, row, filled)
         moved = _moved(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
-        if here and bar.position % 4 < 2:
+        if source == row and bar.position % 4 < 2:
             standing.add(row)
-        elif here or bar.position % 4 == 3:
+        elif source == row or bar.position % 4 == 3:
             rng = song.draw("carry", stream, row)
             moved = vary_bar(
                 stream, moved, bar.bar, song.near(bar), song.key_at(bar), rng, steps=song.groove.steps_per_quarter

@@ -202,3 +202,12 @@ def test_parts_without_a_use_are_followed() -> None:
     tune = line("lead", "Tune", [16.0 + i for i in range(32)], [72] * 32, 1.0)
     heard = replace(hearing(request), parts=(tune,), uses=())
     assert not inside(composed(request, heard).part("lead").notes, 16.0, 47.5)
+
+
+@pytest.mark.parametrize("use", ["vary", "follow"])
+def test_an_idea_shorter_than_its_section_goes_on_to_its_end(use: str) -> None:
+    request = song(stems=("drums", "keys"), key=("C", "major"))
+    idea = Part("Idea", "keys", tuple(Note(16.0 + 4 * bar, 3.8, p, 80) for bar in range(4) for p in (60, 64, 67)))
+    keys = composed(request, hearing(request, (idea, use), chords=block_chords(16.0, ((0, ""),) * 4))).part("keys")
+    for bar in range(8):
+        assert inside(keys.notes, 16.0 + 4 * bar, 20.0 + 4 * bar), f"bar {bar} of the verse is silent"
