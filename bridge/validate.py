@@ -160,6 +160,13 @@ def _check_sections(sections: Sequence[Section], clock: Clock) -> None:
                 field=where,
                 hint="Send a clock that covers every section.",
             )
+        if clock.beat2second(section.start) < -1e-9:
+            raise RequestError(
+                "section.before_zero",
+                f"{section.name!r} begins before the project does (second {clock.beat2second(section.start):.3f}).",
+                field=f"{where}.start",
+                hint="Start the section at or after the project's start.",
+            )
         if clock.span2samples(section.start, section.end, 8000) < 80:
             raise RequestError("section.short", f"{section.name!r} is shorter than 10 ms.", field=where)
         if section.energy is not None and not 0.0 <= section.energy <= 1.0:

@@ -211,6 +211,7 @@ class TakeMaker:
                 frame.start_sample,
                 frame.samples,
                 chords=[chord for chord in self.score.chords if chord.given],
+                keys=self.score.keys,
             )
         return Sound(audio, tail, instrument, verdict)
 

@@ -26,6 +26,8 @@ STEPS = 48
 FRAME_SECONDS = 0.17
 FRAMES = 96
 GROUPS = 8
+KEY_EARLY = 0.5
+"""A note so many beats ahead of a change of key may belong to the new one."""
 OFF_CENTS, FAR_CENTS, OFF_SHARE = 40.0, 250.0, 0.36
 LOW_HZ, HIGH_HZ = 150.0, 3000.0
 OVERTONES = tuple((h, 0.7 ** (h - 1)) for h in range(1, 9))
@@ -50,16 +52,23 @@ class Tuning:
         return self.fit_written < OFF_SHARE * self.fit
 
 
-def in_key_rate(part: Part, key: Key, chords: Sequence[Chord] = ()) -> float | None:
-    """Share of the notes' duration that lies in the key, or in a given chord; None for drums and empty parts."""
+def in_key_rate(
+    part: Part, key: Key, chords: Sequence[Chord] = (), keys: Sequence[tuple[float, Key]] = ()
+) -> float | None:
+    """Share of the notes' duration that lies in the key, or in a given chord; None for drums and empty parts.
+
+    `keys`: (beat, key) from which each of a song's several keys is in force; `key` before the first.
+    """
     if part.role == "drums" or not part.notes:
         return None
     given = [c for c in chords if c.given]
     good = total = 0.0
+    scales = [(float("-inf"), key.scale), *((beat - KEY_EARLY, later.scale) for beat, later in keys)]
     for note in part.notes:
         total += note.length
         pitch = note.pitch % 12
-        if pitch in key.scale or any(c.beat - 0.5 <= note.start < c.end and pitch in c.pitch_classes for c in given):
+        scale = next(scale for beat, scale in reversed(scales) if note.start >= beat)
+        if pitch in scale or any(c.beat - 0.5 <= note.start < c.end and pitch in c.pitch_classes for c in given):
             good += note.length
     return good / total if total else None
 

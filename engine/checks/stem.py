@@ -68,16 +68,18 @@ def check_stem(
     samples: int,
     *,
     chords: Sequence[Chord] = (),
+    keys: Sequence[tuple[float, Key]] = (),
     attack_ms: float = 0.0,
 ) -> StemVerdict:
     """Measures a stem against its performed part.
 
-    `samples`: the exact length it must have. `chords`: given ones allow notes outside the key. `attack_ms`: how late
-    the instrument speaks when a note is rendered alone, taken off the onsets (0 for the sampler).
+    `samples`: the exact length it must have. `chords`: given ones allow notes outside the key. `keys`: a song's several
+    keys as (beat, key), `key` being the first. `attack_ms`: how late the instrument speaks when a note is rendered
+    alone, taken off the onsets (0 for the sampler).
     """
     broken = _shape(audio, samples)
     if broken:
-        return StemVerdict(Checks(in_key=in_key_rate(part, key, chords)), broken)
+        return StemVerdict(Checks(in_key=in_key_rate(part, key, chords, keys)), broken)
     inside = _inside(part, clock, rate, start_sample, samples)
     problems = _levels(audio, inside, clock, rate, start_sample)
     onsets = measure_onsets(audio, inside, clock, rate, start_sample, attack_ms=attack_ms)
@@ -90,7 +92,7 @@ def check_stem(
         problems.append(Problem("onset.stray", f"sounds begin where no note does, first about beat {at:.2f}."))
     if part.role == "drums" and onsets.alone >= FEW_ONSETS and onsets.clear < DRUMS_CLEAR * onsets.alone:
         problems.append(Problem("onset.missing", f"only {onsets.clear} of {onsets.alone} hits can be heard as such."))
-    in_key = in_key_rate(part, key, chords)
+    in_key = in_key_rate(part, key, chords, keys)
     problems += _pitch(audio, inside, clock, key, rate, start_sample, in_key)
     checks = Checks(
         onset_ms_median=median,

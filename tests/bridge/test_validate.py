@@ -113,6 +113,8 @@ BAD: list[tuple[str, Callable[[Json, Path], None], str, str]] = [
     ("section backwards", put(A, "sections", 0, "end", value=-4.0), "section.order", "arrangement.sections[0].end"),
     ("sections overlap", put(A, "sections", 1, "start", value=8.0), "section.overlap",
      "arrangement.sections[1].start"),
+    ("before the project", put(A, "clock", 0, value=[0.0, -1.0]), "section.before_zero",
+     "arrangement.sections[0].start"),
     ("label unknown", put(A, "sections", 0, "label", value="hook"), "section.label", "arrangement.sections[0].label"),
     ("energy 7", put(A, "sections", 0, "energy", value=7), "section.energy", "arrangement.sections[0].energy"),
     ("no section", put(A, "sections", value=[]), "section.none", "arrangement.sections"),

@@ -187,3 +187,11 @@ def test_stems_must_sum_to_the_mix() -> None:
     for bad in (wrong, mix * np.float32(0.999), mix[:, :-1]):
         assert check_mix(stems, bad) is not None
     assert check_mix(stems[:-1], mix) is not None
+
+
+def test_each_key_of_a_song_counts_where_it_is_in_force() -> None:
+    notes = tuple(Note(float(beat), 1.0, 60 if beat < 8 else 61, 80) for beat in range(16))
+    part = Part("bass", "bass", notes)
+    assert in_key_rate(part, Key(0, "major")) == pytest.approx(0.5)
+    assert in_key_rate(part, Key(0, "major"), keys=((0.0, Key(0, "major")), (8.0, Key(1, "major")))) == 1.0
+    assert in_key_rate(part, Key(0, "major"), keys=((12.0, Key(1, "major")),)) == pytest.approx(0.75)
