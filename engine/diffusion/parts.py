@@ -15,6 +15,7 @@ from engine.diffusion.network import PartsNet, PartsShape
 from engine.diffusion.sampling import Unmasking, unmask
 from engine.diffusion.tokens import notes2tokens, tokens2notes
 from engine.diffusion.vocabulary import FIRST, Vocabulary
+from engine.llama import one_thread
 from engine.report import Tick
 from engine.score import Note
 
@@ -70,7 +71,8 @@ def fill_parts(
     if how is None:
         seeded = bool(((cells >= FIRST) & ~hidden).any())
         how = Unmasking() if seeded else Unmasking(jitter=FROM_NOTHING)
-    written = unmask(model.net, start, cells, hidden, steps=steps, seed=seed, how=how, tick=tick)
+    with one_thread():
+        written = unmask(model.net, start, cells, hidden, steps=steps, seed=seed, how=how, tick=tick)
     new = tokens2notes(written, start, model.vocabulary)
     merged = {s: tuple(sorted((*kept[s], *new[s]), key=lambda n: (n.start, n.pitch))) for s in STREAMS}
     return replace(canvas, notes=merged)

@@ -30,6 +30,7 @@ from engine.lelm.slots import (
     form2slots,
     slot_features,
 )
+from engine.llama import one_thread
 from engine.report import Tick
 from engine.score import Chord, FormSection, Key
 
@@ -123,9 +124,10 @@ def write_plan(
         masked[..., foreign] = -torch.inf
         return masked * (RECALL_SHARPNESS if any(codes[k] is not None for k in kin[at]) else 1.0)
 
-    out = generate(
-        model.lelm, len(slots), sampling=(sampling,), conditions=conditions, shape=shape, seed=seed, tick=tick
-    )
+    with one_thread():
+        out = generate(
+            model.lelm, len(slots), sampling=(sampling,), conditions=conditions, shape=shape, seed=seed, tick=tick
+        )
     return fill_gaps(slots, [int(code) for code in out[0, 0]], key, given)
 
 
