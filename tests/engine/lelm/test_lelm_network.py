@@ -18,9 +18,9 @@ from engine.llama import Cache, Llama, LlamaShape
 
 ONE = LeLMConfig(40, 48, 96, 4, 2)
 THREE = LeLMConfig(40, 48, 96, 4, 3, 2, 5e5, 1e5, (0, 3, 3))
-PARITY = Path(os.environ.get("STEMBRIDGE_PARITY", ""))
+PARITY = Path(os.environ.get("STEMBRIDGE_PARITY") or Path(__file__).parents[4] / "shared" / "parity")
 needs_parity = pytest.mark.skipif(
-    not os.environ.get("STEMBRIDGE_PARITY"), reason="STEMBRIDGE_PARITY names no folder of parity fixtures"
+    not PARITY.is_dir(), reason=f"no folder {PARITY} of parity fixtures (STEMBRIDGE_PARITY names one)"
 )
 
 
