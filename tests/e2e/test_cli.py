@@ -53,6 +53,21 @@ def test_render_draws_a_table_and_names_the_take(tmp_path: Path) -> None:
     }
 
 
+def test_edit_re_rolls_the_named_part_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "request.json", eight_bars(tmp_path, stems=[{"role": "bass"}, {"role": "keys"}]))
+    first = json.loads(stembridge("render", path, "--json").stdout.splitlines()[-1])
+    take = Path(first["manifests"][0]).parent
+    edit = ("--edit", f"{take.parent.name}/take-1", "--sections", "Chorus", "--only", "bass", "--seed", "9")
+    done = stembridge("render", path, *edit, "--json")
+    assert done.returncode == 0, done.stderr
+    edited = Path(json.loads(done.stdout.splitlines()[-1])["manifests"][0]).parent
+    assert (edited / "keys.wav").read_bytes() == (take / "keys.wav").read_bytes()
+    assert (edited / "bass.wav").read_bytes() != (take / "bass.wav").read_bytes()
+    gone = stembridge("render", path, "--edit", "no-such-job/take-1", "--only", "bass")
+    assert gone.returncode == 2
+    assert "no-such-job/take-1" in gone.stderr
+
+
 def test_render_json_ends_with_done(tmp_path: Path) -> None:
     path = chord_song(tmp_path / "song.mid")
     done = stembridge("render", path, "--json", "--stems", "bass", "--seed", "4", "--style", "soul", "--out", tmp_path)
