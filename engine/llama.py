@@ -139,9 +139,9 @@ class Llama(nn.Module):
 def one_thread() -> Iterator[None]:
     """Runs torch on one thread for a while.
 
-    The composing models are so small that a second thread gains nothing, and where another program (the DAW) holds a core
-    the threads wait for each other at every operation: a song took 60 s instead of 3. It also makes results independent
-    of the machine's number of cores.
+    The composing models are so small that a second thread gains nothing, and where another program (the DAW) holds a
+    core the threads wait for each other at every operation: a song took 60 s instead of 3. It also makes results
+    independent of the machine's number of cores.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
