@@ -28,8 +28,7 @@ from engine.diffusion.tokens import notes2tokens, tokens2notes
 from engine.diffusion.vocabulary import HOLD, REST, Vocabulary
 from engine.grooves import book
 from engine.score import Note
-from engine.training.parts import HELD_OUT
-from engine.training.songs import Song, make_song
+from engine.training.songs import HELD_OUT, Song, make_song
 
 Cells = NDArray[np.int16]
 Given = NDArray[np.bool_]

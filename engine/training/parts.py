@@ -22,10 +22,10 @@ from engine.training.corpus import Corpus, SongArrays, load_corpus
 from engine.training.loop import Schedule, export, train
 from engine.training.masks import by_kind, draw_mask, seeds
 from engine.training.sharing import fold, share
+from engine.training.songs import HELD_OUT
 
 TOKEN_WEIGHTS = (1.5, 1.5, 2.0, 2.0, 1.5, 2.0)
 """Token loss per stream: sparse streams count more."""
-HELD_OUT = ("boom-bap", "disco", "funk", "power-ballad", "reggae", "shuffle-blues")
 
 
 class Batches:

@@ -17,6 +17,8 @@ from engine.score import Chord, FormSection, Key, Note
 from engine.training.form import random_form
 from engine.training.harmony import song2chords
 
+HELD_OUT = ("boom-bap", "disco", "funk", "power-ballad", "reggae", "shuffle-blues")
+"""Grooves that the shipped weights are not trained on. They are mashed up with each other only."""
 LEVEL_OF = {
     "intro": "intro", "verse": "verse", "pre-chorus": "verse", "chorus": "chorus", "post-chorus": "chorus",
     "bridge": "bridge", "solo": "chorus", "break": "intro", "drop": "chorus", "interlude": "verse", "outro": "verse",
@@ -142,7 +144,9 @@ def choose_chords(
 def mash(base: Groove, grooves: tuple[Groove, ...], rng: np.random.Generator) -> Groove:
     """A quarter of the songs take some streams from another groove of the same feel and metre; kick and bass stay
     together."""
-    pool = [g for g in grooves if g.feel == base.feel and (g.beats, g.unit) == (base.beats, base.unit)]
+    side = base.name in HELD_OUT
+    same = [g for g in grooves if g.feel == base.feel and (g.beats, g.unit) == (base.beats, base.unit)]
+    pool = [g for g in same if (g.name in HELD_OUT) == side]
     if len(pool) < 2 or rng.random() > 0.25:
         return base
     other = pool[int(rng.integers(len(pool)))]

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.timeline import Bar, Metre
 from engine.diffusion.canvas import STREAMS, Canvas
 from engine.diffusion.context import canvas2context, recall, usual_cell
 from engine.diffusion.parts import WEIGHTS, PartsModel, fill_parts
@@ -19,7 +20,7 @@ from engine.diffusion.sampling import windows
 from engine.diffusion.tokens import notes2tokens
 from engine.diffusion.vocabulary import FIRST, HOLD, REST
 from engine.report import JobCancelled
-from engine.score import Note
+from engine.score import FormSection, Note
 from engine.training.evaluate import given_seeds
 from engine.training.songs import make_song
 from tests.engine.diffusion.material import empty_canvas, songs, tiny_model, vocabulary
@@ -83,6 +84,17 @@ def test_same_seed_same_notes_other_seed_other_notes() -> None:
     first, again, other = (fill_parts(tiny_model(), canvas, steps=4, seed=s).notes for s in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def test_bars_of_mixed_metres_without_chords_are_filled() -> None:
+    three, seven = Metre(0.0, 3, 4), Metre(6.0, 7, 8)
+    bars = (Bar(0, 0.0, 3.0, three), Bar(1, 3.0, 6.0, three), Bar(2, 6.0, 9.5, seven), Bar(3, 9.5, 10.5, seven))
+    section = FormSection("a", "verse", 0.0, 10.5, 0.5, 0, bars)
+    canvas = replace(empty_canvas(), sections=(section,), chords=(), given=np.zeros((4, len(STREAMS)), dtype=bool))
+    assert canvas.grid.steps == 12 + 12 + 14 + 4
+    out = fill_parts(tiny_model(), canvas, steps=4, seed=1)
+    assert any(n.start >= 9.5 for notes in out.notes.values() for n in notes)
+    assert all(n.end <= 10.5 + 1e-6 for notes in out.notes.values() for n in notes)
 
 
 def test_nothing_hidden_nothing_changes() -> None:

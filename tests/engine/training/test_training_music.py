@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.timeline import Metre
-from engine.grooves import groove
+from engine.grooves import book, groove
 from engine.score import SCALES, Key
 from engine.training.corpus import collect_vocabulary
 from engine.training.evaluate import Tally, copy_label, given_around, given_seeds, repeat_seeds
 from engine.training.form import random_form
 from engine.training.harmony import CADENCES, LOOPS, NEXT, song2chords
-from engine.training.songs import Song, make_song
+from engine.training.songs import HELD_OUT, Song, make_song, mash
 
 metres = st.sampled_from([(4, 4), (3, 4), (6, 8), (7, 8), (5, 4)])
 
@@ -86,3 +86,16 @@ def test_copying_a_plain_groove_is_a_strong_baseline(judged: Song) -> None:
     copy.add(judged, copy_label(judged, around, vocabulary), around)
     assert repeat.report()["onset"]["drums"] > 0.9  # type: ignore[index]
     assert copy.report()["onset"]["bass"] > 0.8  # type: ignore[index]
+
+
+def test_mash_ups_never_mix_held_out_grooves_with_others() -> None:
+    grooves, rng = book(), np.random.default_rng(0)
+    by_pattern = {id(p): g.name for g in grooves for level in g.levels.values() for p in level.streams.values()}
+    borrowed = 0
+    for base in grooves:
+        for _ in range(12):
+            mixed = mash(base, grooves, rng)
+            owners = {by_pattern[id(p)] for level in mixed.levels.values() for p in level.streams.values()}
+            assert len({name in HELD_OUT for name in owners}) == 1
+            borrowed += len(owners) > 1
+    assert borrowed > 30
