@@ -92,7 +92,7 @@ class TakeMaker:
         """Writes the take and announces its stems. Raises `JobError` and `JobCancelled`, leaving no file behind."""
         frame = self.frame
         check_writable(job_folder, wav_bytes(2, frame.samples, self.request.bits) * (len(self.score.parts) + 1))
-        with TakeFolder.open(job_folder, frame) as folder:
+        with TakeFolder.open(job_folder, frame, share.poll) as folder:
             total = np.zeros((2, frame.samples), np.float32)
             stems: list[StemFiles] = []
             for part, sound in self._sounds(share, begin):

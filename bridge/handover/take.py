@@ -8,7 +8,7 @@ DAWs remember files by name.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -108,18 +108,22 @@ class Frame:
 
 @dataclass
 class TakeFolder:
-    """A take being written. Use as a context manager; without `finish` everything written is removed at the end."""
+    """A take being written. Use as a context manager; without `finish` everything written is removed at the end.
+
+    `poll` is called while audio is written, several times a second; what it raises ends the writing.
+    """
 
     path: Path
     take: int
     frame: Frame
+    poll: Callable[[], object] = lambda: None
     finished: bool = False
     _names: set[str] = field(default_factory=set)
     _rpp: list[RppStem] = field(default_factory=list)
     _mix: RppMix | None = None
 
     @classmethod
-    def open(cls, job_folder: Path, frame: Frame) -> TakeFolder:
+    def open(cls, job_folder: Path, frame: Frame, poll: Callable[[], object] = lambda: None) -> TakeFolder:
         """Makes the next free `take-N` in `job_folder`. Raises `JobError` as `atomic` does."""
         try:
             job_folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +136,7 @@ class TakeFolder:
                     number += 1
                     continue
                 sync_folder(job_folder)
-                return cls(path, number, frame)
+                return cls(path, number, frame, poll)
         except OSError as error:
             raise disk_error(error, job_folder) from error
 
@@ -298,7 +302,13 @@ class TakeFolder:
         if not whole:
             label = Label(title, label.project, label.tempo, label.metre)
         return write_wav(
-            self.path / file, audio, self.frame.rate, bits=self.frame.bits, start_sample=start_sample, label=label
+            self.path / file,
+            audio,
+            self.frame.rate,
+            bits=self.frame.bits,
+            start_sample=start_sample,
+            label=label,
+            poll=self.poll,
         )
 
     def _copy(self, source: Path, file: str, sha256: str) -> None:
@@ -313,6 +323,7 @@ class TakeFolder:
             raise changed from error
         with original, atomic(self.path / file) as sink:
             while block := original.read(1 << 20):
+                self.poll()
                 sink.write(block)
             if sink.sha256 != sha256:
                 raise changed

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,10 +63,12 @@ def write_wav(
     bits: Bits,
     start_sample: int,
     label: Label,
+    poll: Callable[[], object] = lambda: None,
 ) -> str:
     """Writes `audio` [channels, samples] at `rate` Hz to the new file `path`; returns the file's SHA-256.
 
-    `start_sample`: where the first sample lies, counted from the project's start. Raises `JobError`:
+    `start_sample`: where the first sample lies, counted from the project's start. `poll` is called every 65536 samples;
+    what it raises ends the writing and leaves no file. Raises `JobError`:
     `audio.not_finite`, `audio.clipped` (24 bits only), `audio.too_long` above 4 GB, `audio.before_start` for a
     negative position, and the codes of `atomic`.
     """
@@ -87,7 +89,7 @@ def write_wav(
         )
     with atomic(path) as sink:
         sink.write(header)
-        _write_samples(sink, audio, bits)
+        _write_samples(sink, audio, bits, poll)
         sink.write(pad)
         return sink.sha256
 
@@ -117,11 +119,12 @@ def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str) -> None:
             )
 
 
-def _write_samples(sink: Sink, audio: NDArray[np.float32], bits: Bits) -> None:
+def _write_samples(sink: Sink, audio: NDArray[np.float32], bits: Bits, poll: Callable[[], object]) -> None:
     """Interleaves block by block, so that a long stem is never in memory twice."""
     import numpy as np
 
     for first in range(0, audio.shape[1], _BLOCK):
+        poll()
         frames = np.ascontiguousarray(audio[:, first : first + _BLOCK].T, dtype="<f4")
         if bits == 32:
             sink.write(frames.tobytes())

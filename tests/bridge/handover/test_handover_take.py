@@ -149,6 +149,20 @@ def test_a_broken_off_take_leaves_no_files_and_its_number_is_used_up(tmp_path: P
     assert write_take(tmp_path).name == "take-2"
 
 
+def test_writing_stops_at_once_when_it_is_told_to(tmp_path: Path) -> None:
+    """The first call lets one block through; the file of the second is never seen."""
+    calls = iter([None, KeyboardInterrupt()])
+
+    def poll() -> None:
+        if (problem := next(calls)) is not None:
+            raise problem
+
+    frame = Frame.of(CLOCK, 96000, SECTIONS, [], project="Night Bus")
+    with pytest.raises(KeyboardInterrupt), TakeFolder.open(tmp_path, frame, poll) as take:
+        take.write_mix(sound(1, frame.samples), lufs=None, true_peak_dbfs=None, limiter=None)
+    assert names(take.path) == []
+
+
 def test_a_finished_take_is_never_emptied(tmp_path: Path) -> None:
     folder = write_take(tmp_path)
     before = names(folder)
