@@ -14,7 +14,7 @@ import torch
 from engine.lelm.decoding import generate
 from engine.lelm.network import SONGGENERATION_V2_LARGE, LeLM, LeLMConfig, guide
 from engine.lelm.pattern import delay, undelay
-from engine.llama import Cache, Llama, LlamaShape
+from engine.llama import Cache, Llama, LlamaShape, one_thread
 
 ONE = LeLMConfig(40, 48, 96, 4, 2)
 THREE = LeLMConfig(40, 48, 96, 4, 3, 2, 5e5, 1e5, (0, 3, 3))
@@ -153,3 +153,15 @@ def test_delay_pattern_is_the_published_one(frames: int) -> None:
     assert (sequence.numpy() == case["seq"]).all()
     assert (mask.numpy() == case["mask"]).all()
     assert (undelay(sequence, frames, (0, 6, 6)).numpy() == case["back"]).all()
+
+
+def test_one_thread_is_for_a_while_only() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(RuntimeError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise RuntimeError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
