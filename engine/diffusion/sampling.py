@@ -158,7 +158,8 @@ class _Run:
         return torch.cat(where), torch.cat(kinds), (states, looked, recalled)
 
     def _encode(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """States [T, D], recalled embeddings [T, R, 6, C] and recalled cells [T, R, 6] over all windows."""
+        """States [T, D], recalled embeddings [T, R, 6, C] and recalled cells [T, R, 6]; the first two are undefined in
+        windows without a hidden cell, where nobody asks."""
         visible = ~self.hidden
         shown = torch.from_numpy(np.where(visible, self.cells, self.masks).astype(np.int64))
         looked_up = recall(self.context, self.cells, visible, self.masks, slice(None))
@@ -169,6 +170,8 @@ class _Run:
         looked = torch.empty(T, recalled.shape[1], len(STREAMS), shape.cell)
         for first, last in windows(T, shape.window, shifted=n % 2 == 1):
             span = slice(first, last)
+            if not self.hidden[span].any():
+                continue
             state, seen = self.net.encode(shown[None, span], recalled[None, span], rows[None, span])
             states[span], looked[span] = state[0], seen[0]
         return states, looked, recalled
