@@ -38,11 +38,11 @@ class PreviousTake:
         """Its files of the stem `name`, if it has one."""
         return next((stem for stem in self.manifest.stems if stem.name == name), None)
 
-    def audio(self, stem: StemFiles) -> Audio:
-        """Samples of a stem, float32 [channels, samples]."""
+    def audio(self, wav: str) -> Audio:
+        """Samples of one of its WAV files, float32 [channels, samples]."""
         import soundfile
 
-        samples, _ = soundfile.read(self.folder / stem.wav, dtype="float32", always_2d=True)
+        samples, _ = soundfile.read(self.folder / wav, dtype="float32", always_2d=True)
         return np.ascontiguousarray(samples.T, dtype=np.float32)
 
 

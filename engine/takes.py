@@ -23,7 +23,7 @@ from bridge.timeline import Clock
 from engine.checks import StemVerdict, check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.previous import SCORE_NAME, PreviousTake, score2json
-from engine.report import ShareReporter, Stopwatch, wait_for
+from engine.report import ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
 from engine.score import PITCH_NAMES, Part, Score
 from engine.splice import Audio, finish_tail, splice
@@ -34,6 +34,8 @@ STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
 
 
+LEAD_SECONDS = 0.01
+"""So much before a span is played with it, to see whether the sound there is the same as before."""
 DOUBLE_PAN = 0.35
 """Pan (-1 to 1) of a second part whose role sits in the middle."""
 WORKED_ON = 2
@@ -141,7 +143,7 @@ class TakeMaker:
                 previous, old = self.previous, self._kept(part)
                 assert previous is not None
                 assert old is not None
-                return folder.keep_stem(previous.folder, previous.name, old, part.notes), previous.audio(old)
+                return folder.keep_stem(previous.folder, previous.name, old, part.notes), previous.audio(old.wav)
             files = folder.write_stem(
                 part.name,
                 part.role,
@@ -183,23 +185,15 @@ class TakeMaker:
         return replace(instrument, pan=(-1.0) ** rank * (instrument.pan or DOUBLE_PAN))
 
     def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
-        frame, request = self.frame, self.request
+        """The part through the sampler, whole or, in an edit, only the scope's spans of it; then measured whole."""
+        frame = self.frame
         old = self.previous.stem(part.name) if self.previous is not None else None
+        tick = share.tick(f"guide: {part.name}", at, at + 0.7 * width)
         with self.playing, self.watch.timing("guide"):
-            rendered = render_part(
-                self.bank,
-                part,
-                instrument,
-                self.clock,
-                frame.rate,
-                frame.start_sample,
-                frame.samples,
-                round(TAIL_SECONDS * frame.rate),
-                share.tick(f"guide: {part.name}", at, at + 0.7 * width),
-            )
-            audio, tail = finish_tail(rendered, frame.samples, request.tail, frame.rate)
-            if old is not None and self.previous is not None:
-                audio = splice(self.previous.audio(old), audio, self._scope_spans(), frame.rate)
+            if old is None:
+                audio, tail = self._span(part, instrument, 0, frame.samples, self.request.tail, tick)
+            else:
+                audio, tail = self._replay(part, instrument, old, tick)
         share.progress(f"check: {part.name}", at + 0.75 * width)
         with self.watch.timing("check"):
             verdict = check_stem(
@@ -214,6 +208,31 @@ class TakeMaker:
                 keys=self.score.keys,
             )
         return Sound(audio, tail, instrument, verdict)
+
+    def _span(
+        self, part: Part, instrument: Instrument, start: int, end: int, mode: str, tick: Tick
+    ) -> tuple[Audio, Audio | None]:
+        """Samples [start, end) of the part, and what rings on past the stem's end where the span reaches it."""
+        frame = self.frame
+        ringing = round(TAIL_SECONDS * frame.rate) if end == frame.samples else 0
+        first, length = frame.start_sample + start, end - start
+        audio = render_part(self.bank, part, instrument, self.clock, frame.rate, first, length, ringing, tick)
+        return finish_tail(audio, length, mode, frame.rate)
+
+    def _replay(self, part: Part, instrument: Instrument, old: StemFiles, tick: Tick) -> tuple[Audio, Audio | None]:
+        """The earlier take's stem with the scope's spans played anew. A loop's end no longer rings into its start."""
+        assert self.previous is not None
+        frame = self.frame
+        before, tail = self.previous.audio(old.wav), None
+        if old.tail is not None:
+            tail = self.previous.audio(old.tail.wav)
+        new, spans = before.copy(), self._scope_spans()
+        for start, end in spans:
+            lead = max(0, start - round(LEAD_SECONDS * frame.rate))
+            mode = "file" if self.request.tail == "file" else "cut"
+            new[:, lead:end], ringing = self._span(part, instrument, lead, end, mode, tick)
+            tail = ringing if end == frame.samples else tail
+        return splice(before, new, spans, frame.rate), tail
 
     def _scope_spans(self) -> list[tuple[int, int]]:
         """The scope's sections as spans of samples within a stem."""
