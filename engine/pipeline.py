@@ -42,7 +42,7 @@ class Pipeline:
     """All models of one worker, and what is done with them. Making it loads the shipped weights and sounds."""
 
     def __init__(self) -> None:
-        torch.set_num_threads(2)
+        torch.set_num_threads(1)  # two threads that wait for each other lose to one on a busy machine
         self._writers = Writers(PlanModel.load(), PartsModel.load())
         self._bank = Bank.open()
         self._composing = ThreadPoolExecutor(1, thread_name_prefix="compose")
