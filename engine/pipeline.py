@@ -76,7 +76,8 @@ class Pipeline:
             previous = open_previous(request.scope, out.parent, clock, request.arrangement.sample_rate)
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
-        warnings: list[str] = reference_warnings(request.arrangement, renderer.name)
+        common = reference_warnings(request.arrangement, renderer.name)
+        warnings = list(common)
         for number in range(request.takes):
             take = msgspec.structs.replace(request, seed=request.seed + number)
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
@@ -91,7 +92,7 @@ class Pipeline:
                     score = merge_edit(score, previous.score, take.scope, clock)
             composer = self._composer(request)
             maker = TakeMaker(
-                take, clock, score, previous, bank, composer, renderer, watch, self._playing, tuple(warnings)
+                take, clock, score, previous, bank, composer, renderer, watch, self._playing, tuple(common)
             )
             result = maker.make(out, share, COMPOSE_UNTIL)
             manifests.append(str(result.manifest))
