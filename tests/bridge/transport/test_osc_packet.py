@@ -87,9 +87,10 @@ def test_damaged_packets_are_errors(packet: bytes) -> None:
 @settings(deadline=None)
 def test_any_bytes_end_in_messages_or_one_kind_of_error(data: bytes, head: bytes) -> None:
     try:
-        packet2messages(head + data)
+        messages = packet2messages(head + data)
     except OscError:
         return
+    assert all(message.address.startswith("/") for message in messages)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=300), max_size=8), st.booleans(), st.integers(1, 50))
