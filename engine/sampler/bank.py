@@ -27,6 +27,7 @@ SHIPPED = Path(__file__).parent / "sounds" / "band.sf3"
 SHIPPED_LICENCE = "MIT (MuseScore_General)"
 USER_LICENCE = "the user's own"
 MEASURE_RATE = 44100
+HIT_HEADROOM_DB = 3.0
 SILENT_LUFS = -70.0
 MAX_GAIN_DB = 24.0
 MELODIC_FAMILY = 8
@@ -186,8 +187,16 @@ def _user_preset(bank: Bank, entry: Entry, words: str) -> tuple[Preset, str | No
 
 
 def _gain(row: Role, heard: Measured) -> float:
-    """Gain in dB that brings the test phrase to the role's loudness; a silent instrument keeps 0 dB."""
-    return 0.0 if heard.lufs < SILENT_LUFS else round(min(row.lufs - heard.lufs, MAX_GAIN_DB), 2)
+    """Gain in dB that brings the test phrase to the role's loudness; a silent instrument keeps 0 dB.
+
+    A kit stays so quiet that its hardest hit keeps `HIT_HEADROOM_DB` below full scale: a long 808 kick is all peak.
+    """
+    if heard.lufs < SILENT_LUFS:
+        return 0.0
+    gain = min(row.lufs - heard.lufs, MAX_GAIN_DB)
+    if heard.peak > 0.0:
+        gain = min(gain, -HIT_HEADROOM_DB - 20.0 * float(np.log10(heard.peak)))
+    return round(gain, 2)
 
 
 def _measure_kit(name: str) -> Measured:
@@ -203,4 +212,5 @@ def _measure_kit(name: str) -> Measured:
             stop = min(first + sound.shape[1], audio.shape[1])
             audio[:, first:stop] += sound[:, : stop - first]
             attacks.append(attack_ms(sound, rate))
-    return Measured(loudness(audio, rate), float(np.median(attacks)))
+    hardest = max(float(np.abs(kits.hit(piece, 127, 0, rate)).max()) for piece in drums.pieces.values())
+    return Measured(loudness(audio, rate), float(np.median(attacks)), hardest)

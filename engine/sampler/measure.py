@@ -27,10 +27,11 @@ ENVELOPE_SECONDS = 0.002
 @dataclass(frozen=True)
 class Measured:
     """`lufs`: integrated loudness (BS.1770). `attack_ms`: median time from a note's first sample to half its attack's
-    peak level."""
+    peak level. `peak`: greatest magnitude of a single hit struck as hard as can be (kits; 0 where not measured)."""
 
     lufs: float
     attack_ms: float
+    peak: float = 0.0
 
 
 def loudness(audio: Audio, rate: int) -> float:
