@@ -22,6 +22,8 @@ from bridge.timeline import Clock
 
 MAX_MESSAGE = 8 << 20
 MAX_SECTIONS, MAX_STEMS, MAX_TRACKS, MAX_REFERENCES, MAX_TAKES = 500, 24, 128, 16, 8
+MAX_SAMPLES = 60_000_000
+"""From the first section to the last: 20 minutes at 48 kHz."""
 RATES = (8_000, 384_000)
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 STEM_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|.][^\x00-\x1f/\\:*?\"<>|]{0,63}\Z")
@@ -81,6 +83,7 @@ def check_render(request: Render, roots: Sequence[Path]) -> Render:
         )
     clock = arrangement.timeline()
     _check_sections(arrangement.sections, clock)
+    _check_length(arrangement, clock)
     _check_keys(arrangement)
     stems = _check_stems(request.stems)
     tracks = tuple(_check_track(t, i, clock, root, roots) for i, t in enumerate(arrangement.tracks))
@@ -181,6 +184,20 @@ def _check_sections(sections: Sequence[Section], clock: Clock) -> None:
                 f"{after.name!r} starts at beat {after.start:g}, before {before.name!r} ends ({before.end:g}).",
                 field=f"{field}[{i}].start",
             )
+
+
+def _check_length(arrangement: Arrangement, clock: Clock) -> None:
+    """Stems are held in memory while they are made: about 80 bytes a sample."""
+    samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
+    if samples > MAX_SAMPLES:
+        minutes = samples / arrangement.sample_rate / 60
+        most = MAX_SAMPLES / arrangement.sample_rate / 60
+        raise RequestError(
+            "section.too_long",
+            f"the sections span {minutes:.0f} minutes; at this sample rate at most {most:.0f} are rendered at once.",
+            field="arrangement.sections",
+            hint="Ask for the song in parts.",
+        )
 
 
 def _check_keys(arrangement: Arrangement) -> None:

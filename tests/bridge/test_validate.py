@@ -115,6 +115,8 @@ BAD: list[tuple[str, Callable[[Json, Path], None], str, str]] = [
      "arrangement.sections[1].start"),
     ("before the project", put(A, "clock", 0, value=[0.0, -1.0]), "section.before_zero",
      "arrangement.sections[0].start"),
+    ("an hour of music", put(A, value={"sample_rate": 48000, "clock": [[0, 0], [7200, 3600]], "sections": [
+        {"name": "Opera", "label": "verse", "start": 0, "end": 7200}]}), "section.too_long", "arrangement.sections"),
     ("label unknown", put(A, "sections", 0, "label", value="hook"), "section.label", "arrangement.sections[0].label"),
     ("energy 7", put(A, "sections", 0, "energy", value=7), "section.energy", "arrangement.sections[0].energy"),
     ("no section", put(A, "sections", value=[]), "section.none", "arrangement.sections"),
