@@ -162,13 +162,12 @@ class TakeMaker:
 
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part played and checked; where a check fails, played again by the role's plain instrument."""
-        words = f"{self.request.style} {part.instrument}"
         instrument = self._seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
         sound = self._play(part, instrument, share, at, width)
         if not sound.verdict.problems:
             return sound
         plain = self._seat(part, choose_instrument(self.bank, part.role, "", ""))
-        if plain == instrument or not words.strip():
+        if plain == instrument:
             return sound
         again = self._play(part, plain, share, at, width)
         if again.verdict.problems:
