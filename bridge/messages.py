@@ -1,7 +1,7 @@
 """The protocol, defined once: requests, events, errors (msgspec structs -> JSON; schema by `json_schema`).
 
-Every message carries `version`; every request but a `ping` over a transport that proves the sender carries
-the engine's token (added by the transport, see `bridge.transport`). Job ids are made by the client, so that
+Every message carries `version`. The engine's token goes beside each request, added by the transport (see
+`bridge.transport`), so it is no field here. Job ids are made by the client, so that
 sending a request again is safe: the engine answers with the state of the job it already has.
 """
 
@@ -190,7 +190,7 @@ class Failed(msgspec.Struct, frozen=True, tag_field="type", tag="failed"):
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag_field="type", tag="cancelled"):
-    """The job was stopped; nothing of the unfinished take stays behind."""
+    """The job was stopped; no file of the unfinished take stays behind."""
 
     job: str
     version: int = PROTOCOL

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge import paths
 from bridge.arrangement import TONICS, Arrangement, ContextTrack, KeyAt, MetreAt, Section
 from bridge.errors import RequestError
 from bridge.labels import name2label
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SmfNote", "SmfSong", "SmfTrack", "read_smf", "smf2arrangement"]
 
-MAX_BYTES = 4 << 20
+MAX_BYTES = paths.MAX_BYTES["MIDI"]
 """Four MB hold about a million events, more than any song; the reader's time and memory are bounded by it."""
 MAX_EVENTS = 1_000_000
 MAX_CHUNKS = 512

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.lelm.plan import PlanModel
 
 STEPS = 12
-"""Diffusion steps: 8-12 suffice where there are seeds (LELM)."""
+"""Diffusion steps, as many as the shipped weights were judged with (engine/weights/README.md)."""
 SHORT_BARS, SHORT_DRAWS = 16, 2
 """Short requests take the better of two draws."""
 MAX_SEED = 1 << 63
