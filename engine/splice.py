@@ -38,6 +38,17 @@ def finish_tail(audio: Audio, samples: int, mode: str, rate: int) -> tuple[Audio
     return body, None
 
 
+def join_spans(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sorted spans [start, end), those that touch made one: between two new stretches there is nothing to fade to."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def splice(old: Audio, new: Audio, spans: Sequence[tuple[int, int]], rate: int) -> Audio:
     """`old` with the samples of each span [start, end) taken from `new`; outside the spans bit-identical to `old`.
 
@@ -47,7 +58,7 @@ def splice(old: Audio, new: Audio, spans: Sequence[tuple[int, int]], rate: int) 
     if old.shape != new.shape:
         raise ValueError(f"shapes differ: {old.shape} and {new.shape}")
     out = old.copy()
-    for start, end in spans:
+    for start, end in join_spans(spans):
         out[:, start:end] = new[:, start:end]
         if end < old.shape[1]:
             fade = min((end - start) // 2, round(JOIN_SECONDS * rate))

@@ -26,7 +26,7 @@ from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.report import ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
 from engine.score import PITCH_NAMES, Part, Score
-from engine.splice import Audio, finish_tail, splice
+from engine.splice import Audio, finish_tail, join_spans, splice
 
 TAIL_SECONDS = 6.0
 """Longest ringing that is rendered past a stem's end."""
@@ -237,11 +237,13 @@ class TakeMaker:
         """The scope's sections as spans of samples within a stem."""
         scope, frame = self.request.scope, self.frame
         named = scope.sections if scope else ()
-        return [
-            (s.start_sample - frame.start_sample, s.start_sample - frame.start_sample + s.samples)
-            for s in frame.sections
-            if not named or s.name in named
-        ]
+        return join_spans(
+            [
+                (s.start_sample - frame.start_sample, s.start_sample - frame.start_sample + s.samples)
+                for s in frame.sections
+                if not named or s.name in named
+            ]
+        )
 
     def _announce(self, folder: TakeFolder, files: StemFiles) -> StemReady:
         return StemReady(

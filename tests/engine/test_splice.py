@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.splice import finish_tail, splice
+from engine.splice import finish_tail, join_spans, splice
 
 RATE = 48000
 
@@ -68,6 +68,15 @@ def test_a_new_onset_on_the_join_keeps_its_attack_when_the_past_is_the_same() ->
     new = old.copy()
     new[:, 5_000:] += 0.4
     assert np.array_equal(splice(old, new, [(5_000, 20_000)], RATE), new)
+
+
+def test_sections_that_touch_are_one_stretch() -> None:
+    """Re-rolling two neighbouring sections must not let the old sound through between them."""
+    old, new = tone(48_000, 440.0), tone(48_000, 330.0, 1.0)
+    assert join_spans([(20_000, 30_000), (10_000, 20_000), (40_000, 41_000)]) == [(10_000, 30_000), (40_000, 41_000)]
+    touching = splice(old, new, [(10_000, 20_000), (20_000, 30_000)], RATE)
+    assert np.array_equal(touching, splice(old, new, [(10_000, 30_000)], RATE))
+    assert np.array_equal(touching[:, 19_000:21_000], new[:, 19_000:21_000])
 
 
 def test_two_renderings_of_other_lengths_are_refused() -> None:
