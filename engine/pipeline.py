@@ -73,7 +73,7 @@ class Pipeline:
             heard = listen_tracks(request.arrangement, clock)
         previous = None
         if request.scope is not None:
-            previous = open_previous(request.scope, out.parent, clock, request.arrangement.sample_rate)
+            previous = open_previous(request.scope, out.parent, clock, request.arrangement)
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
         common = reference_warnings(request.arrangement, renderer.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from bridge.arrangement import Arrangement
 from bridge.errors import RequestError
 from bridge.handover.manifest import Manifest, StemFiles, clock2hash, read_manifest
 from bridge.messages import Scope
@@ -46,8 +47,9 @@ class PreviousTake:
         return np.ascontiguousarray(samples.T, dtype=np.float32)
 
 
-def open_previous(scope: Scope, results: Path, clock: Clock, rate: int) -> PreviousTake:
-    """Reads the take that `scope` names from the results folder. Raises `RequestError` on `scope.take`."""
+def open_previous(scope: Scope, results: Path, clock: Clock, arrangement: Arrangement) -> PreviousTake:
+    """Reads the take that `scope` names from the results folder. Raises `RequestError` on `scope.take` where there is
+    none, or its tempo map, sample rate, first or last sample are not the arrangement's."""
     folder = results / scope.take
     if not (folder / "manifest.json").is_file():
         raise RequestError(
@@ -57,12 +59,22 @@ def open_previous(scope: Scope, results: Path, clock: Clock, rate: int) -> Previ
             hint="Render it first, or name the folder it lies in (project.out).",
         )
     manifest = read_manifest(folder)
+    rate = arrangement.sample_rate
     if manifest.sample_rate != rate or manifest.clock_sha256 != clock2hash(clock):
         raise RequestError(
             "scope.changed",
             f"the tempo map or the sample rate has changed since {scope.take} was made.",
             field="scope.take",
             hint="Render a whole new take.",
+        )
+    start = clock.beat2sample(arrangement.start, rate)
+    samples = clock.span2samples(arrangement.start, arrangement.end, rate)
+    if (manifest.start_sample, manifest.samples) != (start, samples):
+        raise RequestError(
+            "scope.moved",
+            f"the first or the last section of {scope.take} lies elsewhere than now.",
+            field="scope.take",
+            hint="Put the sections back, or render a whole new take.",
         )
     try:
         score = _score_decoder.decode((folder / SCORE_NAME).read_bytes())

@@ -160,6 +160,20 @@ def test_an_edit_leaves_all_else_bit_identical(tmp_path: Path) -> None:
     assert np.abs(old[turn:] - new[turn:]).max() > 0.01
 
 
+def test_an_edit_of_a_song_that_has_changed_since_is_refused(tmp_path: Path) -> None:
+    first = eight_bars(tmp_path, stems=[{"role": "bass"}])
+    finished(send(first))
+    scope = {"take": f"{first['job']}/take-1", "stems": ["bass"]}
+    shorter = eight_bars(tmp_path, stems=[{"role": "bass"}], scope=scope)
+    shorter["arrangement"]["sections"].pop()
+    faster = eight_bars(tmp_path, stems=[{"role": "bass"}], scope=scope)
+    faster["arrangement"]["clock"][1][1] = 9.0
+    for request, code in ((shorter, "scope.moved"), (faster, "scope.changed")):
+        failed = send(request)[-1]
+        assert isinstance(failed, Failed)
+        assert (failed.refused, failed.code, failed.field) == (True, code, "scope.take")
+
+
 def test_two_takes_differ_and_each_is_whole(tmp_path: Path) -> None:
     done = finished(send(eight_bars(tmp_path, takes=2, stems=[{"role": "bass"}, {"role": "keys"}])))
     folders = [Path(m).parent for m in done.manifests]
