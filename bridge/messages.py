@@ -28,11 +28,18 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A part to write. Several may share a role ("guitar", "guitar 2"); `name` defaults to the role."""
+    """A part to write. Several may share a role ("guitar", "guitar 2"); `name` defaults to the role.
+
+    `renderer` "" takes the request's. `strength` is how far a diffusion renderer may leave the guide: 0 keeps its
+    sound, 1 keeps only its notes' times; None for the checkpoint's own. `words` tell such a renderer of this stem.
+    """
 
     role: str
     name: str = ""
     instrument: str = ""
+    renderer: str = ""
+    strength: float | None = None
+    words: str = ""
 
     @property
     def title(self) -> str:
@@ -41,16 +48,26 @@ class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An edit of `take` ("<job>/take-N"): only these sections x stems are written anew; empty means all of them."""
+    """An edit of `take` ("<job>/take-N"): only these sections x stems are written anew; empty means all of them.
+
+    `start` and `end` (beats) narrow it to the bars that they touch. A stem that the take does not have yet is added.
+    """
 
     take: str
     sections: tuple[str, ...] = ()
     stems: tuple[str, ...] = ()
+    start: float | None = None
+    end: float | None = None
 
 
 class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="render"):
     """Compose and render. `tail`: what rings past the end is `cut` (3 ms fade inside the length), written to a second
-    `file`, or `wrap`ped onto the start (for loops)."""
+    `file`, or `wrap`ped onto the start (for loops).
+
+    `continues` names a take ("<job>/take-N") that ends where the first section starts: it is gone on with. `avoid` are
+    words of what shall not sound, `language` the lyrics' (ISO 639-1). `commercial`: the result will be sold, so models
+    whose licence forbids that are out. `priority` batch waits behind what a musician waits for.
+    """
 
     job: str
     arrangement: Arrangement
@@ -66,6 +83,11 @@ class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     tail: Literal["cut", "file", "wrap"] = "cut"
     bits: Literal[24, 32] = 32
     scope: Scope | None = None
+    continues: str = ""
+    avoid: str = ""
+    language: str = "en"
+    commercial: bool = False
+    priority: Literal["interactive", "batch"] = "interactive"
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="listen"):
@@ -225,13 +247,21 @@ class JobList(msgspec.Struct, frozen=True, tag_field="type", tag="job_list"):
 
 
 class ModelRow(msgspec.Struct, frozen=True):
-    """One composer or renderer. `available` false carries the reason in `note`."""
+    """One composer or renderer. `available` false carries the reason in `note`.
+
+    `commercial`: its licence lets the result be sold. `memory_gib`: what it needs where it runs. `path`: the user's
+    checkpoint (folder or hub id). `auto`: this is what "auto" means here.
+    """
 
     name: str
     kind: Literal["composer", "renderer"]
     available: bool
     licence: str
     note: str = ""
+    commercial: bool = True
+    memory_gib: float = 0.0
+    path: str = ""
+    auto: bool = False
 
 
 class ModelList(msgspec.Struct, frozen=True, tag_field="type", tag="model_list"):
