@@ -1,6 +1,6 @@
 """The mailbox: a folder through which DAW scripts without sockets talk to the engine. This is the engine's side.
 
-    engine.json                 heartbeat, mode 0600, written anew each second: pid, version, token, time (Unix, s)
+    engine.json                 heartbeat, mode 0600, written each second: pid, version, protocol, token, time (Unix, s)
     requests/<job>.json         a render or listen request with one more field, "token"; the engine takes it away
     jobs/<job>/accepted.json    events as JSON: accepted; progress.json (the last); stem-001.json, stem-002.json, ...
     jobs/<job>/result.json      the last event: done, heard, failed or cancelled
@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import VERSION
-from bridge.messages import FINAL, Accepted, Cancel, Event, Failed, Heard, Progress, StemReady, encode
+from bridge.messages import FINAL, PROTOCOL, Accepted, Cancel, Event, Failed, Heard, Progress, StemReady, encode
 from bridge.transport import Desk
 from bridge.transport.endpoint import make_private, same_token, write_private
 from bridge.validate import JOB_ID, MAX_MESSAGE
@@ -40,10 +40,14 @@ log = logging.getLogger(__name__)
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """`engine.json`. An engine whose `time` is more than three seconds ago is gone."""
+    """`engine.json`. An engine whose `time` is more than three seconds ago is gone.
+
+    Scripts of any version may talk to it that speak its `protocol`; the others say which side is to be updated.
+    """
 
     pid: int
     version: str
+    protocol: int
     token: str
     time: float
 
@@ -118,7 +122,7 @@ class Mailbox:
 
     def beat(self) -> None:
         """Writes the heartbeat: once a second."""
-        heartbeat = Heartbeat(os.getpid(), VERSION, self._token, time.time())
+        heartbeat = Heartbeat(os.getpid(), VERSION, PROTOCOL, self._token, time.time())
         try:
             write_private(self._heartbeat, msgspec.json.encode(heartbeat))
         except OSError as error:

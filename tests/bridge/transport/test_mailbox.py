@@ -81,6 +81,7 @@ def test_only_the_user_may_look(script: Script, tmp_path: Path) -> None:
 def test_the_heartbeat_beats(script: Script, endpoint: Endpoint) -> None:
     first = json.loads((script.box / "engine.json").read_text())
     assert (first["pid"], first["token"], first["version"]) == (endpoint.pid, endpoint.token, "0.1.0")
+    assert first["protocol"] == endpoint.protocol
     assert abs(first["time"] - time.time()) < 60
     wait_for(lambda: json.loads((script.box / "engine.json").read_text())["time"] > first["time"])
 
