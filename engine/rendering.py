@@ -63,7 +63,7 @@ class Renderer(Protocol):
     """A renderer that may drift: what it answers is held to the guide afterwards.
 
     `name` and `weights` go into the manifest, `window_seconds` is the longest stretch that it can be asked for,
-    `batch` how many stretches it takes at once.
+    `batch` how many stretches it takes at once. Weights are loaded by the first `render`.
     """
 
     name: str
@@ -75,8 +75,15 @@ class Renderer(Protocol):
     def task(self, stretch: Stretch) -> Task:
         """What it would do with the stretch. Raises `RequestError` where its checkpoint cannot."""
 
-    def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
-        """One clip for each stretch, at the rate and of the length of its guide. Same seeds, same samples.
+    def remarks(self, stretch: Stretch) -> tuple[str, ...]:
+        """What of the stretch's wishes it cannot follow, for the user."""
 
-        `tick` is called at every diffusion step and may raise `JobCancelled`. Raises `JobError` where memory is full.
+    def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
+        """One stereo clip for each stretch, at the rate and of the length of its guide. Same seeds, same samples.
+
+        A repainted window comes back whole; what lies outside its holes is the caller's to keep. `tick` is called at
+        every diffusion step and may raise `JobCancelled`. Raises `JobError` where memory is full.
         """
+
+    def release(self) -> None:
+        """Gives the weights' memory back; the next `render` loads them again."""
