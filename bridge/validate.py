@@ -27,6 +27,7 @@ MAX_SAMPLES = 60_000_000
 RATES = (8_000, 384_000)
 JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 STEM_NAME = re.compile(r"[^\x00-\x1f/\\:*?\"<>|.][^\x00-\x1f/\\:*?\"<>|]{0,63}\Z")
+LANGUAGE = re.compile(r"[a-z]{2,3}\Z")
 TAKE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})/take-([1-9][0-9]{0,5})\Z")
 
 
@@ -94,9 +95,15 @@ def check_render(request: Render, roots: Sequence[Path]) -> Render:
         raise RequestError("seed", "the seed must be a whole number from 0 to 2^63 - 1.", field="seed")
     if not 1 <= request.takes <= MAX_TAKES:
         raise RequestError("takes", f"{request.takes} takes; 1 to {MAX_TAKES} can be asked for.", field="takes")
-    if len(request.style) > 2000:
-        raise RequestError("style.too_long", "the style words are longer than 2000 letters.", field="style")
+    for field, text in (("style", request.style), ("avoid", request.avoid)):
+        if len(text) > 2000:
+            raise RequestError(f"{field}.too_long", "the words are longer than 2000 letters.", field=field)
+    if not LANGUAGE.match(request.language):
+        raise RequestError(
+            "language", f"{request.language[:20]!r} is no language.", field="language", hint="en, de, zh"
+        )
     _check_scope(request, stems)
+    _check_continues(request)
     soundfont = request.soundfont
     if soundfont:
         soundfont = str(resolve_file(soundfont, root, roots, SOUNDFONT_ENDINGS, "sound font", "soundfont"))
@@ -242,6 +249,13 @@ def _check_stems(stems: Sequence[StemWanted]) -> tuple[str, ...]:
                 field=f"stems[{i}].name",
                 hint="Give the second one a name of its own.",
             )
+        if stem.strength is not None and not 0.0 <= stem.strength <= 1.0:
+            raise RequestError(
+                "stem.strength", "the strength is a number from 0 to 1.", field=f"stems[{i}].strength",
+                hint="0 keeps the guide's sound, 1 only its times.",
+            )  # fmt: skip
+        if len(stem.words) > 2000:
+            raise RequestError("stem.words", "the words are longer than 2000 letters.", field=f"stems[{i}].words")
         seen[stem.title.lower()] = i
     return tuple(stem.title for stem in stems)
 
@@ -287,13 +301,12 @@ def _check_scope(request: Render, stems: Sequence[str]) -> None:
     scope = request.scope
     if scope is None:
         return
-    match = TAKE.match(scope.take)
-    if not match:
-        raise RequestError("scope.take", f"{scope.take!r} is no take.", field="scope.take", hint="<job>/take-<number>.")
-    if match[1] == request.job:
-        raise RequestError(
-            "scope.job", "an edit is a job of its own; its id must differ from the edited take's.", field="job"
-        )
+    _check_take(scope.take, request.job, "scope.take")
+    for field, beat in (("start", scope.start), ("end", scope.end)):
+        if beat is not None and not math.isfinite(beat):
+            raise RequestError(f"scope.{field}", "this is no beat.", field=f"scope.{field}")
+    if scope.start is not None and scope.end is not None and scope.start >= scope.end:
+        raise RequestError("scope.end", "the selection ends before it starts.", field="scope.end")
     names = {section.name for section in request.arrangement.sections}
     for name in scope.sections:
         if name not in names:
@@ -301,6 +314,37 @@ def _check_scope(request: Render, stems: Sequence[str]) -> None:
     for name in scope.stems:
         if name not in stems:
             raise RequestError("scope.stem", f"no stem {name!r} is wanted.", field="scope.stems")
+
+
+def _check_take(name: str, job: str, field: str) -> None:
+    match = TAKE.match(name)
+    if not match:
+        raise RequestError(field, f"{name!r} is no take.", field=field, hint="<job>/take-<number>.")
+    if match[1] == job:
+        raise RequestError(
+            "scope.job",
+            "this is a job of its own; its id must differ from that of the take it starts from.",
+            field="job",
+        )
+
+
+def _check_continues(request: Render) -> None:
+    if not request.continues:
+        return
+    if request.scope is not None:
+        raise RequestError(
+            "continues.scope",
+            "a request edits a take (scope) or goes on after it (continues), not both.",
+            field="continues",
+        )
+    if request.composer == "as-written":
+        raise RequestError(
+            "continues.composer",
+            "the composer 'as-written' writes nothing new, so it cannot go on after a take.",
+            field="composer",
+            hint="Use 'band'.",
+        )
+    _check_take(request.continues, request.job, "continues")
 
 
 def check_midi(path: Path, field: str) -> None:

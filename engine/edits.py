@@ -7,16 +7,16 @@ from dataclasses import replace
 
 from bridge.messages import Scope
 from bridge.timeline import Clock
+from engine.scope import EPS, scope2spans, within
 from engine.score import Note, Part, Score
-
-EPS = 1e-6
 
 
 def merge_edit(new: Score, old: Score, scope: Scope, clock: Clock) -> Score:
     """Parts outside the scope (those that the request no longer names, too) are `old`'s; inside a part the notes of
-    other sections are `old`'s. New notes are not played before their section: what lies there is not touched.
+    other bars are `old`'s. New notes are not played before their stretch: what lies there is not touched. Raises
+    `RequestError` for a scope without a bar.
     """
-    spans = [(s.start, s.end) for s in old.sections if not scope.sections or s.name in scope.sections]
+    spans = scope2spans(scope, old.sections)
     before = {part.name: part for part in old.parts}
     parts = [_merge_part(part, before.get(part.name), scope, spans, clock) for part in new.parts]
     named = {part.name for part in parts}
@@ -29,13 +29,9 @@ def _merge_part(new: Part, old: Part | None, scope: Scope, spans: Sequence[tuple
         return new
     if scope.stems and new.name not in scope.stems:
         return old
-    kept = [note for note in old.notes if not _within(note, spans)]
-    written = [_not_early(note, spans, clock) for note in new.notes if _within(note, spans)]
+    kept = [note for note in old.notes if not within(note.start, spans)]
+    written = [_not_early(note, spans, clock) for note in new.notes if within(note.start, spans)]
     return replace(new, notes=tuple(sorted([*kept, *written], key=lambda n: (n.start, n.pitch))))
-
-
-def _within(note: Note, spans: Sequence[tuple[float, float]]) -> bool:
-    return any(start - EPS <= note.start < end - EPS for start, end in spans)
 
 
 def _not_early(note: Note, spans: Sequence[tuple[float, float]], clock: Clock) -> Note:

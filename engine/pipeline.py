@@ -28,7 +28,7 @@ from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
 from engine.models import CATALOGUE, check_choice, choose_model
 from engine.perform import perform
-from engine.previous import PreviousTake, open_previous
+from engine.previous import PreviousTake, open_previous, open_take
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Score
@@ -71,9 +71,11 @@ class Pipeline:
         report.progress("listen", 0.0)
         with watch.timing("listen"):
             heard = listen_tracks(request.arrangement, clock)
-        previous = None
+        previous = earlier = None
         if request.scope is not None:
-            previous = open_previous(request.scope, out.parent, clock, request.arrangement)
+            previous = earlier = open_previous(request.scope, out.parent, clock, request.arrangement)
+        elif request.continues:
+            earlier = open_take(request.continues, out.parent, "continues")
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
         common = reference_warnings(request.arrangement, renderer.name)
@@ -84,7 +86,7 @@ class Pipeline:
             with watch.timing("compose"):
                 tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
                 tick(0.0)
-                writing = self._composing.submit(self._compose, take, clock, form, heard, previous, tick)
+                writing = self._composing.submit(self._compose, take, clock, form, heard, earlier, tick)
                 score = wait_for(writing, share.poll)
             with watch.timing("perform"):
                 score = perform(score, clock, score.feel, take.seed)
@@ -111,13 +113,13 @@ class Pipeline:
         clock: Clock,
         form: tuple[FormSection, ...],
         heard: Heard,
-        previous: PreviousTake | None,
+        earlier: PreviousTake | None,
         tick: Tick,
     ) -> Score:
         if choose_model("composer", request.composer).name == "as-written":
             return compose_as_written(request, clock, form, heard, tick)
         return compose_band(
-            request, clock, form, heard, self._writers, tick, previous=previous.score if previous else None
+            request, clock, form, heard, self._writers, tick, previous=earlier.score if earlier else None
         )
 
 

@@ -47,19 +47,30 @@ class PreviousTake:
         return np.ascontiguousarray(samples.T, dtype=np.float32)
 
 
-def open_previous(scope: Scope, results: Path, clock: Clock, arrangement: Arrangement) -> PreviousTake:
-    """Reads the take that `scope` names from the results folder. Raises `RequestError` on `scope.take` where there is
-    none, or its tempo map, sample rate, first or last sample are not the arrangement's."""
-    folder = results / scope.take
+def open_take(name: str, results: Path, field: str) -> PreviousTake:
+    """Reads the take `name` from the results folder. Raises `RequestError` on `field` where there is none."""
+    folder = results / name
     if not (folder / "manifest.json").is_file():
         raise RequestError(
             "scope.missing",
-            f"there is no finished take {scope.take} in {results}.",
-            field="scope.take",
+            f"there is no finished take {name} in {results}.",
+            field=field,
             hint="Render it first, or name the folder it lies in (project.out).",
         )
-    manifest = read_manifest(folder)
-    rate = arrangement.sample_rate
+    try:
+        score = _score_decoder.decode((folder / SCORE_NAME).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        raise RequestError(
+            "scope.damaged", f"the score of {name} cannot be read.", field=field, hint="Render a new take."
+        ) from None
+    return PreviousTake(name, folder, read_manifest(folder), score)
+
+
+def open_previous(scope: Scope, results: Path, clock: Clock, arrangement: Arrangement) -> PreviousTake:
+    """Reads the take that `scope` edits. Raises `RequestError` on `scope.take` where there is none, or its tempo map,
+    sample rate, first or last sample are not the arrangement's."""
+    take = open_take(scope.take, results, "scope.take")
+    manifest, rate = take.manifest, arrangement.sample_rate
     if manifest.sample_rate != rate or manifest.clock_sha256 != clock2hash(clock):
         raise RequestError(
             "scope.changed",
@@ -76,10 +87,4 @@ def open_previous(scope: Scope, results: Path, clock: Clock, arrangement: Arrang
             field="scope.take",
             hint="Put the sections back, or render a whole new take.",
         )
-    try:
-        score = _score_decoder.decode((folder / SCORE_NAME).read_bytes())
-    except (OSError, msgspec.MsgspecError):
-        raise RequestError(
-            "scope.damaged", f"the score of {scope.take} cannot be read.", field="scope.take", hint="Render a new take."
-        ) from None
-    return PreviousTake(scope.take, folder, manifest, score)
+    return take

@@ -17,6 +17,11 @@ Tick = Callable[[float], None]
 """Called by long stages at every decoding or diffusion step with the stage's fraction 0-1; raises `JobCancelled`."""
 
 
+def part_of(tick: Tick, start: float, end: float) -> Tick:
+    """A tick for a stage that takes from `start` to `end` of the whole."""
+    return lambda fraction: tick(start + (end - start) * fraction)
+
+
 class JobCancelled(Exception):
     """Raised out of a stage when the user asked the job to stop."""
 

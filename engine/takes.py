@@ -25,6 +25,7 @@ from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.report import ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
+from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.splice import Audio, finish_tail, join_spans, splice
 
@@ -234,16 +235,14 @@ class TakeMaker:
         return splice(before, new, spans, frame.rate), tail
 
     def _scope_spans(self) -> list[tuple[int, int]]:
-        """The scope's sections as spans of samples within a stem."""
+        """The scope as spans of samples within a stem."""
         scope, frame = self.request.scope, self.frame
-        named = scope.sections if scope else ()
-        return join_spans(
-            [
-                (s.start_sample - frame.start_sample, s.start_sample - frame.start_sample + s.samples)
-                for s in frame.sections
-                if not named or s.name in named
-            ]
-        )
+        assert scope is not None
+        ends = [
+            [self.clock.beat2sample(beat, frame.rate) - frame.start_sample for beat in span]
+            for span in scope2spans(scope, self.score.sections)
+        ]
+        return join_spans([(start, end) for start, end in ends])
 
     def _announce(self, folder: TakeFolder, files: StemFiles) -> StemReady:
         return StemReady(
@@ -305,8 +304,9 @@ class TakeMaker:
             licences=tuple(sorted({stem.licence for stem in stems if stem.licence})),
             warnings=tuple(warnings),
             remarks=score.remarks,
-            based_on=scope.take if scope else "",
+            based_on=scope.take if scope else request.continues,
             scope={"sections": scope.sections, "stems": scope.stems} if scope else {},
+            scope_beats=scope2spans(scope, score.sections) if scope else (),
             engine=VERSION,
         )
         return TakeResult(folder.finish(manifest), tuple(warnings))

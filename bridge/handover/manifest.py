@@ -116,7 +116,8 @@ class MixFiles(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True):
     """A take. `warnings`: what fell back or failed a check; `remarks`: what else the musician may want to know.
 
-    `based_on`: the take that this one edits; `scope`: the sections and stems written anew. `style`: what was
+    `based_on`: the take that this one edits or continues; `scope`: the sections and stems written anew,
+    `scope_beats` the (start, end) stretches of them. `style`: what was
     heard in references. `seconds`: time spent per stage. `files`: further files by kind ("rpp", "score", ...).
     `clock_sha256`: of the tempo map (`clock2hash`), by which a DAW notices that its own has changed since.
     """
@@ -147,6 +148,7 @@ class Manifest(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     based_on: str = ""
     scope: dict[str, tuple[str, ...]] = {}
+    scope_beats: tuple[tuple[float, float], ...] = ()
     engine: str = ""
     version: int = MANIFEST_VERSION
 

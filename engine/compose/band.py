@@ -18,6 +18,7 @@ from engine.compose.candidates import SEED, choices2remarks, choose_versions
 from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape, form2shape
+from engine.compose.go_on import continue_band
 from engine.compose.harmony import choose_key, settle_mode, write_chords
 from engine.compose.keys import Keys, given_keys
 from engine.compose.material import Base, Material, base_stream, heard2material, own_notes, rows_with
@@ -38,7 +39,7 @@ from engine.compose.song import Song
 from engine.compose.writers import Writers, plan_of, write_canvas
 from engine.diffusion.canvas import STREAMS
 from engine.grooves import Groove, choose
-from engine.report import Tick
+from engine.report import Tick, part_of
 from engine.score import FormSection, Heard, Note, Part, Score
 
 
@@ -51,7 +52,8 @@ def compose_band(
     tick: Tick,
     previous: Score | None = None,
 ) -> Score:
-    """A score for every wanted stem. `previous` with `request.scope`: only the scope is written anew.
+    """A score for every wanted stem. `previous` with `request.scope`: only the scope is written anew; with
+    `request.continues`: the sections are written as its next ones.
 
     Raises `RequestError` for stems that cannot be played (`stem.vocals`), for no sections (`sections.none`) and for a
     scope that names what is not there; whatever `tick` raises goes through.
@@ -65,6 +67,9 @@ def compose_band(
             field="arrangement.sections",
             hint="Mark at least one section.",
         )
+    if previous is not None and request.continues:
+        words = section_words(request, form)
+        return continue_band(request, clock, form, words, seats, heard, writers, tick, previous)
     shapes = form2shape(
         form,
         clock,
@@ -173,11 +178,6 @@ def section_words(request: Render, form: Sequence[FormSection]) -> tuple[str, ..
     """The user's words about each section of the form."""
     said = {(s.name, round(s.start, 6)): s.words for s in request.arrangement.sections}
     return tuple(said.get((f.name, round(f.start, 6)), "") for f in form)
-
-
-def part_of(tick: Tick, start: float, end: float) -> Tick:
-    """A tick for a stage that takes from `start` to `end` of the whole."""
-    return lambda fraction: tick(start + (end - start) * fraction)
 
 
 def model_lines(writers: Writers) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ every bar. Bars are cut to their section, so they never overlap and a gap betwee
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -114,7 +115,8 @@ def form2shape(
     """
     wanted = [s for s in STREAM_ORDER if s in streams]
     playing = _playing(form, wanted, words)
-    whole = {bar.index: bar for bar in clock.bars()}
+    whole = tuple(clock.bars())
+    starts = [bar.start for bar in whole]
     shapes: list[SectionShape] = []
     for i, section in enumerate(form):
         following = form[i + 1] if i + 1 < len(form) else None
@@ -131,7 +133,7 @@ def form2shape(
             bars.append(
                 BarShape(
                     bar=bar,
-                    whole=whole.get(bar.index, bar),
+                    whole=_whole(bar, whole, starts),
                     position=k,
                     level="ending" if ending else level,
                     streams=per_bar[k],
@@ -143,6 +145,12 @@ def form2shape(
             )
         shapes.append(SectionShape(section, tuple(bars)))
     return tuple(shapes)
+
+
+def _whole(bar: Bar, whole: Sequence[Bar], starts: Sequence[float]) -> Bar:
+    """The clock's bar that `bar` is cut from; `bar` itself where the clock does not reach (a continued take)."""
+    i = bisect_right(starts, bar.start + 1e-6) - 1
+    return whole[i] if i >= 0 and bar.start < whole[i].end - 1e-6 else bar
 
 
 def section_level(section: FormSection) -> str:

@@ -163,6 +163,12 @@ BAD: list[tuple[str, Callable[[Json, Path], None], str, str]] = [
     ("scope without take", put("scope", value={"take": "x"}), "scope.take", "scope.take"),
     ("scope of no section", put("scope", value={"take": "x/take-1", "sections": ["Coda"]}), "scope.section",
      "scope.sections"),
+    ("scope from no beat", put("scope", value={"take": "x/take-1", "start": 8, "end": 8}), "scope.end", "scope.end"),
+    ("going on after nothing", put("continues", value="take-1"), "continues", "continues"),
+    ("going on after itself", put("continues", value="0b6f6c7e-5b2e-4a43-9c7d-2f3f7a5f3c11/take-1"), "scope.job", "job"),
+    ("strength above 1", put("stems", 0, value={"role": "bass", "strength": 1.5}), "stem.strength", "stems[0].strength"),
+    ("a language that is none", put("language", value="english"), "language", "language"),
+    ("words without end", put("avoid", value="x" * 2001), "avoid.too_long", "avoid"),
     ("scope of no stem", put("scope", value={"take": "x/take-1", "stems": ["kazoo"]}), "scope.stem", "scope.stems"),
     ("sound font missing", put("soundfont", value="x.sf2"), "path.missing", "soundfont"),
 ]  # fmt: skip

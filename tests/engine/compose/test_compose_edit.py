@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import RequestError
-from bridge.messages import Scope
+from bridge.messages import Scope, StemWanted
 from engine.perform import perform
 from engine.score import Score
 from tests.engine.compose.songs import ALL_ROLES, SONG, composed, inside, song
@@ -108,3 +108,34 @@ def test_a_take_of_another_composer_cannot_be_edited() -> None:
     with pytest.raises(RequestError) as refused:
         composed(request, previous=replace(foreign, feel=replace(foreign.feel, groove="")))
     assert refused.value.code == "scope.take"
+
+
+@pytest.mark.parametrize("stem", ALL_ROLES)
+def test_only_the_selected_bars_are_new(stem: str) -> None:
+    start, end = TAKE.sections[2].start + 8, TAKE.sections[2].start + 16
+    new, performed = edited(Scope("job/take-1", stems=(stem,), start=start + 1, end=end), 31)
+    for score in (new, performed):
+        for part in TAKE.parts:
+            outside = [n for n in part.notes if not start <= n.start < end]
+            assert [n for n in score.part(part.name).notes if not start <= n.start < end] == outside
+            changed = score.part(part.name).notes != part.notes
+            assert changed == (part.name == stem), part.name
+    assert any("Chorus 1, bar 3-4" in line for line in new.remarks)
+
+
+def test_a_stem_that_the_take_lacks_is_added() -> None:
+    wanted = [*ALL_ROLES, StemWanted("guitar", "guitar 2")]
+    request = song(key=("G", "major"), stems=wanted, seed=5, scope=Scope("job/take-1", stems=("guitar 2",)))
+    new = composed(request, previous=TAKE)
+    assert new.part("guitar 2").notes
+    assert all(new.part(p.name).notes == p.notes for p in TAKE.parts)
+
+
+def test_a_stem_may_be_added_in_some_bars_only() -> None:
+    request = song(
+        key=("G", "major"), stems=[*ALL_ROLES, StemWanted("strings", "strings 2")], seed=5,
+        scope=Scope("job/take-1", stems=("strings 2",), start=48.0, end=80.0),
+    )  # fmt: skip
+    notes = composed(request, previous=TAKE).part("strings 2").notes
+    assert notes
+    assert all(48.0 <= n.start < 80.0 for n in notes)
