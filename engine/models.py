@@ -1,50 +1,260 @@
-"""Which composers and renderers there are, what they need, and which one `auto` means. Light: no torch."""
+"""Which composers and renderers there are, what they need, and which one `auto` means. Light: no torch.
+
+`auto` takes the best renderer that is installed, fits the memory, does not take minutes for each stem and may be used
+for what the request says the result is for. A renderer that the request names is taken where it can run at all.
+The user's checkpoints (`bridge.checkpoints`) are looked up anew for every answer.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import msgspec
+
+from bridge.checkpoints import Checkpoint, read_register
 from bridge.errors import RequestError
 from bridge.messages import ModelRow, Render
+from engine.checkpoints import Fit, fit_checkpoint, why_unusable
+from engine.hardware import Hardware, measure_hardware
 
 ABSENT = "not part of this version"
-
 CATALOGUE = (
     ModelRow("band", "composer", True, "Apache-2.0", "LeLM plans, masked diffusion writes; weights in the package"),
     ModelRow("as-written", "composer", True, "Apache-2.0", "the context MIDI as it stands"),
-    ModelRow("songgeneration", "composer", False, "research only", ABSENT),
+    ModelRow("songgeneration", "composer", False, "research only", ABSENT, commercial=False),
     ModelRow("guide", "renderer", True, "Apache-2.0, sounds: see NOTICE", "sampler with real instruments"),
     ModelRow("match", "renderer", False, "Apache-2.0", ABSENT),
-    ModelRow("songgeneration", "renderer", False, "research only", ABSENT),
-    ModelRow("ace-step", "renderer", False, "MIT", ABSENT),
-    ModelRow("stable-audio-3", "renderer", False, "Stability Community Licence", ABSENT),
+    ModelRow("songgeneration", "renderer", False, "research only", ABSENT, commercial=False),
+    ModelRow("ace-step", "renderer", False, "MIT", "no checkpoint: `stembridge models add ace-step FOLDER|HUB_ID`"),
+    ModelRow(
+        "stable-audio-3",
+        "renderer",
+        False,
+        "Stability AI Community Licence",
+        "no checkpoint: `stembridge models add stable-audio-3 FOLDER|HUB_ID`",
+    ),
 )
-
+"""What there is before the user's checkpoints are counted in."""
 AUTO = {"composer": "band", "renderer": "guide"}
+"""What `auto` means where no checkpoint of the user's is better."""
+RANK = ("ace-step", "stable-audio-3")
+"""Families, best first: ACE-Step is told key, metre, lyrics and the other stems; Stable Audio 3 only words."""
+VARIANT_RANK = ("sft", "turbo", "distilled", "base")
 
 
-def choose_model(kind: str, name: str) -> ModelRow:
-    """The composer or renderer that `name` ("auto" included) means. Raises `RequestError` with the reason."""
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint of the user's with how it would run here."""
+
+    checkpoint: Checkpoint
+    fit: Fit
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot run at all, or empty."""
+        return why_unusable(self.checkpoint) or self.fit.why_not
+
+    def why_not_auto(self, commercial: bool) -> str:
+        """Why `auto` does not take it, or empty where it may."""
+        licence = self.checkpoint.licence
+        if self.why_not:
+            return self.why_not
+        if commercial and not licence.commercial:
+            return f"{licence.name}: {licence.condition}"
+        return self.fit.slow
+
+    def row(self, remark: str) -> ModelRow:
+        """As the list of models shows it."""
+        checkpoint, fit = self.checkpoint, self.fit
+        place = f"{checkpoint.variant}, {checkpoint.total / 1e9:.2g} billion weights"
+        how = f"{fit.dtype} on {fit.device}{', component by component' if fit.offload else ''}"
+        condition = checkpoint.licence.condition
+        return ModelRow(
+            checkpoint.name,
+            "renderer",
+            not self.why_not,
+            checkpoint.licence.name,
+            "; ".join(filter(None, (f"{checkpoint.family} {place}", how, condition, remark))),
+            commercial=checkpoint.licence.commercial,
+            memory_gib=round(fit.gib, 2),
+            path=checkpoint.source,
+        )
+
+
+def candidates(hardware: Hardware | None = None) -> list[Candidate]:
+    """The user's checkpoints, best first."""
+    hardware = hardware or measure_hardware()
+    found = [Candidate(c, fit_checkpoint(c, hardware)) for c in read_register()]
+    return sorted(found, key=lambda candidate: _rank(candidate.checkpoint))
+
+
+def catalogue(commercial: bool = False, hardware: Hardware | None = None) -> tuple[ModelRow, ...]:
+    """Every composer and renderer with the reason for and against it, for use as told. `auto` is marked."""
+    found = candidates(hardware)
+    best = _auto_candidate(found, commercial)
+    auto = {"composer": AUTO["composer"], "renderer": best.checkpoint.name if best else AUTO["renderer"]}
+    rows = []
+    names = {candidate.checkpoint.name for candidate in found}
+    for row in CATALOGUE:
+        if row.kind == "renderer" and row.name in names:
+            continue
+        meant = next((c for c in found if c.checkpoint.family == row.name and not c.why_not), None)
+        if row.kind == "renderer" and meant is not None:
+            row = meant.row(f"means {meant.checkpoint.name}")
+            row = msgspec.structs.replace(row, name=meant.checkpoint.family)
+        elif row.name == auto[row.kind] == "guide":
+            row = msgspec.structs.replace(row, note=f"{row.note}; 'auto' takes it: {_why_guide(found, commercial)}")
+        rows.append(msgspec.structs.replace(row, auto=row.name == auto[row.kind]))
+    for candidate in found:
+        chosen = candidate is best
+        remark = _why_best(candidate, found) if chosen else _why_other(candidate, best, commercial)
+        rows.append(msgspec.structs.replace(candidate.row(remark), auto=chosen))
+    return tuple(rows)
+
+
+def current_rows(rows: tuple[ModelRow, ...]) -> tuple[ModelRow, ...]:
+    """A worker's rows as they are now: checkpoints may have come and gone since it started."""
+    return catalogue() if any(row.name == AUTO["composer"] for row in rows) else rows
+
+
+def choose_model(
+    kind: str,
+    name: str,
+    *,
+    commercial: bool = False,
+    voice: bool = False,
+    field: str = "",
+    hardware: Hardware | None = None,
+) -> ModelRow:
+    """The composer or renderer that `name` ("auto" included) means; `voice`: it must be able to sing.
+
+    Raises `RequestError` on `field` with the reason where it cannot be used.
+    """
+    field = field or kind
+    if kind == "renderer" and (candidate := _choose_candidate(name, commercial, voice, field, hardware)):
+        return candidate.row("")
     wanted = AUTO[kind] if name == "auto" else name
     known = [row for row in CATALOGUE if row.kind == kind]
-    for row in known:
-        if row.name == wanted:
-            if row.available:
-                return row
-            raise RequestError(
-                f"{kind}.unavailable", f"{kind} {wanted!r} cannot be used: {row.note}.", field=kind, hint="Use 'auto'."
-            )
-    names = ", ".join(row.name for row in known)
-    raise RequestError(f"{kind}.unknown", f"there is no {kind} {wanted!r}.", field=kind, hint=f"Use auto, {names}.")
+    row = next((row for row in known if row.name == wanted), None)
+    if row is None:
+        names = [row.name for row in known]
+        names += [
+            c.checkpoint.name for c in candidates(hardware) if kind == "renderer" and c.checkpoint.name not in names
+        ]
+        hint = f"Use auto, {', '.join(names)}."
+        raise RequestError(f"{kind}.unknown", f"there is no {kind} {wanted!r}.", field=field, hint=hint)
+    if not row.available:
+        message = f"{kind} {wanted!r} cannot be used: {row.note}."
+        raise RequestError(f"{kind}.unavailable", message, field=field, hint="Use 'auto'.")
+    if voice:
+        raise _no_voice(f"{row.name!r} plays instruments and cannot sing", field)
+    return row
+
+
+def find_candidate(name: str) -> Candidate | None:
+    """The user's checkpoint of exactly that name."""
+    return next((c for c in candidates() if c.checkpoint.name == name), None)
+
+
+def stem_rows(request: Render) -> dict[str, ModelRow]:
+    """The renderer of each wanted stem, by the stem's title. Raises `RequestError` on the stem's own field."""
+    rows = {}
+    for i, stem in enumerate(request.stems):
+        named = stem.renderer or request.renderer
+        field = f"stems[{i}].renderer" if stem.renderer else "renderer"
+        voice = stem.role == "vocals"
+        if voice and named in (request.renderer, "auto"):
+            field = f"stems[{i}].role"
+        rows[stem.title] = choose_model("renderer", named, commercial=request.commercial, voice=voice, field=field)
+    return rows
 
 
 def check_choice(request: Render) -> None:
     """Raises `RequestError` when the request names a machine that cannot answer it."""
     choose_model("composer", request.composer)
-    choose_model("renderer", request.renderer)
-    for i, stem in enumerate(request.stems):
-        if stem.role == "vocals":
+    choose_model("renderer", request.renderer, commercial=request.commercial)
+    stem_rows(request)
+    if any(s.role == "vocals" for s in request.stems) and not any(s.lyrics for s in request.arrangement.sections):
+        raise RequestError(
+            "stem.lyrics",
+            "there is nothing to sing: no section has lyrics.",
+            field="arrangement.sections",
+            hint="Write lyrics into the sections that shall be sung, or leave the vocals out.",
+        )
+
+
+def _choose_candidate(
+    name: str, commercial: bool, voice: bool, field: str, hardware: Hardware | None
+) -> Candidate | None:
+    """The checkpoint that a renderer's name means; None where it means one that needs no checkpoint."""
+    found = candidates(hardware)
+    if name == "auto":
+        best = _auto_candidate(found, commercial, voice)
+        if best is None and voice:
+            raise _no_voice(_why_silent(found, commercial), field)
+        return best
+    mine = [c for c in found if c.checkpoint.name == name] or [c for c in found if c.checkpoint.family == name]
+    if not mine:
+        return None
+    able = [c for c in mine if not c.why_not]
+    if not able:
+        message = f"renderer {name!r} cannot be used: {mine[0].why_not}."
+        raise RequestError("renderer.unavailable", message, field=field, hint="Use 'auto', or add it again.")
+    if voice:
+        able = [c for c in able if c.checkpoint.sings]
+        if not able:
+            raise _no_voice(f"{name!r} ({mine[0].checkpoint.variant}) cannot add a voice", field)
+    if commercial:
+        able = [c for c in able if c.checkpoint.licence.commercial]
+        if not able:
+            licence = mine[0].checkpoint.licence
             raise RequestError(
-                "stem.vocals",
-                "singing needs a model with a voice, and none is installed.",
-                field=f"stems[{i}].role",
-                hint="Ask for a lead instead; it plays the melody.",
+                "renderer.licence",
+                f"the result shall be sold, and {name!r} does not allow it ({licence.name}: {licence.condition}).",
+                field=field,
+                hint="Use another renderer, or say that the result is not commercial.",
             )
+    return able[0]
+
+
+def _auto_candidate(found: list[Candidate], commercial: bool, voice: bool = False) -> Candidate | None:
+    able = (c for c in found if not c.why_not_auto(commercial) and (c.checkpoint.sings or not voice))
+    return next(able, None)
+
+
+def _rank(checkpoint: Checkpoint) -> tuple[int, int, int, str]:
+    size = -checkpoint.parameters.get("transformer", 0)
+    return RANK.index(checkpoint.family), size, VARIANT_RANK.index(checkpoint.variant), checkpoint.name
+
+
+def _why_best(best: Candidate, found: list[Candidate]) -> str:
+    rivals = [c for c in found if c is not best and not c.why_not_auto(False)]
+    return f"'auto' takes it: {'the best of those that fit' if rivals else 'it fits'}"
+
+
+def _why_other(candidate: Candidate, best: Candidate | None, commercial: bool) -> str:
+    why = candidate.why_not_auto(commercial)
+    if why:
+        return f"not taken by 'auto': {why}"
+    assert best is not None
+    return f"not taken by 'auto': {best.checkpoint.name} is better"
+
+
+def _why_guide(found: list[Candidate], commercial: bool) -> str:
+    if not found:
+        return "no checkpoint was added"
+    return "; ".join(f"{c.checkpoint.name}: {c.why_not_auto(commercial)}" for c in found)
+
+
+def _why_silent(found: list[Candidate], commercial: bool) -> str:
+    singers = [c for c in found if c.checkpoint.sings]
+    if not singers:
+        return "singing needs a model with a voice (an ACE-Step base checkpoint), and none was added"
+    return "; ".join(
+        f"{c.checkpoint.name} can sing, but 'auto' leaves it: {c.why_not_auto(commercial)}" for c in singers
+    )
+
+
+def _no_voice(why: str, field: str) -> RequestError:
+    hint = "Name a renderer that can sing (`stembridge models`), or ask for a lead instead; it plays the melody."
+    return RequestError("stem.vocals", f"{why}.", field=field, hint=hint)
