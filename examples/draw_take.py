@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bridge.handover.manifest import Manifest, SectionUsed, StemFiles, read_manifest
-from bridge.handover.rpp import ROLE_COLOURS
+from bridge.handover.project import ROLE_COLOURS
 from bridge.midifile import SmfNote, read_smf
 from bridge.timeline import Bar, Clock
 

@@ -1,1 +1,1 @@
-"""What a take looks like on disk: WAV, MIDI, REAPER project, manifest; every file whole or absent."""
+"""What a take looks like on disk: WAV, MIDI, REAPER project, DAWproject, manifest; every file whole or absent."""

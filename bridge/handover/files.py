@@ -50,6 +50,16 @@ class Sink:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Sink]:
+    """A file that appears at `path` complete, or not at all; written from front to back, and hashed on the way.
+
+    Otherwise as `whole_file`.
+    """
+    with whole_file(path) as file:
+        yield Sink(file)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file that appears at `path` complete, or not at all.
 
     Writes beside it under a hidden name, syncs to disk, then gives it its name. Raises `JobError`:
@@ -61,8 +71,7 @@ def atomic(path: Path) -> Iterator[Sink]:
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
     try:
         with _open_new(part) as file:
-            sink = Sink(file)
-            yield sink
+            yield file
             file.flush()
             os.fsync(file.fileno())
         _publish(part, path)

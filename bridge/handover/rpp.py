@@ -12,55 +12,19 @@ from __future__ import annotations
 import uuid
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from bridge.errors import JobError
 from bridge.handover.files import write_file
-from bridge.handover.notes import DRUM_CHANNEL, NoteLike, SpanLike, notes2ticks, ticks2events
-from bridge.handover.tempo import TICKS, Tempo, clock2tempos
-from bridge.timeline import MAX_BPM, MIN_BPM, Clock, Metre
-
-Colour = tuple[int, int, int]
-
-ROLE_COLOURS: dict[str, Colour] = {
-    "drums": (224, 93, 68), "bass": (245, 186, 66), "keys": (38, 166, 154), "guitar": (174, 213, 76),
-    "pad": (126, 87, 194), "strings": (204, 96, 208), "brass": (188, 140, 96), "lead": (236, 82, 140),
-    "arp": (66, 165, 245), "vocals": (228, 232, 240),
-}  # fmt: skip
-"""One colour (red, green, blue) per role: tracks in REAPER, bars in pictures."""
-GREY: Colour = (120, 128, 136)
+from bridge.handover.notes import DRUM_CHANNEL, SpanLike, notes2ticks, ticks2events
+from bridge.handover.project import GREY, Colour, ProjectMix, ProjectStem, clock2project_tempos
+from bridge.handover.tempo import TICKS, Tempo
+from bridge.timeline import Clock, Metre
 
 _SET_METRE, _CUTS_BAR = 1, 4
 _SQUARE = 1
 _NAMESPACE = uuid.UUID("6f0c5f0e-3c0b-5a55-9a5e-5d7b1f4a7d10")
-
-
-@dataclass(frozen=True, slots=True)
-class RppStem:
-    """A stem of the project: `wav` relative to the project file, its place in samples, and the notes beside it.
-
-    `tail`: a file of what rings on, `tail_samples` long, that lies right after the stem on its track; or empty.
-    """
-
-    name: str
-    role: str
-    wav: str
-    start_sample: int
-    samples: int
-    notes: Sequence[NoteLike] = ()
-    tail: str = ""
-    tail_samples: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RppMix:
-    """The mix, on a muted track of its own."""
-
-    wav: str
-    start_sample: int
-    samples: int
 
 
 def write_rpp(
@@ -69,8 +33,8 @@ def write_rpp(
     clock: Clock,
     rate: int,
     *,
-    stems: Sequence[RppStem],
-    mix: RppMix | None = None,
+    stems: Sequence[ProjectStem],
+    mix: ProjectMix | None = None,
     sections: Sequence[SpanLike] = (),
     start: float,
     end: float,
@@ -86,8 +50,8 @@ def rpp_text(
     title: str,
     clock: Clock,
     rate: int,
-    stems: Sequence[RppStem],
-    mix: RppMix | None,
+    stems: Sequence[ProjectStem],
+    mix: ProjectMix | None,
     sections: Sequence[SpanLike],
     start: float,
     end: float,
@@ -100,7 +64,7 @@ def rpp_text(
             hint="Begin the first section at or after the project's start.",
         )
     guids = _Guids(title)
-    tempos = _tempos(clock)
+    tempos = clock2project_tempos(clock)
     first = clock.metre_at(clock.start)
     lines = [
         '<REAPER_PROJECT 0.1 "7.0/stembridge" 0',
@@ -117,7 +81,7 @@ def rpp_text(
     ]
     tracks: list[tuple[str, Colour, list[str], bool]] = []
     for stem in stems:
-        colour = ROLE_COLOURS.get(stem.role, GREY)
+        colour = stem.colour
         sound = _audio_item(stem.name, stem.wav, stem.start_sample, stem.samples, rate, guids)
         if stem.tail:
             after = stem.start_sample + stem.samples
@@ -131,22 +95,6 @@ def rpp_text(
         lines += [*_track(name, colour, guids, folder=folder, muted=muted), *item, ">"]
     lines.append(">")
     return "".join(f"{line}\r\n" for line in _indent("\n".join(lines).split("\n")))
-
-
-def _tempos(clock: Clock) -> list[Tempo]:
-    """The clock's tempos, with one in front that carries the project's second 0 to the clock's first pair.
-
-    Where it can, that one makes REAPER's beats the project's own (beat b of the clock is quarter note b of the file).
-    """
-    tempos = clock2tempos(clock)
-    head = tempos[0]
-    if head.second <= 0:
-        inside = [t for t in tempos if t.second > 0]
-        reigning = tempos[len(tempos) - len(inside) - 1]
-        return [Tempo(clock.second2beat(0.0), 0.0, reigning.bpm), *inside]
-    own = 60.0 * head.beat / head.second
-    lead_in = own if MIN_BPM <= own <= MAX_BPM else head.bpm
-    return [Tempo(head.beat - head.second * lead_in / 60.0, 0.0, lead_in), *tempos]
 
 
 def _envelope(clock: Clock, tempos: Sequence[Tempo], guids: _Guids) -> list[str]:
@@ -208,7 +156,7 @@ def _audio_item(name: str, wav: str, start_sample: int, samples: int, rate: int,
     return [*head, "BEAT 0", "<SOURCE WAVE", f"FILE {_quote(wav)}", ">", ">"]
 
 
-def _midi_item(stem: RppStem, clock: Clock, start: float, end: float, guids: _Guids) -> list[str]:
+def _midi_item(stem: ProjectStem, clock: Clock, start: float, end: float, guids: _Guids) -> list[str]:
     """Notes inside the project; the last event, "all notes off", gives the source its length."""
     channel = DRUM_CHANNEL if stem.role == "drums" else 0
     position = max(0.0, clock.beat2second(start))

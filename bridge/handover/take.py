@@ -18,6 +18,7 @@ import msgspec
 
 from bridge.arrangement import KeyAt
 from bridge.errors import JobError
+from bridge.handover.dawproject import write_dawproject
 from bridge.handover.files import atomic, disk_error, sync_folder, write_file
 from bridge.handover.manifest import (
     MANIFEST_NAME,
@@ -31,7 +32,8 @@ from bridge.handover.manifest import (
 )
 from bridge.handover.midi import write_midi
 from bridge.handover.notes import NoteLike
-from bridge.handover.rpp import RppMix, RppStem, write_rpp
+from bridge.handover.project import ProjectMix, ProjectStem
+from bridge.handover.rpp import write_rpp
 from bridge.handover.wav import Bits, Label, write_wav
 from bridge.messages import Checks
 from bridge.timeline import Clock
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 MIX_NAME = "mix"
 RPP_NAME = "session.rpp"
+DAWPROJECT_NAME = "session.dawproject"
 _KEPT = {MIX_NAME, "session", "manifest", "score"}
 _WINDOWS = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
 _FORBIDDEN = set('<>:"/\\|?*')
@@ -119,8 +122,8 @@ class TakeFolder:
     poll: Callable[[], object] = lambda: None
     finished: bool = False
     _names: set[str] = field(default_factory=set)
-    _rpp: list[RppStem] = field(default_factory=list)
-    _mix: RppMix | None = None
+    _stems: list[ProjectStem] = field(default_factory=list)
+    _mix: ProjectMix | None = None
 
     @classmethod
     def open(cls, job_folder: Path, frame: Frame, poll: Callable[[], object] = lambda: None) -> TakeFolder:
@@ -240,7 +243,7 @@ class TakeFolder:
         frame = self.frame
         self._check_length(MIX_NAME, audio)
         digest = self._write_wav(f"{MIX_NAME}.wav", audio, MIX_NAME, frame.start_sample)
-        self._mix = RppMix(f"{MIX_NAME}.wav", frame.start_sample, frame.samples)
+        self._mix = ProjectMix(f"{MIX_NAME}.wav", frame.start_sample, frame.samples, audio.shape[0])
         return MixFiles(
             wav=f"{MIX_NAME}.wav",
             lufs=lufs,
@@ -255,19 +258,34 @@ class TakeFolder:
     def write_rpp(self) -> str:
         """Writes `session.rpp` with all stems and the mix written so far; returns its name."""
         frame = self.frame
-        title = f"{frame.project or 'stembridge'}, take {self.take}"
         write_rpp(
             self.path / RPP_NAME,
-            title,
+            self._title,
             frame.clock,
             frame.rate,
-            stems=self._rpp,
+            stems=self._stems,
             mix=self._mix,
             sections=frame.sections,
             start=frame.start,
             end=frame.end,
         )
         return RPP_NAME
+
+    def write_dawproject(self) -> str:
+        """Writes `session.dawproject` with all stems and the mix written so far; returns its name."""
+        frame = self.frame
+        write_dawproject(
+            self.path / DAWPROJECT_NAME,
+            self._title,
+            frame.clock,
+            frame.rate,
+            stems=self._stems,
+            mix=self._mix,
+            sections=frame.sections,
+            start=frame.start,
+            end=frame.end,
+        )
+        return DAWPROJECT_NAME
 
     def write_data(self, name: str, data: bytes) -> str:
         """Writes a further file (the engine's `score.json`); returns its SHA-256."""
@@ -289,10 +307,24 @@ class TakeFolder:
         if not self.finished:
             empty_take(self.path)
 
+    @property
+    def _title(self) -> str:
+        return f"{self.frame.project or 'stembridge'}, take {self.take}"
+
     def _add_to_project(self, stem: StemFiles, notes: Sequence[NoteLike]) -> None:
         tail, length = (stem.tail.wav, stem.tail.samples) if stem.tail else ("", 0)
-        self._rpp.append(
-            RppStem(stem.name, stem.role, stem.wav, stem.start_sample, stem.samples, tuple(notes), tail, length)
+        self._stems.append(
+            ProjectStem(
+                stem.name,
+                stem.role,
+                stem.wav,
+                stem.start_sample,
+                stem.samples,
+                tuple(notes),
+                tail,
+                length,
+                stem.channels,
+            )
         )
 
     def _write_wav(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bridge.arrangement import KeyAt
 from bridge.handover.manifest import ChordUsed, KeyUsed, Machine, Manifest
-from bridge.handover.rpp import ROLE_COLOURS
+from bridge.handover.project import ROLE_COLOURS
 from bridge.handover.take import Frame, TakeFolder
 from bridge.messages import Checks
 from bridge.timeline import Clock, Metre

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bridge.arrangement import Section
 from bridge.errors import JobError
-from bridge.handover.rpp import ROLE_COLOURS, RppMix, RppStem, rpp_text, write_rpp
+from bridge.handover.project import ROLE_COLOURS, ProjectMix, ProjectStem
+from bridge.handover.rpp import rpp_text, write_rpp
 from bridge.timeline import Clock, Metre
 
 
@@ -38,14 +39,14 @@ LENGTH = CLOCK.span2samples(16.0, 132.0, RATE)
 NOTES = (PlainNote(16, 1, 60, 100), PlainNote(40.5, 0.5, 62, 1, 10.0), PlainNote(131, 1, 64, 127))
 
 
-def stems(*names: str) -> list[RppStem]:
-    return [RppStem(name, name, f"{name}.wav", START, LENGTH, NOTES) for name in names]
+def stems(*names: str) -> list[ProjectStem]:
+    return [ProjectStem(name, name, f"{name}.wav", START, LENGTH, NOTES) for name in names]
 
 
 def project(clock: Clock = CLOCK, **changes: Any) -> Any:
     """The parsed project of two stems and a mix."""
     given: dict[str, Any] = {
-        "stems": stems("drums", "bass"), "mix": RppMix("mix.wav", START, LENGTH), "sections": SECTIONS,
+        "stems": stems("drums", "bass"), "mix": ProjectMix("mix.wav", START, LENGTH), "sections": SECTIONS,
         "start": 16.0, "end": 132.0,
     }  # fmt: skip
     return rpp.loads(rpp_text("Night Bus", clock, RATE, **(given | changes)))
@@ -88,7 +89,7 @@ def test_every_item_lies_on_its_sample() -> None:
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 @pytest.mark.parametrize("sample", [0, 1, 7, 441_001, 2_000_000_011])
 def test_a_crooked_sample_reads_back_as_itself(sample: int, rate: int) -> None:
-    stem = RppStem("bass", "bass", "bass.wav", sample, 99_999_999)
+    stem = ProjectStem("bass", "bass", "bass.wav", sample, 99_999_999)
     root = rpp.loads(rpp_text("x", CLOCK, rate, [stem], None, [], 16.0, 132.0))
     item = root.findall(".//ITEM")[0]
     position, length = float(line(item, "POSITION")[0]), float(line(item, "LENGTH")[0])
@@ -204,7 +205,7 @@ def test_thousands_of_ramp_points_lose_no_beat() -> None:
     "name", ['say "hi"', "it's", "`tick` \"and\" 'more'", "line\nbreak", "Größe 弦", "> closed", ""]
 )
 def test_names_of_any_kind_survive(name: str) -> None:
-    stem = RppStem(name, "lead", "a b's.wav", START, LENGTH)
+    stem = ProjectStem(name, "lead", "a b's.wav", START, LENGTH)
     root = rpp.loads(rpp_text("x", CLOCK, RATE, [stem], None, [Section(name, "verse", 16, 48)], 16.0, 132.0))
     wanted = name.replace("\n", " ").replace("`", "'") if "`" in name else name.replace("\n", " ")
     assert line(root.findall("TRACK")[1], "NAME") == [wanted]
@@ -213,7 +214,7 @@ def test_names_of_any_kind_survive(name: str) -> None:
 
 def test_a_take_before_the_project_s_start_is_refused() -> None:
     with pytest.raises(JobError) as refused:
-        project(stems=[RppStem("bass", "bass", "bass.wav", -1, LENGTH)])
+        project(stems=[ProjectStem("bass", "bass", "bass.wav", -1, LENGTH)])
     assert refused.value.code == "rpp.before_start"
 
 
