@@ -17,15 +17,8 @@ function factory(params)
   local busy, tick, session = false, nil, nil
 
   local function start()
-    local origin = params["x-script-origin"]:gsub("[^/\\]*$", "")
-    local loaded = {}
-    local function use(name)
-      if loaded[name] == nil then
-        local chunk = assert(loadfile(origin .. "stembridge/" .. name .. ".lua"))()
-        loaded[name] = type(chunk) == "function" and chunk(use) or chunk
-      end
-      return loaded[name]
-    end
+    local folder = params["x-script-origin"]:gsub("[^/\\]*$", "")
+    local use = assert(loadfile(folder .. "stembridge/use.lua"))()(folder)
     return use("hook").start()
   end
 

@@ -9,15 +9,8 @@ ardour {
 -- Ardour keeps this function alone, as byte code; all else is read from the folder `stembridge` beside the script.
 function factory(params)
   return function()
-    local origin = params["x-script-origin"]:gsub("[^/\\]*$", "")
-    local loaded = {}
-    local function use(name)
-      if loaded[name] == nil then
-        local chunk = assert(loadfile(origin .. "stembridge/" .. name .. ".lua"))()
-        loaded[name] = type(chunk) == "function" and chunk(use) or chunk
-      end
-      return loaded[name]
-    end
+    local folder = params["x-script-origin"]:gsub("[^/\\]*$", "")
+    local use = assert(loadfile(folder .. "stembridge/use.lua"))()(folder)
     use("wish").cancel()
   end
 end

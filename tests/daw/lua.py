@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-MODULES = Path(__file__).parents[2] / "daw_scripts" / "ardour" / "stembridge"
+SCRIPTS = Path(__file__).parents[2] / "daw_scripts" / "ardour"
 
 PRELUDE = """
-local folder, loaded = [[%s]], {}
-function use(name)
-  if loaded[name] == nil then
-    local chunk = assert(loadfile(folder .. "/" .. name .. ".lua"))()
-    loaded[name] = type(chunk) == "function" and chunk(use) or chunk
-  end
-  return loaded[name]
-end
+use = assert(loadfile([[%s/stembridge/use.lua]]))()([[%s/]])
 json = use("json")
 input = json.decode(io.read("a"))
 local function main()
@@ -41,7 +34,7 @@ def run_lua(interpreter: str, body: str, given: Any = None) -> Any:
     Raises AssertionError with Lua's own words when it fails.
     """
     done = subprocess.run(
-        [interpreter, "-e", PRELUDE % (MODULES, body)],
+        [interpreter, "-e", PRELUDE % (SCRIPTS, SCRIPTS, body)],
         input=json.dumps(given),
         text=True,
         capture_output=True,

@@ -330,10 +330,10 @@ def test_an_engine_is_seen_by_its_heartbeat(lua: str, tmp_path: Path) -> None:
 
 def test_files_appear_by_renaming_under_a_hidden_name(lua: str, tmp_path: Path) -> None:
     body = """
-      local names, plain = json.array(), io.open
+      local mailbox, names, plain = use("mailbox"), json.array(), io.open
       io.open = function(path, ...) names[#names + 1] = path return plain(path, ...) end
-      use("mailbox").write(input .. "/a.json", "one")
-      use("mailbox").write(input .. "/a.json", "two")
+      mailbox.write(input .. "/a.json", "one")
+      mailbox.write(input .. "/a.json", "two")
       return names
     """
     names = run_lua(lua, body, str(tmp_path))

@@ -26,11 +26,7 @@ TICKS = 1920
 TEMPI = ((0, 97.0), (20, 133.0))
 RANGES = (("Intro", 4, 20), ("Verse", 20, 36), ("Chorus", 36, 52))
 CHORDS = ((57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62))
-USE = (
-    "local function use(name) "
-    f"local chunk = assert(loadfile({lua_quote(str(SCRIPTS / 'stembridge'))} .. '/' .. name .. '.lua'))() "
-    "return type(chunk) == 'function' and chunk(use) or chunk end "
-)
+USE = f"local use = assert(loadfile({lua_quote(str(SCRIPTS / 'stembridge/use.lua'))}))()({lua_quote(f'{SCRIPTS}/')}) "
 
 
 def write_chords(path: Path) -> None:
@@ -151,7 +147,9 @@ CLICK = """
       Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
     } }, { __index = _ENV })
     local function use(name)
-      local chunk = assert(loadfile(FOLDER .. "/" .. name .. ".lua", "t", here))()
+      local path = FOLDER .. "stembridge/" .. name .. ".lua"
+      if not io.open(path) then path = FOLDER .. "../lua/" .. name .. ".lua" end
+      local chunk = assert(loadfile(path, "t", here))()
       return type(chunk) == "function" and chunk(use) or chunk
     end
     use("wish")[WHAT]()
@@ -161,5 +159,5 @@ CLICK = """
 
 def click(daw: Ardour, what: str) -> str:
     """What an action says: its own code inside Ardour, with windows that close themselves."""
-    folder = lua_quote(str(SCRIPTS / "stembridge"))
+    folder = lua_quote(f"{SCRIPTS}/")
     return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)))
