@@ -276,7 +276,7 @@ class TakeMaker:
                 limiter=Limiter(limiter.ceiling_dbfs, limiter.max_reduction_db, limiter.seconds_limited),
             )
         with self.watch.timing("hand over"):
-            rpp = folder.write_rpp()
+            rpp, dawproject = folder.write_rpp(), folder.write_dawproject()
             folder.write_data(SCORE_NAME, score2json(score))
         warnings = [*self.warnings, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
         scope = request.scope
@@ -300,7 +300,7 @@ class TakeMaker:
             project=request.project.name,
             words=request.style,
             seconds=self.watch.seconds,
-            files={"rpp": rpp, "score": SCORE_NAME},
+            files={"rpp": rpp, "dawproject": dawproject, "score": SCORE_NAME},
             licences=tuple(sorted({stem.licence for stem in stems if stem.licence})),
             warnings=tuple(warnings),
             remarks=score.remarks,
