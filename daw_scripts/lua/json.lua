@@ -29,7 +29,7 @@ local function number2json(number)
   return (string.format("%.17g", number):gsub("[^%d%+%-e]", "."))
 end
 
-local function value2json(value, out, depth)
+local function value2json(value, out, depth, pause)
   if depth > DEEPEST then error("JSON: nested too deeply", 0) end
   local kind = type(value)
   if value == json.null then
@@ -46,7 +46,8 @@ local function value2json(value, out, depth)
     out[#out + 1] = "["
     for i, item in ipairs(value) do
       if i > 1 then out[#out + 1] = "," end
-      value2json(item, out, depth + 1)
+      value2json(item, out, depth + 1, pause)
+      if pause then pause() end
     end
     out[#out + 1] = "]"
   else
@@ -60,16 +61,17 @@ local function value2json(value, out, depth)
     for i, name in ipairs(names) do
       if i > 1 then out[#out + 1] = "," end
       out[#out + 1] = text2json(name) .. ":"
-      value2json(value[name], out, depth + 1)
+      value2json(value[name], out, depth + 1, pause)
     end
     out[#out + 1] = "}"
   end
 end
 
--- The JSON text of a value. Raises an error for what JSON cannot say.
-function json.encode(value)
+-- The JSON text of a value. Raises an error for what JSON cannot say. `pause`, where given, is called after each item
+-- of a list: long work on a DAW's thread gives way in it.
+function json.encode(value, pause)
   local out = {}
-  value2json(value, out, 0)
+  value2json(value, out, 0, pause)
   return table.concat(out)
 end
 
@@ -118,12 +120,13 @@ end
 
 local read_value
 
-local function read_array(text, at, depth)
+local function read_array(text, at, depth, pause)
   local list = json.array()
   at = skip(text, at)
   if text:sub(at, at) == "]" then return list, at + 1 end
   while true do
-    list[#list + 1], at = read_value(text, at, depth)
+    list[#list + 1], at = read_value(text, at, depth, pause)
+    if pause then pause() end
     at = skip(text, at)
     local mark = text:sub(at, at)
     if mark == "]" then return list, at + 1 end
@@ -132,7 +135,7 @@ local function read_array(text, at, depth)
   end
 end
 
-local function read_object(text, at, depth)
+local function read_object(text, at, depth, pause)
   local object = {}
   at = skip(text, at)
   if text:sub(at, at) == "}" then return object, at + 1 end
@@ -143,7 +146,7 @@ local function read_object(text, at, depth)
     name, at = read_text(text, at + 1)
     at = skip(text, at)
     if text:sub(at, at) ~= ":" then fail(text, at, "expected ':'") end
-    object[name], at = read_value(text, at + 1, depth)
+    object[name], at = read_value(text, at + 1, depth, pause)
     at = skip(text, at)
     local mark = text:sub(at, at)
     if mark == "}" then return object, at + 1 end
@@ -154,12 +157,12 @@ end
 
 local WORDS = { ["true"] = true, ["false"] = false, ["null"] = json.null }
 
-function read_value(text, at, depth)
+function read_value(text, at, depth, pause)
   if depth > DEEPEST then fail(text, at, "nested too deeply") end
   at = skip(text, at)
   local mark = text:sub(at, at)
-  if mark == "{" then return read_object(text, at + 1, depth + 1) end
-  if mark == "[" then return read_array(text, at + 1, depth + 1) end
+  if mark == "{" then return read_object(text, at + 1, depth + 1, pause) end
+  if mark == "[" then return read_array(text, at + 1, depth + 1, pause) end
   if mark == '"' then return read_text(text, at + 1) end
   local word = text:match("^%a+", at)
   if word and WORDS[word] ~= nil then return WORDS[word], at + #word end
@@ -170,9 +173,9 @@ function read_value(text, at, depth)
   return number, at + #digits
 end
 
--- The value of a JSON text. Raises an error that names the byte.
-function json.decode(text)
-  local value, at = read_value(text, 1, 0)
+-- The value of a JSON text. Raises an error that names the byte. `pause` as in `json.encode`.
+function json.decode(text, pause)
+  local value, at = read_value(text, 1, 0, pause)
   at = skip(text, at)
   if at <= #text then fail(text, at, "more than one value") end
   return value
