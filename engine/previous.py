@@ -59,7 +59,7 @@ def open_take(name: str, results: Path, field: str) -> PreviousTake:
         )
     try:
         score = _score_decoder.decode((folder / SCORE_NAME).read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise RequestError(
             "scope.damaged", f"the score of {name} cannot be read.", field=field, hint="Render a new take."
         ) from None

@@ -165,7 +165,7 @@ def json2manifest(raw: bytes) -> Manifest:
     """Raises `JobError` `manifest.broken` for what is no manifest, `manifest.version` for one of a later time."""
     try:
         manifest = _decoder.decode(raw)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise JobError("manifest.broken", f"this is not the manifest of a take: {error}.") from error
     if manifest.version != MANIFEST_VERSION:
         raise JobError(

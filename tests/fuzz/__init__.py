@@ -1,0 +1,1 @@
+"""Bytes made to harm, against everything that reads bytes from outside."""
