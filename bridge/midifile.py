@@ -7,7 +7,6 @@ beat      ticks / ticks per quarter note, from the file's start
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge import paths
-from bridge.arrangement import TONICS, Arrangement, ContextTrack, KeyAt, MetreAt, Section
+from bridge.arrangement import TONICS, Arrangement, ContextTrack, KeyAt, MetreAt
+from bridge.dawfiles.sections import markers2sections, played2sections
 from bridge.errors import RequestError
-from bridge.labels import name2label
 from bridge.midinotes import SmfNote, SmfTrack, Timed, clean_text, timed2tracks
 from bridge.timeline import Clock, Metre, check_pairs
 
@@ -31,9 +30,6 @@ MAX_BYTES = paths.MAX_BYTES["MIDI"]
 MAX_EVENTS = 1_000_000
 MAX_CHUNKS = 512
 MAX_BEATS = 100_000.0
-SECTION_BARS = 8
-MARKER_SNAP = 0.25
-"""A marker within a sixteenth of a bar line is meant to be on it (beats)."""
 RELEASE = 0.25
 """A last note may reach this far into the next bar without making it part of the song (beats)."""
 LONGEST_BAR = 128.0
@@ -216,10 +212,8 @@ def _keys(timed: Timed, ticks: int) -> tuple[tuple[float, str, str], ...]:
 def smf2arrangement(path: str | Path, sample_rate: int = 48000) -> Arrangement:
     """A request's arrangement from a song in a MIDI file: its tempo map, metres, keys, markers and all of its tracks.
 
-    Sections are the markers that stand at least a bar apart, each to the next one; what precedes the first is an
-    intro. Their labels come from `bridge.labels`, "verse" where a name says nothing. Without markers there is a
-    section for every eight bars: chorus where at least a tenth more is played than on average, intro and outro at the
-    ends where less than half of the average is, verse otherwise. The song ends with the bar of its last note.
+    Sections come from the markers (`markers2sections`; what precedes the first is an intro) or, without any, from how
+    much is played (`played2sections`). The song ends with the bar of its last note.
 
     A lone signature of C major is what programs write when nobody chose a key, so it is not taken as a given key.
     The file comes back as one `follow` context track; listening splits it into its parts.
@@ -232,11 +226,11 @@ def smf2arrangement(path: str | Path, sample_rate: int = 48000) -> Arrangement:
             Path(path), "midi.empty", "there are no notes in this MIDI file.", "Export the tracks that hold the music."
         )
     played = max(max(note.start + 0.01, note.start + note.length - RELEASE) for note in notes)
-    clock = Clock.from_pairs(_extended(song.tempo, LONGEST_BAR), song.metres, field=str(path))
+    clock = Clock.from_pairs(extended(song.tempo, LONGEST_BAR), song.metres, field=str(path))
     bars = list(clock.bars(0.0, played))
     end = bars[-1].end
     lines = [bar.start for bar in bars]
-    sections = _marked(song, lines, end) or _unmarked(song, lines, end)
+    sections = markers2sections(song.markers, lines, end) or played2sections(notes, lines, end)
     pairs = [pair for pair in song.tempo[:-1] if pair[0] < end]
     pairs.append((end, clock.beat2second(end)))
     keys = () if [k[1:] for k in song.keys] == [("C", "major")] else song.keys
@@ -250,53 +244,7 @@ def smf2arrangement(path: str | Path, sample_rate: int = 48000) -> Arrangement:
     )
 
 
-def _extended(tempo: Sequence[tuple[float, float]], beats: float) -> list[tuple[float, float]]:
+def extended(tempo: Sequence[tuple[float, float]], beats: float) -> list[tuple[float, float]]:
     """The tempo map with its last tempo going on for `beats` more."""
     (b0, s0), (b1, s1) = tempo[-2:]
     return [*tempo[:-1], (b1 + beats, s1 + beats * (s1 - s0) / (b1 - b0))]
-
-
-def _marked(song: SmfSong, lines: Sequence[float], end: float) -> tuple[Section, ...]:
-    """Sections from markers, or () when there are none."""
-    starts: list[tuple[float, str]] = []
-    ends = [*lines[1:], end]
-    for beat, name in song.markers:
-        if beat >= end - MARKER_SNAP:
-            continue
-        bar = bisect_right(lines, beat) - 1
-        line = lines[bar] if beat - lines[bar] <= ends[bar] - beat else ends[bar]
-        at = line if abs(line - beat) <= MARKER_SNAP else beat
-        if at < end and (not starts or at - starts[-1][0] >= ends[bar] - lines[bar]):
-            starts.append((at, name))
-    if not starts:
-        return ()
-    if starts[0][0] > 0.0:
-        starts.insert(0, (0.0, "Intro"))
-    stops = [*(beat for beat, _ in starts[1:]), end]
-    return tuple(
-        Section(name, name2label(name) or "verse", beat, stop) for (beat, name), stop in zip(starts, stops, strict=True)
-    )
-
-
-def _unmarked(song: SmfSong, lines: Sequence[float], end: float) -> tuple[Section, ...]:
-    """Sections of eight bars, labelled by how much is played in them (sum of velocities, per beat). A last section of
-    fewer than four bars joins the one before."""
-    starts = list(lines[::SECTION_BARS])
-    if len(starts) > 1 and len(lines) - (len(starts) - 1) * SECTION_BARS < SECTION_BARS // 2:
-        starts.pop()
-    stops = [*starts[1:], end]
-    busy = [0.0] * len(starts)
-    for track in song.tracks:
-        for note in track.notes:
-            busy[bisect_right(starts, note.start) - 1] += note.velocity
-    busy = [much / (stop - start) for much, start, stop in zip(busy, starts, stops, strict=True)]
-    mean = sum(busy) / len(busy)
-    labels = ["chorus" if much >= 1.1 * mean else "verse" for much in busy]
-    if len(labels) > 2:
-        for i, label in ((0, "intro"), (-1, "outro")):
-            labels[i] = label if busy[i] < 0.5 * mean else labels[i]
-    names = [f"{label.capitalize()} {labels[: i + 1].count(label)}" for i, label in enumerate(labels)]
-    return tuple(
-        Section(name if labels.count(label) > 1 else label.capitalize(), label, start, stop)
-        for name, label, start, stop in zip(names, labels, starts, stops, strict=True)
-    )
