@@ -1,0 +1,233 @@
+"""Reading the set: sections, clock, metres, key, notes of the user's MIDI tracks, the selected clip as reference.
+
+`describe` is a generator: between two `yield`s it does a bounded amount of work, so that Live's window never waits.
+Nothing in the set is changed. Versions of Live differ in what their objects have; the objects are asked.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Generator, Iterator, NamedTuple
+
+from . import marks
+from .als import MetreEvent, SavedSet, read_saved_set
+from .memory import tag_of
+from .smf import Note
+from .tempo import Envelope, Pairs, events2pairs, metres2list, steady
+from .trouble import Trouble
+
+NONE, PLAYING, OVERRIDDEN = 0, 1, 2
+"""Values of a parameter's `automation_state`."""
+MAX_SECTIONS, MAX_TRACKS, MAX_NOTES, MAX_REPEATS = 500, 128, 20_000, 4_000
+MAX_SET_BYTES = 256 << 20
+CUES_PER_STEP = 50
+DEFAULT_RATE = 48_000
+SAVE = "Save the set, then ask again."
+
+
+class Context(NamedTuple):
+    """A MIDI track of the user's: its name and notes, in beats of the song."""
+
+    name: str
+    notes: list[Note]
+
+
+class Described(NamedTuple):
+    """What was read. `told`: what the user should know about it."""
+
+    name: str
+    root: str
+    sections: list[dict[str, Any]]
+    pairs: Pairs
+    metres: list[MetreEvent]
+    keys: list[dict[str, Any]]
+    tracks: list[Context]
+    rate: int
+    told: list[str]
+
+
+def read_sections(song: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Sections of the whole song and the keys of `key=` locators. Raises `Trouble`."""
+    locators = [marks.Locator(float(cue.time), str(cue.name)) for cue in song.cue_points]
+    keys, others = marks.split_keys(locators)
+    return marks.locators2sections(others, last_clip_end(song)), keys
+
+
+def last_clip_end(song: Any) -> float:
+    """The last beat that an Arrangement clip covers; 0 where there is none."""
+    return max((float(clip.end_time) for track in song.tracks for clip in track.arrangement_clips), default=0.0)
+
+
+def loop_span(song: Any) -> marks.Span | None:
+    """The loop brace, where the loop is on."""
+    if not song.loop or song.loop_length <= 0:
+        return None
+    return marks.Span(float(song.loop_start), float(song.loop_start + song.loop_length))
+
+
+def describe(song: Any, sections: list[dict[str, Any]], rate: int) -> Generator[None, None, Described]:
+    """Reads what the band must know to play `sections`; stops after each piece of work.
+
+    `rate`: the sample rate that the user has set, 0 for none. Raises `Trouble` with what the user can do.
+    """
+    if len(sections) > MAX_SECTIONS:
+        raise Trouble(f"{len(sections)} sections are marked; at most {MAX_SECTIONS} can be asked for at once.")
+    told: list[str] = []
+    path = str(song.file_path) if getattr(song, "file_path", None) else ""
+    end = max(s["end"] for s in sections)
+    yield
+    saved = (yield from read_set_file(path)) if path else None
+    pairs = read_clock(song, saved, end)
+    metres = read_metres(song, saved, end, told)
+    keys = read_key(song, told)
+    yield
+    tracks: list[Context] = []
+    for track in list(song.tracks):
+        if is_context(track):
+            notes: list[Note] = []
+            yield from read_notes(track, notes)
+            if notes and len(tracks) < MAX_TRACKS:
+                tracks.append(Context(str(track.name), sorted(notes)))
+        yield
+    root = os.path.dirname(path)
+    name = os.path.splitext(os.path.basename(path))[0]
+    if not path:
+        told.append("The set is not saved yet: the takes go to stembridge's own folder, not to the project's.")
+    return Described(name, root, sections, pairs, metres, keys, tracks, rate or guess_rate(song), told)
+
+
+def read_set_file(path: str) -> Generator[None, None, SavedSet]:
+    """The saved set step by step. Raises `Trouble`, too, where the file cannot be read."""
+    try:
+        if os.path.getsize(path) > MAX_SET_BYTES:
+            raise Trouble("The saved set is too large to be read for its tempo.")
+        with open(path, "rb") as file:
+            return (yield from read_saved_set(file))
+    except OSError as error:
+        raise Trouble(f"The saved set cannot be read ({error.strerror or error}). {SAVE}") from None
+
+
+def tempo_automation(song: Any) -> int | None:
+    """`NONE`, `PLAYING` or `OVERRIDDEN` for the song's tempo; None where this Live does not say."""
+    try:
+        return int(song.master_track.mixer_device.song_tempo.automation_state)
+    except AttributeError:
+        return None
+
+
+def read_clock(song: Any, saved: SavedSet | None, end: float) -> Pairs:
+    """Pairs (beat, second) from beat 0 to `end`. Raises `Trouble` where the tempo's course cannot be known."""
+    state, tempo = tempo_automation(song), float(song.tempo)
+    events = saved.tempi if saved else None
+    moving = bool(events) and len({event.bpm for event in events or []}) > 1
+    if state == NONE or (state is None and not moving):
+        return steady(tempo, end)
+    if state == OVERRIDDEN:
+        raise Trouble("The tempo's automation is overridden. Press 'Re-Enable Automation', then ask again.")
+    if not events:
+        raise Trouble("The tempo is automated, and Live tells its course only through the saved set. " + SAVE)
+    here = float(song.current_song_time)
+    expected = Envelope(events).bpm_at(here - here % 0.25)
+    if state == PLAYING and abs(expected - tempo) > 0.02 and not song.is_playing:
+        raise Trouble(
+            f"The tempo at the song position is {tempo:.2f}, in the saved set it is {expected:.2f}: its automation has "
+            f"changed since. {SAVE}"
+        )
+    return events2pairs(events, end)
+
+
+def read_metres(song: Any, saved: SavedSet | None, end: float, told: list[str]) -> list[MetreEvent]:
+    """Time signatures up to `end`: those of the saved set where they change, else the one that Live shows."""
+    now = (int(song.signature_numerator), int(song.signature_denominator))
+    events = metres2list(saved.metres, end) if saved and saved.metres else []
+    if len(events) < 2:
+        return [MetreEvent(0.0, now[0], now[1])]
+    here = [event for event in events if event.beat <= float(song.current_song_time)] or events[:1]
+    if (here[-1].beats, here[-1].unit) != now:
+        raise Trouble(
+            f"The time signature at the song position is {now[0]}/{now[1]}, in the saved set it is {here[-1].beats}/"
+            f"{here[-1].unit}: it has changed since. {SAVE}"
+        )
+    told.append("The changes of time signature are those of the set as it was saved last.")
+    return events
+
+
+def read_key(song: Any, told: list[str]) -> list[dict[str, Any]]:
+    """The set's key from its root note and scale. Live 12 says whether a scale is in use; before, C Major is what a
+    set without a choice has, and counts as none."""
+    root, scale = int(song.root_note), str(song.scale_name)
+    chosen = bool(song.scale_mode) if hasattr(song, "scale_mode") else (root, scale) != (0, "Major")
+    if not chosen:
+        return []
+    key, note = marks.scale2key(root, scale)
+    if note:
+        told.append(note)
+    return [{"beat": 0.0, "tonic": key[0], "mode": key[1]}] if key else []
+
+
+def is_context(track: Any) -> bool:
+    """Whether the band shall hear this track: a MIDI track of the user's that sounds."""
+    if not track.has_midi_input or track.is_foldable or tag_of(track) is not None:
+        return False
+    return not track.mute and not track.muted_via_solo
+
+
+def read_notes(track: Any, notes: list[Note]) -> Iterator[None]:
+    """Collects the notes of a track's Arrangement clips, in beats of the song; loops are played out."""
+    for clip in list(track.arrangement_clips):
+        if clip.is_midi_clip and not clip.muted and len(notes) < MAX_NOTES:
+            notes.extend(clip2notes(clip)[: MAX_NOTES - len(notes)])
+        yield
+
+
+def clip2notes(clip: Any) -> list[Note]:
+    """What an Arrangement MIDI clip plays. It begins at its start marker and, when it loops, goes back to the loop's
+    start whenever it reaches the loop's end. Notes that a border cuts end there."""
+    start, end = float(clip.start_time), float(clip.end_time)
+    low, high = float(clip.loop_start), float(clip.loop_end)
+    at = float(clip.start_marker)
+    inside = sorted(
+        (float(note.start_time), float(note.duration), int(note.pitch), float(note.velocity))
+        for note in clip.get_notes_extended(0, 128, -1e5, 2e5)
+        if not note.mute
+    )
+    found, beat, looping = [], start, bool(clip.looping) and high > low
+    for _ in range(MAX_REPEATS):
+        stop = min(end, beat + (high - at)) if looping else end
+        for note_start, length, pitch, velocity in inside:
+            place = beat + note_start - at
+            if note_start >= at - 1e-9 and place < stop - 1e-9:
+                found.append(Note(place, min(length, stop - place), pitch, round(velocity)))
+        if stop >= end - 1e-9 or len(found) >= MAX_NOTES:
+            break
+        beat, at = stop, low
+    return found
+
+
+def guess_rate(song: Any) -> int:
+    """Live does not tell the audio interface's rate: that of most of the set's audio clips, else 48000."""
+    counts: dict[int, int] = {}
+    for track in song.tracks:
+        for clip in track.arrangement_clips:
+            if clip.is_audio_clip and hasattr(clip, "sample_rate") and clip.sample_rate > 0:
+                counts[int(clip.sample_rate)] = counts.get(int(clip.sample_rate), 0) + 1
+    return max(sorted(counts), key=lambda rate: counts[rate], default=DEFAULT_RATE)
+
+
+def read_reference(song: Any) -> dict[str, Any]:
+    """The selected audio clip as a reference: file, start and length in seconds. Raises `Trouble`."""
+    clip = song.view.detail_clip
+    if clip is None or not clip.is_audio_clip:
+        raise Trouble("Select the audio clip that the band shall sound like, then ask again.")
+    path = str(clip.file_path)
+    if not os.path.isfile(path):
+        raise Trouble(f"The file of the selected clip is missing: {path}")
+    ends = (clip.loop_start, clip.loop_end) if clip.looping else (clip.start_marker, clip.end_marker)
+    if clip.warping:
+        if not hasattr(clip, "sample_rate"):
+            raise Trouble("This version of Live does not tell where the warped clip begins. Turn its warping off.")
+        ends = tuple(clip.beat_to_sample_time(float(beat)) / clip.sample_rate for beat in ends)
+    start, length = max(float(ends[0]), 0.0), float(ends[1]) - float(ends[0])
+    if length <= 0:
+        raise Trouble("The selected clip has no length.")
+    return {"audio": path, "from_second": start, "seconds": length}
