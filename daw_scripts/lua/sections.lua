@@ -7,8 +7,12 @@ local SHORTEST = 0.05 -- beats; a thinner sliver at the edge of a selection is a
 local LONGEST_NAME = 200 -- letters, as the engine takes them
 local LONGEST_WORDS = 2000
 
-local NOTHING = "Nothing is marked. Make a region for each section (select its time, then Shift+R) and name it "
-  .. "(Intro, Verse 1, Chorus), or make a time selection to work on."
+-- What the DAW calls a named stretch of time, and what to tell a user who has made none.
+sections.TERMS = {
+  one = "region", many = "regions",
+  nothing = "Nothing is marked. Make a region for each section (select its time, then Shift+R) and name it "
+    .. "(Intro, Verse 1, Chorus), or make a time selection to work on.",
+}
 
 -- The first `most` letters of a UTF-8 text; of a text that is not UTF-8, the first `most` bytes without its odd ones.
 function sections.shorten(text, most)
@@ -70,8 +74,10 @@ local function by_start(a, b) return a.start < b.start end
 
 -- Sections {name, label, start, end, words} in order of time.
 -- regions {name, start, stop}; markers {name, start}; selection {start, stop} or nil: regions are clipped to it, and a
--- selection that meets no region is a section of its own. Raises an error that says what to do.
-function sections.make(regions, markers, selection, song_end, name2label)
+-- selection that meets no region is a section of its own. `terms` as `sections.TERMS`, which is the default. Raises an
+-- error that says what to do.
+function sections.make(regions, markers, selection, song_end, name2label, terms)
+  terms = terms or sections.TERMS
   local found = without_umbrellas(regions)
   if #regions == 0 then
     table.sort(markers, by_start)
@@ -81,16 +87,16 @@ function sections.make(regions, markers, selection, song_end, name2label)
     found = clip(found, selection)
     if #found == 0 then found = { { name = "Selection", start = selection.start, stop = selection.stop } } end
   end
-  if #found == 0 then error(NOTHING, 0) end
+  if #found == 0 then error(terms.nothing, 0) end
   table.sort(found, by_start)
   local made = {}
   for i, region in ipairs(found) do
     local before = found[i - 1]
     if before and region.start < before.stop - NEAR then
-      error(string.format("The regions '%s' and '%s' overlap. Sections follow each other: move one of them, or select "
-        .. "the time to work on.", before.name, region.name), 0)
+      error(string.format("The %s '%s' and '%s' overlap. Sections follow each other: move one of them, or select "
+        .. "the time to work on.", terms.many, before.name, region.name), 0)
     end
-    if region.stop <= region.start + NEAR then error(string.format("The region '%s' is empty.", region.name), 0) end
+    if region.stop <= region.start + NEAR then error(string.format("The %s '%s' is empty.", terms.one, region.name), 0) end
     made[i] = named(region.name, i, region, name2label)
   end
   return made

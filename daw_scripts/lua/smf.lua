@@ -17,7 +17,7 @@ function smf.number2vlq(number)
 end
 
 -- The list in order, by merging, so that it can give way to `pause`; what is equal keeps its order.
-local function sorted(list, before, pause)
+function smf.sorted(list, before, pause)
   local width = 1
   while width < #list do
     local merged = {}
@@ -48,7 +48,7 @@ function smf.notes2bytes(name, notes, pause)
     events[#events + 1] = { last, 0, string.char(0x80 | note.channel, note.pitch, 0) }
     if pause then pause() end
   end
-  events = sorted(events, function(a, b)
+  events = smf.sorted(events, function(a, b)
     if a[1] ~= b[1] then return a[1] < b[1] end
     return a[2] < b[2]
   end, pause)
