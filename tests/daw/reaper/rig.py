@@ -20,6 +20,16 @@ PATIENCE = 30.0
 """Seconds that one command may take before the interpreter counts as hung."""
 
 
+HEAD = """
+local p = reaper.EnumProjects(-1)
+local tr = reaper.GetTrack(p, 0)
+local item = reaper.GetTrackMediaItem(tr, 0)
+local take = reaper.GetActiveTake(item)
+local midi = reaper.GetActiveTake(reaper.GetTrackMediaItem(reaper.GetTrack(p, 1), 0))
+"""
+"""What a test's script calls the objects of the small project of `conftest.py`."""
+
+
 def lua(value: Any) -> str:
     """A Lua expression of a plain Python value."""
     if value is None:
@@ -85,7 +95,7 @@ class Reaper:
         self.process.kill()
         self.process.communicate()
 
-    def do(self, text: str, **values: Any) -> Any:
+    def do(self, text: str, /, **values: Any) -> Any:
         """Runs Lua text with `values` as locals; its result as plain Python values. Raises LuaError."""
         head = "".join(f"local {name} = {lua(value)} " for name, value in values.items())
         raw = (head + text).encode()
@@ -121,6 +131,18 @@ class Reaper:
         """The user starts an action of daw_scripts/reaper. Raises LuaError with what crashed."""
         self.do("fake.run(path)", path=SCRIPTS / script)
         self.check_crashes()
+
+    def eval(self, text: str, /) -> Any:
+        """What a script of this text returns, run as an action that asks for no undo point. Raises LuaError."""
+        wrapped = f"reaper.defer(function() end) {text}"
+        ok = self.do(
+            "local ok, found = fake.run('test.lua', text) keep.found = found "
+            "if not ok then return table.remove(fake.crashes) end fake.tick()",
+            text=wrapped,
+        )
+        if ok is not None:
+            raise LuaError(ok)
+        return self.do("return keep.found")
 
     def check_crashes(self) -> None:
         crashes = self.do("return fake.crashes")

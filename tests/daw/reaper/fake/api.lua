@@ -147,7 +147,10 @@ return function(fake)
   function check.ReaProject(value, refused)
     if value == nil or value == 0 then return fake.model.current end
     local project = api.object(value, "ReaProject")
-    if not project then refused("ReaProject", api.is_pointer(value) and "ReaProject expected: it was closed" or nil) end
+    if not project then
+      local gone = api.is_pointer(value) and rawget(value, "kind") == "ReaProject"
+      refused("ReaProject", gone and "ReaProject expected: it was closed" or nil)
+    end
     return project
   end
 

@@ -141,7 +141,10 @@ return function(fake)
 
   local function any(value) return value end
 
-  local function flag(value) return (value == 0 or value == 1) and value == 1 end
+  local function flag(value)
+    if value ~= 0 and value ~= 1 then return nil end
+    return value == 1
+  end
 
   local function integer(low, high)
     return function(value)

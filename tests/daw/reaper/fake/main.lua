@@ -44,6 +44,7 @@ part("projects")
 fake.dump = part("rpp")
 part("host")
 fake.user = part("user")
+fake.model.new_project("")
 
 for name in pairs(fake.api.signatures) do
   assert(fake.api.impl[name], name .. " is in the list but the fake has none")

@@ -26,6 +26,8 @@ return function(fake)
     fake.unsorted[source] = nil
   end
 
+  fake.sort_midi = sort
+
   local function changed(take)
     local source = take.source
     local last = source.events[#source.events]

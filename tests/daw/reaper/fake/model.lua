@@ -156,9 +156,12 @@ return function(fake)
     project.touched = {}
   end
 
+  -- Goes to a step of the history. Stored values of scripts (ProjExtState) are outside of it.
   function model.travel(project, to)
+    local kept = project.state.ext
     project.at = to
     model.replace(project, project.history[to].state)
+    project.state.ext = kept
     project.changes = project.changes + 1
   end
 

@@ -211,7 +211,7 @@ return function(fake)
     if fake.frozen ~= 0 then owes("PreventUIRefresh stands at " .. fake.frozen) end
     for source in pairs(fake.unsorted) do
       owes("an unsorted MIDI take")
-      fake.unsorted[source] = nil
+      fake.sort_midi(source)
     end
     for _, project in ipairs(fake.model.projects) do
       if #project.blocks > 0 then owes("an open undo block") end
@@ -221,8 +221,8 @@ return function(fake)
     end
   end
 
-  -- Runs an action as the user does; true unless it failed. `mode` etc. are what get_action_context tells.
-  function fake.run(path)
+  -- Runs an action as the user does: a file, or `text` under that name. True unless it failed, and what it returned.
+  function fake.run(path, text)
     local instance = { path = path, queue = {}, at_exit = {}, ended = false, deferred = false }
     for _, other in ipairs(running) do
       if other.path == path and not other.ended then
@@ -239,20 +239,24 @@ return function(fake)
     if not nested then reset_spent() end
     local project = fake.model.current
     local points = project.at
-    local chunk, why = loadfile(path, "t", new_environment(instance))
+    local chunk, why
+    if text then chunk, why = load(text, "=" .. path, "t", new_environment(instance))
+    else chunk, why = loadfile(path, "t", new_environment(instance)) end
     if not chunk then
       fake.crashes[#fake.crashes + 1] = why
       return false
     end
     running[#running + 1] = instance
-    local ok = protected(instance, chunk)
+    local found
+    local ok = protected(instance, function() found = table.pack(chunk()) end)
     if ok and not instance.deferred and project.at == points then
       fake.note("an automatic undo point by " .. path:match("[^/\\]*$"))
       fake.model.settle(project, "ReaScript: " .. path:match("[^/\\]*$"))
     end
     finish(instance)
     if not nested then settle_tick() end
-    return ok
+    if not ok then return false end
+    return true, table.unpack(found, 1, found.n)
   end
 
   -- One turn of REAPER's main loop. Gives what it cost: API calls, files opened, seconds of processor time.

@@ -122,7 +122,10 @@ return function(fake)
     return function(value) return value >= low and value <= high and value or nil end
   end
 
-  local function flag(value) return (value == 0 or value == 1) and value == 1 end
+  local function flag(value)
+    if value ~= 0 and value ~= 1 then return nil end
+    return value == 1
+  end
 
   -- Field, how a new value is read (nil where it cannot be set), first version.
   local VALUES = {

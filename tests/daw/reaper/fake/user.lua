@@ -13,7 +13,14 @@ return function(fake)
     return found
   end
 
-  function user.open(file) return model.new_project(file) end
+  -- Opens a project in a new tab, or in place of the untouched, untitled one.
+  function user.open(file)
+    local first = model.projects[1]
+    local project = model.new_project(file)
+    if first and first.file == "" and first.changes == 0 and #model.projects == 2 then model.close(first) end
+    model.current = project
+    return project
+  end
 
   function user.switch(project) model.current = project end
 
@@ -158,7 +165,7 @@ return function(fake)
   end
 
   function user.load(file)
-    local project = model.new_project(file)
+    local project = user.open(file)
     local saved = assert(io.open(file .. ".state", "rb"))
     model.replace(project, model.value(saved:read("a")))
     saved:close()
