@@ -50,8 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
     engine.add_argument("--foreground", action="store_true", help="stay in this terminal (start)")
     _json(engine)
 
-    render = command("render", "render", "Write and render the parts that a request or a MIDI file asks for.")
-    render.add_argument("file", type=Path, help="REQUEST.json or SONG.mid")
+    render = command("render", "render", "Write and render the parts that a request or a song asks for.")
+    render.add_argument("file", type=Path, help="REQUEST.json, SONG.mid, SONG.dawproject or PROJECT.rpp")
     render.add_argument("--out", type=Path, help="folder for the results (default: the project's stembridge folder)")
     render.add_argument("--stems", help="comma-separated roles, e.g. drums,bass,keys")
     render.add_argument("--style", help="style words")

@@ -1,9 +1,11 @@
-"""`stembridge render`: a request file or a MIDI file becomes a job; its events are shown until it ends."""
+"""`stembridge render`: a request, or a song of another program, becomes a job; its events are shown until it ends."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,14 +13,14 @@ import msgspec
 from bridge.client import Client
 from bridge.errors import RequestError
 from bridge.messages import Cancel, Done, Project, Render, Scope, StemWanted
-from bridge.paths import MIDI_ENDINGS
 from bridge.terminal import exit_code, follow, print_failure, print_stems
 from bridge.validate import raw2request
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Builds the request, sends it, follows it."""
-    request = with_options(file2request(arguments.file), arguments)
+    request = file2request(arguments.file, lambda text: print(f"note: {text}", file=sys.stderr))
+    request = with_options(request, arguments)
     folders = [arguments.file.resolve().parent]
     if request.project.out:
         folders.append(Path(request.project.out))
@@ -49,23 +51,24 @@ def send(request: Render, roots: list[Path], *, as_json: bool) -> int:
     return exit_code(last)
 
 
-def file2request(path: Path) -> Render:
-    """A request from JSON, or one built from a MIDI file's tempo map, markers and tracks. Raises `RequestError`."""
-    try:
-        raw = path.read_bytes() if path.suffix.lower() not in MIDI_ENDINGS else b""
-    except OSError as problem:
-        raise RequestError("path.unreadable", f"{path} cannot be read ({problem.strerror}).") from None
-    if path.suffix.lower() in MIDI_ENDINGS:
-        from bridge.midifile import smf2arrangement
+def file2request(path: Path, remark: Callable[[str], object] = lambda _: None) -> Render:
+    """A request: from JSON as it stands; from a MIDI file, a DAWproject or a REAPER project by its tempo map, markers
+    and tracks. `remark` is told what of the file is left out. Raises `RequestError`.
+    """
+    from bridge.dawfiles.read import SONG_ENDINGS, song_file2arrangement
 
+    if path.suffix.lower() in SONG_ENDINGS:
         if not path.is_file():
             raise RequestError("path.missing", f"there is no file {path}.")
-        folder = path.resolve().parent
-        return Render(
-            job=new_job(path.stem),
-            arrangement=smf2arrangement(path.resolve()),
-            project=Project(name=path.stem, root=str(folder)),
-        )
+        arrangement, left_out = song_file2arrangement(path.resolve())
+        for text in left_out:
+            remark(text)
+        project = Project(name=path.stem, root=str(path.resolve().parent))
+        return Render(job=new_job(path.stem), arrangement=arrangement, project=project)
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise RequestError("path.unreadable", f"{path} cannot be read ({problem.strerror}).") from None
     request = raw2request(raw)
     if not isinstance(request, Render):
         raise RequestError("message.type", f"{path.name} is not a render request.", field="type")

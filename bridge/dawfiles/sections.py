@@ -94,10 +94,11 @@ def regions2sections(regions: Sequence[tuple[float, float, str, str]]) -> tuple[
             remarks.append(f'the region "{name}" holds others and is no section of its own.')
         elif not kept or start > kept[-1][0] + 1e-6:
             kept.append(region)
-    sections = []
+    sections: list[Section] = []
     for (start, end, name, label), after in zip(kept, [*kept[1:], None], strict=True):
         stop = end if after is None else min(end, after[0])
         if stop < end - 1e-6 and after is not None:
             remarks.append(f'the region "{name}" ends where "{after[2]}" begins.')
-        sections.append(Section(name, label or name2label(name) or "verse", start, stop))
+        title = name.strip()[:200] or f"Section {len(sections) + 1}"
+        sections.append(Section(title, label or name2label(name) or "verse", start, stop))
     return tuple(sections), tuple(remarks)
