@@ -76,6 +76,7 @@ class Client:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, LAST_SEND_MS)
+        self._socket.setsockopt(zmq.IDENTITY, new_identity())
         self._socket.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_MESSAGE)
         self._socket.connect(f"tcp://127.0.0.1:{endpoint.ports.zmq}")
         self._inbox: list[Event] = []
@@ -224,6 +225,14 @@ class Client:
     def _lost(self) -> StembridgeError:
         hint = f"Start it again with `stembridge engine start`; its log is {self.endpoint.log}."
         return StembridgeError("engine.lost", "the engine does not answer any more.", hint=hint)
+
+
+def new_identity() -> bytes:
+    """A name by which the engine shares out turns, and a nonce: commands of one terminal or script count as one."""
+    import secrets
+
+    session = os.getsid(0) if hasattr(os, "getsid") else os.getppid()
+    return f"{Path(sys.argv[0] or 'python').stem[:40]}-{session}/{secrets.token_hex(16)}".encode("ascii", "replace")
 
 
 def _is_refusal(event: Event) -> bool:

@@ -131,13 +131,40 @@ class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
     version: int = PROTOCOL
 
 
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="pause"):
+    """Let a job wait until `Resume`, keeping what it has finished; answered by `Progress` of stage "paused".
+
+    Without a job: begin no further one (the running one goes on); answered by `JobList`.
+    """
+
+    job: str = ""
+    version: int = PROTOCOL
+
+
+class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="resume"):
+    """Go on with a paused job, or begin a parked one again; answered by `Accepted`. Without a job: go on with the
+    queue; answered by `JobList`."""
+
+    job: str = ""
+    version: int = PROTOCOL
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="move"):
+    """Put a waiting job at `position` (0: first) among the waiting jobs of the same client and priority; answered by
+    `Accepted` with its position in the whole queue."""
+
+    job: str
+    position: int = 0
+    version: int = PROTOCOL
+
+
 class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="shutdown"):
-    """End the engine; the running job is cancelled."""
+    """End the engine. Jobs that are not over wait, and go on when an engine is started again."""
 
     version: int = PROTOCOL
 
 
-Request = Render | Listen | Cancel | Status | Jobs | Models | Ping | Shutdown
+Request = Render | Listen | Cancel | Status | Jobs | Pause | Resume | Move | Models | Ping | Shutdown
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -229,7 +256,9 @@ class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
 
 
 class JobRow(msgspec.Struct, frozen=True):
-    """One line of the job list. `state`: queued, running, done, failed, cancelled."""
+    """One line of the job list. `state`: queued, running, paused, done, failed, cancelled, or parked (it brought its
+    worker down twice and waits for `Resume`). `position` in the queue, -1 where it is not queued; `eta` in seconds,
+    None where it is unknown or none."""
 
     job: str
     state: str
@@ -237,12 +266,15 @@ class JobRow(msgspec.Struct, frozen=True):
     fraction: float
     project: str
     position: int = -1
+    eta: float | None = None
+    priority: str = "interactive"
 
 
 class JobList(msgspec.Struct, frozen=True, tag_field="type", tag="job_list"):
-    """Answer to `Jobs`."""
+    """Answer to `Jobs`. `paused`: no further job is begun until `Resume`."""
 
     jobs: tuple[JobRow, ...]
+    paused: bool = False
     version: int = PROTOCOL
 
 

@@ -1,6 +1,6 @@
-"""The front desk: takes requests from every transport, keeps the queue, gives jobs to the worker, tells who asks.
+"""The front desk: takes requests from every transport, looks at what they name, answers, and hands jobs to the runner.
 
-Everything here runs in the event loop's thread and returns at once; files are read and removed in other threads.
+Everything here runs in the event loop's thread and returns at once; files are read in other threads.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 import time
-from collections.abc import Callable, Coroutine, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,44 +20,42 @@ from bridge import VERSION
 from bridge.errors import RequestError
 from bridge.messages import (
     Cancel,
-    Cancelled,
-    Done,
-    Event,
     Failed,
-    Heard,
     JobList,
     Jobs,
     Listen,
     ModelList,
     Models,
+    Move,
+    Pause,
     Ping,
     Pong,
-    Progress,
     Render,
     Request,
+    Resume,
     Shutdown,
     Status,
-    StemReady,
 )
 from bridge.paths import under_roots
 from bridge.transport import Outlet
 from bridge.validate import MAX_MESSAGE, check_request, raw2request
-from engine.jobs import Final, Job, JobTable, request2body
-from engine.keeper import Keeper
+from engine.job import Job, request2body, request2job
 from engine.models import check_choice
+from engine.runner import Runner
 
-TRIES = 2
-"""How often a job is begun before a dying worker makes it fail."""
+MAX_CHECKING = 16
 BUSY_HINT = "Wait until some jobs are done, or cancel one."
+DISK_HINT = "Free some space on the disk that holds the engine's data; then send again."
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class Checking:
-    """A request whose files are being looked at; it is no job yet."""
+    """A request whose files are being looked at, or that is being written down; it is no job yet."""
 
     body: str
+    client: str
     outlets: list[Outlet]
     cancelled: bool = False
 
@@ -71,32 +68,28 @@ class _Loose(msgspec.Struct):
 
 @dataclass
 class Desk:
-    """Implements `bridge.transport.Desk` for the transports and `engine.keeper.Boss` for the worker's keeper.
+    """Implements `bridge.transport.Desk`.
 
-    `publish(job, event)` tells observers; `shut_down()` is called when a client asks for the end; `results` is
-    where jobs of no project write.
+    `shut_down()` is called when a client asks for the end; `results` is where jobs of no project write.
     """
 
-    pipeline: str
+    runner: Runner
     roots: Sequence[Path]
     results: Path
-    publish: Callable[[str, Event], None]
     shut_down: Callable[[], None]
-    table: JobTable = field(default_factory=JobTable)
     _checking: dict[str, Checking] = field(default_factory=dict)
-    _followers: dict[str, dict[Hashable, Outlet]] = field(default_factory=dict)
-    _ending: set[str] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _models_wanted: list[Outlet] = field(default_factory=list)
     _one_check: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        self.keeper = Keeper(self.pipeline, self)
+        self.runner.on_worker = self.answer_models
 
     def pong(self) -> Pong:
         """The engine's state in one line."""
-        return Pong(VERSION, os.getpid(), self.keeper.ready, self.table.unfinished + len(self._checking))
+        jobs = self.runner.table.unfinished + len(self._checking)
+        return Pong(VERSION, os.getpid(), self.runner.keeper.ready, jobs)
 
     # Requests
 
@@ -111,7 +104,11 @@ class Desk:
             elif isinstance(request, Status):
                 self._status(request.job, outlet)
             elif isinstance(request, Jobs):
-                outlet.send(JobList(self.table.rows()))
+                self._tell_jobs(outlet)
+            elif isinstance(request, Pause | Resume):
+                self._pause(request.job, isinstance(request, Pause), outlet)
+            elif isinstance(request, Move):
+                self._move(request, outlet)
             elif isinstance(request, Models):
                 self._models(outlet)
             elif isinstance(request, Ping):
@@ -138,8 +135,8 @@ class Desk:
         self.receive(raw, outlet)
 
     def _submit(self, request: Render | Listen, raw: bytes, outlet: Outlet) -> None:
-        body = request2body(request)
-        job, checking = self.table.get(request.job), self._checking.get(request.job)
+        body, table = request2body(request), self.runner.table
+        job, checking = table.get(request.job), self._checking.get(request.job)
         if job or checking:
             if body != (job.body if job else checking.body if checking else ""):
                 raise RequestError(
@@ -148,197 +145,135 @@ class Desk:
             self._status(request.job, outlet)
         elif self._stopping:
             raise RequestError("engine.stopping", "the engine is ending.", hint="Start it again, then send again.")
-        elif self.table.full or len(self._checking) >= 16:
-            raise RequestError("queue.full", f"{self.table.unfinished} jobs are waiting already.", hint=BUSY_HINT)
+        elif table.full or len(self._checking) >= MAX_CHECKING:
+            raise RequestError("queue.full", f"{table.unfinished} jobs are waiting already.", hint=BUSY_HINT)
         else:
-            self._checking[request.job] = Checking(body, [outlet])
+            self._checking[request.job] = Checking(body, outlet.client, [outlet])
             self._go(self._check(request.job, raw))
 
     async def _check(self, name: str, raw: bytes) -> None:
-        """Looks at the files that a request names; then it is a job, or refused. In the order of arrival."""
+        """Looks at the files that a request names; then it is kept as a job, or refused. In the order of arrival."""
+        checking = self._checking[name]
         try:
             async with self._one_check:
                 request = await asyncio.to_thread(check_job, raw, self.roots)
+                assert isinstance(request, Render | Listen)
+                out = request2out(request, self.results)
+                first_take = 1 + await asyncio.to_thread(last_take, out)
         except RequestError as error:
-            failed = refusal(name, error)
+            self._refuse(name, refusal(name, error))
         except Exception:
             log.exception("a request broke its check")
-            failed = Failed(name, "engine.fault", "the engine could not check this request.", refused=True)
+            self._refuse(name, Failed(name, "engine.fault", "the engine could not check this request.", refused=True))
         else:
-            assert isinstance(request, Render | Listen)
-            checking = self._checking.pop(name)
-            job = self.table.add(request, checking.body, request2out(request, self.results))
-            self._followers[name] = {outlet.key: outlet for outlet in checking.outlets}
-            self._emit(name, self.table.accepted(job, time.monotonic()))
-            if checking.cancelled or self._stopping:
-                self._finish(job, Cancelled(name))
-            if self.keeper.broken:
-                self.keeper.start()
-            self._advance()
+            number = self.runner.table.next_number()
+            self.runner.keep(request2job(request, checking.body, out, number, checking.client, first_take), self._kept)
+
+    def _kept(self, job: Job, error: Exception | None) -> None:
+        """The job is in the database, so that it may be accepted; or it is not."""
+        if error is not None:
+            message = f"the engine cannot write the job down ({error})."
+            self._refuse(job.id, Failed(job.id, "store.failed", message, hint=DISK_HINT, refused=True))
             return
+        checking = self._checking.pop(job.id)
+        for outlet in checking.outlets:
+            self.runner.news.follow(job.id, outlet)
+        self.runner.accept(job)
+        if checking.cancelled:
+            self.runner.cancel(job)
+
+    def _refuse(self, name: str, failed: Failed) -> None:
         for outlet in self._checking.pop(name).outlets:
             outlet.send(failed)
 
     def _status(self, name: str, outlet: Outlet) -> None:
-        checking, job = self._checking.get(name), self.table.get(name)
+        checking = self._checking.get(name)
         if checking:
             checking.outlets.append(outlet)
-        elif job:
-            for event in self.table.snapshot(job, time.monotonic()):
-                outlet.send(event)
-            if not job.finished:
-                self._followers[name][outlet.key] = outlet
-        else:
-            raise unknown(name)
+            return
+        job = self._job(name)
+        self.runner.news.tell(outlet, self.runner.table.snapshot(job, time.monotonic()))
+        if not job.finished:
+            self.runner.news.follow(name, outlet)
 
     def _cancel(self, name: str, outlet: Outlet) -> None:
-        checking, job = self._checking.get(name), self.table.get(name)
+        checking = self._checking.get(name)
         if checking:
             checking.cancelled = True
             checking.outlets.append(outlet)
-        elif job is None:
-            raise unknown(name)
-        elif job.final is not None:
-            outlet.send(job.final)
+            return
+        job = self._job(name)
+        if job.final is not None:
+            self.runner.news.tell(outlet, [job.final])
         else:
-            self._followers[name][outlet.key] = outlet
-            self._stop_job(job)
+            self.runner.news.follow(name, outlet)
+            self.runner.cancel(job)
 
-    def _stop_job(self, job: Job) -> None:
-        if job.state == "queued":
-            self._finish(job, Cancelled(job.id))
+    def _pause(self, name: str, pause: bool, outlet: Outlet) -> None:
+        if not name:
+            self.runner.hold(pause)
+            self._tell_jobs(outlet)
+            return
+        job = self._job(name)
+        if job.final is not None and (pause or job.state != "parked"):
+            self.runner.news.tell(outlet, [job.final])
+            return
+        self.runner.news.follow(name, outlet)
+        if pause:
+            self.runner.pause(job)
         else:
-            job.cancelling = True
-            self.keeper.stop(job.id)
+            self.runner.resume(job)
+
+    def _move(self, request: Move, outlet: Outlet) -> None:
+        job = self._job(request.job)
+        if job.state not in ("queued", "paused"):
+            raise RequestError(
+                "job.not_waiting", f"the job is {job.state}; only a waiting job can be moved.", field="job"
+            )
+        self.runner.news.follow(job.id, outlet)
+        self.runner.move(job, request.position)
+
+    def _job(self, name: str) -> Job:
+        """The job of that id. Raises `RequestError` where there is none."""
+        job = self.runner.table.get(name)
+        if job is None:
+            raise RequestError(
+                "job.unknown", f"there is no job {name[:80]!r}.", field="job", hint="`stembridge jobs` lists them."
+            )
+        return job
+
+    def _tell_jobs(self, outlet: Outlet) -> None:
+        self.runner.news.tell(outlet, [JobList(self.runner.table.rows(time.monotonic()), self.runner.held)])
 
     def _models(self, outlet: Outlet) -> None:
-        if self.keeper.models is not None:
-            outlet.send(ModelList(self.keeper.models))
-        elif self.keeper.broken:
-            outlet.send(self.keeper.broken)
+        keeper = self.runner.keeper
+        if keeper.models is not None:
+            outlet.send(ModelList(keeper.models))
+        elif keeper.broken:
+            outlet.send(keeper.broken)
         else:
             self._models_wanted.append(outlet)
 
-    # The worker
-
-    def worker_ready(self) -> None:
-        """See `engine.keeper.Boss`."""
-        self._answer_models()
-        self._advance()
-
-    def worker_broken(self) -> None:
-        """See `engine.keeper.Boss`. Every waiting job fails with the reason."""
-        assert self.keeper.broken is not None
-        self._answer_models()
-        for job in self.table.queued():
-            self._finish(job, msgspec.structs.replace(self.keeper.broken, job=job.id))
-
-    def worker_said(self, event: Event) -> None:
-        """See `engine.keeper.Boss`."""
-        job = self.table.running
-        if job is None or job.id in self._ending or getattr(event, "job", "") != job.id:
-            return
-        if isinstance(event, Progress):
-            self._emit(job.id, self.table.report(job, event, time.monotonic()))
-        elif isinstance(event, StemReady):
-            if self.table.announce(job, event):
-                self._emit(job.id, event)
-        elif isinstance(event, Done | Heard | Failed | Cancelled):
-            self._end(job, event)
-
-    def worker_lost(self, why: str) -> None:
-        """See `engine.keeper.Boss`. The running job is tried again, once."""
-        job = self.table.running
-        if job is None or job.id in self._ending:
-            return
-        if job.cancelling:
-            self._end(job, Cancelled(job.id))
-        elif job.attempts < TRIES:
-            note = "The worker stopped unexpectedly; the job is tried again."
-            fraction = job.progress.fraction if job.progress else 0.0
-            self._emit(job.id, Progress(job.id, "retry", fraction, note=note))
-            self._end(job, None)
-        else:
-            message = f"the worker stopped unexpectedly {TRIES} times ({why})."
-            hint = "The engine's log says more. Ask for less at once, in case memory ran out."
-            self._end(job, Failed(job.id, "worker.crashed", message, hint=hint))
-
-    def _end(self, job: Job, final: Final | None) -> None:
-        """Ends the running job, or puts it back into the queue for None; what is unfinished on disk goes first."""
-        if isinstance(final, Done | Heard) or isinstance(job.request, Listen):
-            self._close(job, final)
-        else:
-            self._ending.add(job.id)
-            self._go(self._sweep(job, final))
-
-    async def _sweep(self, job: Job, final: Final | None) -> None:
-        await asyncio.to_thread(remove_unfinished, job.out)
-        self._ending.discard(job.id)
-        self._close(job, final)
-
-    def _close(self, job: Job, final: Final | None) -> None:
-        if final is None and (job.cancelling or self._stopping):
-            final = Cancelled(job.id)
-        if final is None:
-            self.table.requeue(job)
-        else:
-            self._finish(job, final)
-        self._advance()
-
-    def _finish(self, job: Job, final: Final) -> None:
-        self.table.finish(job, final, time.monotonic())
-        self._emit(job.id, final)
-        del self._followers[job.id]
-        log.info("job %s: %s", job.id, job.state)
-
-    def _advance(self) -> None:
-        """Gives the next job to an idle worker."""
-        if self.keeper.idle and not self._stopping:
-            job = self.table.start_next(time.monotonic())
-            if job is not None and job.request is not None:
-                self.keeper.run(job.request, job.out)
-
-    def _answer_models(self) -> None:
+    def answer_models(self) -> None:
+        """The worker is ready, or cannot be: tells those who have asked for the models."""
         wanted, self._models_wanted = self._models_wanted, []
         for outlet in wanted:
             self._models(outlet)
-
-    # Out
-
-    def _emit(self, name: str, event: Event) -> None:
-        """Tells all who follow the job, and forgets those who are gone."""
-        followers = self._followers[name]
-        for key in [key for key, outlet in followers.items() if not outlet.send(event)]:
-            del followers[key]
-        self.publish(name, event)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def close(self, seconds: float = 2.5) -> None:
-        """Cancels every job, kills the worker; takes about `seconds` at most."""
+    async def close(self) -> None:
+        """Takes no more jobs; those that are not over wait for the next engine."""
         self._stopping = True
-        for job in [*self.table.queued(), self.table.running]:
-            if job is not None:
-                self._stop_job(job)
-        end = time.monotonic() + seconds
-        while (self.table.running or self._checking) and time.monotonic() < end:
-            await asyncio.sleep(0.02)
-        self.keeper.close()
+        await self.runner.close()
 
 
 def refusal(job: str, error: RequestError) -> Failed:
     """The event that tells of a refused request."""
     return Failed(job, error.code, error.message, error.field, error.hint, refused=True)
-
-
-def unknown(job: str) -> RequestError:
-    """For a job id that the table does not hold."""
-    return RequestError(
-        "job.unknown", f"there is no job {job[:80]!r}.", field="job", hint="`stembridge jobs` lists them."
-    )
 
 
 def raw2job(raw: bytes) -> str:
@@ -382,14 +317,7 @@ def request2out(request: Render | Listen, results: Path) -> Path:
     return (Path(project.root) / "stembridge" if project.root else results) / request.job
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Removes a job's takes without a manifest (it is written last), and its folder where nothing else is in it."""
-    if not folder.is_dir():
-        return
-    for take in folder.glob("take-*"):
-        if not (take / "manifest.json").exists():
-            shutil.rmtree(take, ignore_errors=True)
-    try:
-        folder.rmdir()
-    except OSError:
-        log.info("%s keeps what was finished", folder)
+def last_take(out: Path) -> int:
+    """The highest number of a take in a job's folder; 0 for none. Numbers are never used again."""
+    numbers = [path.name.removeprefix("take-") for path in out.glob("take-*")]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)

@@ -1,40 +1,26 @@
 """The job table: every job that the engine knows, and the only transitions that a job can make.
 
-    queued -> running -> done | failed | cancelled
-    queued -> cancelled | failed        running -> queued (the worker died; tried again)
+    queued -> running -> done | failed | cancelled | parked
+    queued -> cancelled | failed | paused        paused -> queued | cancelled | failed
+    running -> queued (its worker died; it goes on)        running -> paused        parked -> queued (asked for again)
 
-Values only: no sockets, no files, no clock (times are given, in seconds of one monotonic clock). All changes go
-through `JobTable`, so that a durable store can stand in its place.
+Values only: no sockets, no files, no clock (times are given, in seconds of one monotonic clock). Every change is told
+to a `JobLog`, which makes it durable.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
-from bridge.messages import (
-    Accepted,
-    Cancelled,
-    Done,
-    Event,
-    Failed,
-    Heard,
-    JobRow,
-    Listen,
-    Progress,
-    Render,
-    StemReady,
-    encode,
-)
-from engine.eta import Speeds
+from bridge.messages import Accepted, Done, Event, Heard, JobRow, Progress, StemReady
+from engine.eta import Speed, Speeds
+from engine.job import Final, Job, State, final2state, paused
+from engine.turns import Turns
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
-Final = Done | Heard | Failed | Cancelled
+WAITING: tuple[State, ...] = ("queued", "paused")
 KEEP_FINISHED = 200
 MAX_UNFINISHED = 100
 
@@ -43,43 +29,67 @@ class JobStateError(RuntimeError):
     """A transition that a job in its state cannot make: a fault of the caller."""
 
 
-@dataclass(slots=True)
-class Job:
-    """One request on its way; the request itself is forgotten when the job has ended.
+class JobLog(Protocol):
+    """Who keeps the table's changes."""
 
-    `marks`: (fraction, seconds since start) as reported, for the ETA of later jobs.
-    """
+    def save(self, job: Job) -> None:
+        """The job is known already and has changed."""
 
-    id: str
-    project: str
-    request: Render | Listen | None
-    body: str
-    out: Path
-    work: float
-    kind: str
-    state: State = "queued"
-    attempts: int = 0
-    started: float = 0.0
-    progress: Progress | None = None
-    stems: list[StemReady] = field(default_factory=list)
-    final: Final | None = None
-    cancelling: bool = False
-    marks: list[tuple[float, float]] = field(default_factory=list)
+    def announce(self, job: str, number: int, stem: StemReady) -> None:
+        """The job's stem `number` (from 0) is there."""
 
-    @property
-    def finished(self) -> bool:
-        """Whether the final event is there."""
-        return self.final is not None
+    def begin_anew(self, job: str) -> None:
+        """What the job has announced is gone."""
+
+    def learn(self, kind: str, speed: Speed) -> None:
+        """Jobs of this kind go so fast."""
+
+    def forget(self, jobs: Sequence[str]) -> None:
+        """These jobs are known no longer."""
+
+
+class NoLog:
+    """Keeps nothing."""
+
+    def save(self, job: Job) -> None:
+        """See `JobLog`."""
+
+    def announce(self, job: str, number: int, stem: StemReady) -> None:
+        """See `JobLog`."""
+
+    def begin_anew(self, job: str) -> None:
+        """See `JobLog`."""
+
+    def learn(self, kind: str, speed: Speed) -> None:
+        """See `JobLog`."""
+
+    def forget(self, jobs: Sequence[str]) -> None:
+        """See `JobLog`."""
 
 
 class JobTable:
-    """Jobs by id, the queue in order, and the speeds measured so far."""
+    """Jobs by id, the queue, and the speeds measured so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: JobLog | None = None) -> None:
+        self._log = log or NoLog()
         self._jobs: dict[str, Job] = {}
-        self._queue: deque[str] = deque()
-        self._finished: deque[str] = deque()
+        self._turns = Turns()
+        self._finished: list[str] = []
+        self._numbers = 0
         self.speeds = Speeds()
+
+    def restore(self, jobs: Iterable[Job], speeds: dict[str, Speed]) -> None:
+        """Takes over what an earlier engine has left, in order of arrival. What ran is queued again."""
+        self.speeds = Speeds(speeds)
+        for job in jobs:
+            self._jobs[job.id] = job
+            self._numbers = max(self._numbers, job.number + 1)
+            if job.finished:
+                self._finished.append(job.id)
+            elif job.state == "running":
+                job.state = "queued"
+                job.halts += 1
+                self._log.save(job)
 
     def get(self, job: str) -> Job | None:
         """The job of that id, if it is known (the last `KEEP_FINISHED` finished ones are)."""
@@ -87,7 +97,7 @@ class JobTable:
 
     @property
     def unfinished(self) -> int:
-        """Jobs queued or running."""
+        """Jobs that have no final event yet."""
         return len(self._jobs) - len(self._finished)
 
     @property
@@ -102,31 +112,82 @@ class JobTable:
 
     def queued(self) -> tuple[Job, ...]:
         """The queue, next job first."""
-        return tuple(self._jobs[job] for job in self._queue)
+        return tuple(self._turns.order(job for job in self._jobs.values() if job.state == "queued"))
 
-    def add(self, request: Render | Listen, body: str, out: Path) -> Job:
-        """Queues a new job. Raises `JobStateError` where the id is known already."""
-        if request.job in self._jobs:
-            raise JobStateError(f"job {request.job} is known already")
-        job = Job(request.job, request.project.name, request, body, out, request2work(request), request2kind(request))
+    def waiting(self) -> tuple[Job, ...]:
+        """All jobs that no worker has and that are not over: queued or paused."""
+        return tuple(job for job in self._jobs.values() if job.state in WAITING)
+
+    def next_number(self) -> int:
+        """A place in the order of arrival."""
+        self._numbers += 1
+        return self._numbers - 1
+
+    def add(self, job: Job) -> None:
+        """Queues a new job that the log keeps already. Raises `JobStateError` where the id is known."""
+        if job.id in self._jobs:
+            raise JobStateError(f"job {job.id} is known already")
+        self._expect(job, "queued")
         self._jobs[job.id] = job
-        self._queue.append(job.id)
-        return job
 
-    def start_next(self, now: float) -> Job | None:
-        """Takes the next queued job to running; None where there is none or one runs already."""
-        if not self._queue or self.running is not None:
+    def start_next(self, now: float, without: Collection[str] = ()) -> Job | None:
+        """Takes the next queued job, none of `without`, to running. None where there is none, or one runs already."""
+        queue = [job for job in self.queued() if job.id not in without]
+        if not queue or self.running is not None:
             return None
-        job = self._jobs[self._queue.popleft()]
+        job = queue[0]
+        self._turns.take(job)
         job.state, job.started, job.marks, job.progress = "running", now, [], None
         job.attempts += 1
+        self._log.save(job)
         return job
 
-    def requeue(self, job: Job) -> None:
-        """Puts a running job back to the head of the queue."""
+    def requeue(self, job: Job, crashed: bool = False) -> None:
+        """Puts a running job back: it goes on before what was not begun."""
         self._expect(job, "running")
         job.state = "queued"
-        self._queue.appendleft(job.id)
+        job.crashes += crashed
+        self._log.save(job)
+
+    def pause(self, job: Job) -> None:
+        """Takes a job out of the queue, or a running one out of work, until `resume`."""
+        self._expect(job, "queued", "running")
+        job.state, job.pausing = "paused", False
+        self._log.save(job)
+
+    def resume(self, job: Job) -> None:
+        """Queues a paused job again, or a parked one as if it were new."""
+        self._expect(job, "paused", "parked")
+        if job.state == "parked":
+            job.final, job.crashes, job.halts, job.attempts = None, 0, 0, 0
+            job.stems.clear()
+            self._log.begin_anew(job.id)
+            self._finished.remove(job.id)
+        job.state = "queued"
+        self._log.save(job)
+
+    def move(self, job: Job, position: int) -> None:
+        """Puts a waiting job at `position` (0: first) among its client's waiting jobs of the same priority."""
+        self._expect(job, *WAITING)
+        lane = sorted(
+            (j for j in self.waiting() if (j.client, j.priority) == (job.client, job.priority) and j is not job),
+            key=lambda j: j.rank,
+        )
+        at = min(max(position, 0), len(lane))
+        before = lane[at - 1].rank if at else (lane[0].rank - 1.0 if lane else job.rank)
+        after = lane[at].rank if at < len(lane) else before + 1.0
+        job.rank = (before + after) / 2
+        if not before < job.rank < after:  # the floats between two ranks are used up
+            for i, other in enumerate([*lane[:at], job, *lane[at:]]):
+                other.rank = float(i)
+                self._log.save(other)
+        self._log.save(job)
+
+    def wish(self, job: Job, *, cancel: bool = False, pause: bool = False) -> None:
+        """Notes what the user wants of a running job; the wish to cancel stands, whatever else dies."""
+        self._expect(job, "running")
+        job.cancelling, job.pausing = job.cancelling or cancel, pause
+        self._log.save(job)
 
     def report(self, job: Job, progress: Progress, now: float) -> Progress:
         """Notes how far a running job is; returns the event with its ETA. Fractions never go back."""
@@ -144,35 +205,44 @@ class JobTable:
         self._expect(job, "running")
         if stem in job.stems:
             return False
+        self._log.announce(job.id, len(job.stems), stem)
         job.stems.append(stem)
         return True
 
-    def finish(self, job: Job, final: Final, now: float) -> list[str]:
-        """Ends a job; returns the ids of old finished jobs that are forgotten now."""
-        self._expect(job, "queued", "running")
-        if job.state == "queued":
-            self._queue.remove(job.id)
-        elif isinstance(final, Done | Heard):
-            self.speeds.learn(job.kind, job.work, [*job.marks, (1.0, now - job.started)])
+    def finish(self, job: Job, final: Final, now: float, *, fresh: bool = True, park: bool = False) -> list[str]:
+        """Ends a job; returns the ids of old finished jobs that are forgotten now.
+
+        `fresh`: it has computed everything itself, so its speed counts. `park`: it is kept, to be asked for again.
+        """
+        self._expect(job, "queued", "paused", "running")
+        if job.state == "running" and isinstance(final, Done | Heard) and fresh and job.attempts == 1:
+            speed = self.speeds.learn(job.kind, job.work, [*job.marks, (1.0, now - job.started)])
+            if speed is not None:
+                self._log.learn(job.kind, speed)
         job.final = final
-        job.state = final2state(final)
-        job.marks, job.request = [], None
+        job.state = "parked" if park else final2state(final)
+        job.marks = []
+        if not park:
+            job.request = None
         self._finished.append(job.id)
-        forgotten = []
-        while len(self._finished) > KEEP_FINISHED:
-            old = self._finished.popleft()
+        self._log.save(job)
+        forgotten = self._finished[:-KEEP_FINISHED]
+        for old in forgotten:
             del self._jobs[old]
-            forgotten.append(old)
+        if forgotten:
+            self._finished = self._finished[-KEEP_FINISHED:]
+            self._log.forget(forgotten)
         return forgotten
 
     def accepted(self, job: Job, now: float) -> Accepted:
         """The answer to a request: position in the queue (0: next, or running) and seconds until it is done."""
+        queue = self.queued()
+        at = queue.index(job) if job in queue else 0
         ahead = [self.running] if self.running and self.running is not job else []
-        if job.state == "queued":
-            ahead += self.queued()[: self.position(job)]
+        ahead += queue[:at]
         needs = [self._left(other, now) for other in [*ahead, job]]
         known = [need for need in needs if need is not None]
-        return Accepted(job.id, max(self.position(job), 0), sum(known) if len(known) == len(needs) else None)
+        return Accepted(job.id, at, sum(known) if len(known) == len(needs) and job.state != "paused" else None)
 
     def _left(self, job: Job, now: float) -> float | None:
         if job.state == "running":
@@ -180,62 +250,43 @@ class JobTable:
             return self.speeds.remaining(job.kind, job.work, fraction, now - job.started)
         return self.speeds.remaining(job.kind, job.work)
 
-    def position(self, job: Job) -> int:
-        """Jobs queued before this one; -1 where it is not queued."""
-        return self._queue.index(job.id) if job.state == "queued" else -1
-
     def snapshot(self, job: Job, now: float) -> list[Event]:
         """What a late joiner needs: where it stands, last progress, stems so far, and the end if it is there."""
         events: list[Event] = []
         if job.final is None:
             events.append(self.accepted(job, now))
-        if job.progress is not None:
+        if job.state == "paused":
+            events.append(paused(job))
+        elif job.progress is not None:
             events.append(job.progress)
         events += job.stems
         if job.final is not None:
             events.append(job.final)
         return events
 
-    def rows(self) -> tuple[JobRow, ...]:
+    def rows(self, now: float) -> tuple[JobRow, ...]:
         """The list of jobs, newest last."""
-        return tuple(self._row(job) for job in self._jobs.values())
+        queue = self.queued()
+        positions = {job.id: at for at, job in enumerate(queue)}
+        etas: dict[str, float] = {}
+        total: float | None = 0.0
+        for job in [*([self.running] if self.running else []), *queue]:
+            left = self._left(job, now)
+            total = None if left is None or total is None else total + left
+            if total is not None:
+                etas[job.id] = round(total, 3)
+        return tuple(self._row(job, positions, etas) for job in self._jobs.values())
 
-    def _row(self, job: Job) -> JobRow:
+    @staticmethod
+    def _row(job: Job, positions: dict[str, int], etas: dict[str, float]) -> JobRow:
         at = job.progress
         fraction = 1.0 if job.state == "done" else at.fraction if at else 0.0
-        return JobRow(job.id, job.state, at.stage if at else "", fraction, job.project, self.position(job))
+        stage = at.stage if at else ""
+        return JobRow(
+            job.id, job.state, stage, fraction, job.project, positions.get(job.id, -1), etas.get(job.id), job.priority
+        )
 
     @staticmethod
     def _expect(job: Job, *states: State) -> None:
         if job.state not in states:
             raise JobStateError(f"job {job.id} is {job.state}, not {' or '.join(states)}")
-
-
-def final2state(final: Final) -> State:
-    """The state that a final event leads to."""
-    if isinstance(final, Failed):
-        return "failed"
-    return "cancelled" if isinstance(final, Cancelled) else "done"
-
-
-def request2body(request: Render | Listen) -> str:
-    """A hash of what is asked: equal for two sendings of the same request, however it was spelt in JSON."""
-    return hashlib.sha256(encode(request)).hexdigest()
-
-
-def request2work(request: Render | Listen) -> float:
-    """Stem-seconds to write: the measure by which ETAs scale."""
-    if isinstance(request, Listen):
-        return 1.0
-    clock, scope = request.arrangement.timeline(), request.scope
-    wanted = [s for s in request.arrangement.sections if not (scope and scope.sections) or s.name in scope.sections]
-    seconds = sum(clock.beat2second(s.end) - clock.beat2second(s.start) for s in wanted)
-    stems = len(scope.stems) if scope and scope.stems else len(request.stems)
-    return max(seconds, 1.0) * max(stems, 1) * max(request.takes, 1)
-
-
-def request2kind(request: Render | Listen) -> str:
-    """Jobs of one kind go about equally fast per unit of work."""
-    if isinstance(request, Listen):
-        return "listen"
-    return f"render {request.composer} {request.renderer}{' edit' if request.scope else ''}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from bridge.messages import FINAL, Event, Failed, Heard, Listen, ModelRow, Render
-from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop
-from engine.worker_process import WorkerProcess
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop, ToWorker
 
 STOP_WITHIN = 1.0
 """Seconds that a running job has to stop before its worker is killed."""
@@ -25,16 +25,44 @@ ENDS = (*FINAL, Heard)
 log = logging.getLogger(__name__)
 
 
+class WorkerHandle(Protocol):
+    """A started worker, wherever it runs: `engine.worker_process.WorkerProcess` on this machine."""
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it has written to its log."""
+
+    def send(self, message: ToWorker) -> None:
+        """Queues a command; one that a dying worker does not read is lost."""
+
+    def kill(self) -> None:
+        """Ends it at once; its exit is told as any other."""
+
+    def join(self, seconds: float = 2.0) -> None:
+        """Waits until a killed worker is gone."""
+
+
+OnMessage = Callable[[WorkerHandle, FromWorker], None]
+OnExit = Callable[[WorkerHandle, str], None]
+StartWorker = Callable[[OnMessage, OnExit], WorkerHandle]
+"""Starts a worker; both callbacks are called in the event loop, the second with how it ended, in words. Raises OSError
+where none can be started."""
+
+
 class Boss(Protocol):
     """Who is told about the worker."""
 
     def worker_ready(self) -> None:
         """The worker can take a job."""
 
-    def worker_said(self, event: Event) -> None:
-        """The running job goes on, or ends."""
+    def worker_said(self, event: Event, fresh: bool) -> None:
+        """The running job goes on, or ends; see `engine.wire.Said`."""
 
-    def worker_lost(self, why: str) -> None:
+    def worker_lost(self, why: str, last_words: str) -> None:
         """The worker died; whatever it did is broken off. Another one is being started."""
 
     def worker_broken(self) -> None:
@@ -44,10 +72,10 @@ class Boss(Protocol):
 class Keeper:
     """One worker at a time. Use inside the event loop."""
 
-    def __init__(self, pipeline: str, boss: Boss) -> None:
-        self._pipeline = pipeline
+    def __init__(self, start: StartWorker, boss: Boss) -> None:
+        self._start_worker = start
         self._boss = boss
-        self._worker: WorkerProcess | None = None
+        self._worker: WorkerHandle | None = None
         self._failures = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -69,25 +97,26 @@ class Keeper:
         self._set_timer(None)
         self.broken = None
         try:
-            self._worker = WorkerProcess(self._pipeline, self._heard, self._exited)
+            self._worker = self._start_worker(self._heard, self._exited)
         except OSError as error:
             self._start_failed(f"the worker process cannot be started ({error.strerror}).")
             return
-        log.info("worker %d starts", self._worker.pid)
+        log.info("%s starts", self._worker.name)
         self._set_timer(LOAD_WITHIN)
 
-    def run(self, request: Render | Listen, out: Path) -> None:
+    def run(self, request: Render | Listen, out: Path, first_take: int) -> None:
         """Gives the idle worker a job."""
         assert self._worker is not None
         self._job = request.job
-        self._worker.send(Run(request, str(out)))
+        self._worker.send(Run(request, str(out), first_take))
 
-    def stop(self, job: str) -> None:
-        """Breaks the running job off: by asking, and by killing the worker after `STOP_WITHIN`."""
-        if self._worker is None or self._job != job or self._timer is not None:
+    def stop(self, job: str, *, keep: bool = False) -> None:
+        """Breaks the running job off: by asking (see `engine.wire.Stop`), then by killing the worker."""
+        if self._worker is None or self._job != job:
             return
-        self._worker.send(Stop(job))
-        self._set_timer(STOP_WITHIN)
+        self._worker.send(Stop(job, keep))
+        if self._timer is None:
+            self._set_timer(STOP_WITHIN)
 
     def close(self) -> None:
         """Kills the worker and starts no other."""
@@ -106,36 +135,35 @@ class Keeper:
 
     def _too_slow(self) -> None:
         if self._worker is not None:
-            log.warning("worker %d does not answer in time and is killed", self._worker.pid)
+            log.warning("%s does not answer in time and is killed", self._worker.name)
             self._worker.kill()
 
-    def _heard(self, worker: WorkerProcess, message: FromWorker) -> None:
+    def _heard(self, worker: WorkerHandle, message: FromWorker) -> None:
         if worker is not self._worker:
             return
         if isinstance(message, Said):
             if isinstance(message.event, ENDS):
                 self._job = ""
                 self._set_timer(None)
-            self._boss.worker_said(message.event)
+            self._boss.worker_said(message.event, message.fresh)
         elif isinstance(message, Ready):
             self._set_timer(None)
             self._failures = 0
             self.ready, self.models = True, message.models
-            log.info("worker %d is ready", worker.pid)
+            log.info("%s is ready", worker.name)
             self._boss.worker_ready()
         else:
             self._why_broken = message
 
-    def _exited(self, worker: WorkerProcess, code: int) -> None:
+    def _exited(self, worker: WorkerHandle, how: str) -> None:
         if worker is not self._worker:
             return
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        log.warning("worker %d ended (%s)", worker.pid, how)
+        log.warning("%s ended (%s)", worker.name, how)
         was_ready, self.ready, self._worker, self._job = self.ready, False, None, ""
         self._set_timer(None)
         if was_ready:
             self.start()
-            self._boss.worker_lost(how)
+            self._boss.worker_lost(how, worker.last_words)
         else:
             self._start_failed(f"the worker process ended while it loaded its models ({how}).")
 

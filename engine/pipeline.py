@@ -12,10 +12,11 @@ import msgspec
 import torch
 
 from bridge.arrangement import Arrangement
-from bridge.handover.manifest import Machine
+from bridge.handover.manifest import MANIFEST_NAME, Machine
 from bridge.messages import Done, Listen, ModelList, Render
 from bridge.messages import Heard as HeardEvent
 from bridge.timeline import Clock
+from engine.announce import find_take, take2events
 from engine.compose.as_written import compose_as_written
 from engine.compose.band import compose_band
 from engine.compose.form import request2form
@@ -32,6 +33,7 @@ from engine.previous import PreviousTake, open_previous, open_take
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Score
+from engine.stages import NO_STAGES, StageCache, decode, encode, kept_json, request2inputs, stage2key
 from engine.takes import TakeMaker
 
 COMPOSE_UNTIL = 0.45
@@ -57,10 +59,19 @@ class Pipeline:
         report.progress("listen", 0.0)
         return HeardEvent(request.job, request.path, listen_file(Path(request.path)))
 
-    def render(self, request: Render, out: Path, report: Reporter) -> Done:
-        """Every take that the request wants, as `take-N` in the job's folder `out`.
+    def render(
+        self,
+        request: Render,
+        out: Path,
+        report: Reporter,
+        *,
+        stages: StageCache = NO_STAGES,
+        first_take: int = 1,
+    ) -> Done:
+        """Every take that the request wants, as `take-<first_take>` and following in the job's folder `out`.
 
-        Raises `RequestError` for what only shows while working, `JobError` for what breaks, `JobCancelled`.
+        Stages that `stages` holds, and takes that are there, are not made again. Raises `RequestError` for what only
+        shows while working, `JobError` for what breaks, `JobCancelled`.
         """
         started = time.perf_counter()
         check_choice(request)
@@ -70,7 +81,8 @@ class Pipeline:
         watch = Stopwatch()
         report.progress("listen", 0.0)
         with watch.timing("listen"):
-            heard = listen_tracks(request.arrangement, clock)
+            key = stage2key("listen", *request2inputs(msgspec.structs.replace(request, seed=0)))
+            heard = kept_json(stages, key, Heard, lambda: listen_tracks(request.arrangement, clock))
         previous = earlier = None
         if request.scope is not None:
             previous = earlier = open_previous(request.scope, out.parent, clock, request.arrangement)
@@ -81,22 +93,48 @@ class Pipeline:
         common = reference_warnings(request.arrangement, renderer.name)
         warnings = list(common)
         for number in range(request.takes):
-            take = msgspec.structs.replace(request, seed=request.seed + number)
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
+            folder = out / f"take-{first_take + number}"
+            whole = find_take(folder)
+            if whole is not None:
+                for event in take2events(request.job, folder, whole):
+                    report.stem(event)
+                manifests.append(str(folder / MANIFEST_NAME))
+                warnings += [text for text in whole.warnings if text not in warnings]
+                continue
+            take = msgspec.structs.replace(request, seed=request.seed + number)
+            key = stage2key("take", *request2inputs(take), renderer, earlier and (earlier.manifest, earlier.score))
             with watch.timing("compose"):
                 tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
                 tick(0.0)
-                writing = self._composing.submit(self._compose, take, clock, form, heard, earlier, tick)
-                score = wait_for(writing, share.poll)
-            with watch.timing("perform"):
-                score = perform(score, clock, score.feel, take.seed)
-                if previous is not None and take.scope is not None:
-                    score = merge_edit(score, previous.score, take.scope, clock)
+                known = stages.get(stage2key("score", key))
+                if known is None:
+                    writing = self._composing.submit(self._compose, take, clock, form, heard, earlier, tick)
+                    score = wait_for(writing, share.poll)
+                else:
+                    score = decode(known, Score)
+            if known is None:
+                with watch.timing("perform"):
+                    score = perform(score, clock, score.feel, take.seed)
+                    if previous is not None and take.scope is not None:
+                        score = merge_edit(score, previous.score, take.scope, clock)
+                stages.put(stage2key("score", key), encode(score))
             composer = self._composer(request)
             maker = TakeMaker(
-                take, clock, score, previous, bank, composer, renderer, watch, self._playing, tuple(common)
+                take,
+                clock,
+                score,
+                previous,
+                bank,
+                composer,
+                renderer,
+                watch,
+                self._playing,
+                tuple(common),
+                stages,
+                key,
             )
-            result = maker.make(out, share, COMPOSE_UNTIL)
+            result = maker.make(out, first_take + number, share, COMPOSE_UNTIL)
             manifests.append(str(result.manifest))
             warnings += [text for text in result.warnings if text not in warnings]
             watch = Stopwatch(watch.seconds)

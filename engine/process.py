@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import logging
 import logging.handlers
 import os
@@ -36,7 +37,12 @@ from bridge.transport.mailbox import TICK, Mailbox
 from bridge.transport.osc import OscServer
 from bridge.transport.zeromq import ZeroMQServer
 from engine.desk import Desk
+from engine.runner import TIME_LIMIT, Runner
+from engine.store.database import DATABASE, open_database
+from engine.store.jobs import Kept, read_jobs
+from engine.store.journal import Journal
 from engine.worker import PIPELINE
+from engine.worker_process import WorkerProcess
 
 LOG = "engine.log"
 LOG_BYTES, LOG_FILES = 1 << 20, 3
@@ -60,7 +66,12 @@ class Front:
         options, data = self._options, make_private(data_folder())
         roots = tuple(dict.fromkeys([*default_roots(), *(root.resolve() for root in options.root)]))
         token = new_token()
-        desk = Desk(options.pipeline, roots, data / "results", self._publish, self._end.set)
+        kept = read_kept(data / DATABASE)
+        journal = Journal(data / DATABASE)
+        start = functools.partial(WorkerProcess, options.pipeline)
+        runner = Runner(start, journal, self._publish, data / "parked", options.time_limit)
+        desk = Desk(runner, roots, data / "results", self._end.set)
+        runner.restore(kept)
         mailbox = Mailbox(data / "mailbox", desk, token)
         osc = OscServer(desk, token)
         try:
@@ -71,12 +82,13 @@ class Front:
             self._on_signals()
             write_endpoint(Endpoint(os.getpid(), VERSION, PROTOCOL, token, ports, str(mailbox.folder), str(data / LOG)))
             log.info("engine %s, process %d, %s", VERSION, os.getpid(), ports)
-            desk.keeper.start()
+            runner.keeper.start()
             await self._serve(desk, mailbox)
             await desk.close()
             await asyncio.sleep(LAST_WORDS)
         finally:
-            desk.keeper.close()
+            runner.keeper.close()
+            journal.close()
             remove_endpoint(os.getpid())
             mailbox.close()
             await osc.close()
@@ -104,6 +116,12 @@ class Front:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end.set))
+
+
+def read_kept(path: Path) -> Kept:
+    """What an earlier engine has left. Raises `StembridgeError` as `open_database` does."""
+    with contextlib.closing(open_database(path)) as connection:
+        return read_jobs(connection)
 
 
 def open_zeromq(desk: Desk, token: str, port: int) -> ZeroMQServer:
@@ -149,6 +167,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--osc-port", type=int, default=0, help="UDP and TCP port for OSC (default: the system chooses)"
     )
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
+    parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds that a job may run")
     return parser.parse_args(argv)
 
 

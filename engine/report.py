@@ -9,6 +9,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from bridge.handover.resume import Later
 from bridge.messages import StemReady
 
 POLL_SECONDS = 0.05
@@ -24,6 +25,10 @@ def part_of(tick: Tick, start: float, end: float) -> Tick:
 
 class JobCancelled(Exception):
     """Raised out of a stage when the user asked the job to stop."""
+
+
+class JobPaused(JobCancelled, Later):
+    """Raised in its place when the job will go on later: what is finished stays."""
 
 
 class Reporter(Protocol):

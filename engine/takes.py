@@ -16,18 +16,22 @@ from bridge import VERSION
 from bridge.arrangement import KeyAt
 from bridge.handover.files import check_writable
 from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, StemFiles, clock2hash
-from bridge.handover.take import Frame, TakeFolder
+from bridge.handover.resume import ResumableTake
+from bridge.handover.take import Frame
 from bridge.handover.wav import wav_bytes
-from bridge.messages import ModelRow, Render, StemReady
+from bridge.messages import ModelRow, Render
 from bridge.timeline import Clock
-from engine.checks import StemVerdict, check_stem
+from engine.announce import stem2event
+from engine.checks import check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.report import ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
+from engine.sounds import Sound, bytes2sound, sound2chunks
 from engine.splice import Audio, finish_tail, join_spans, splice
+from engine.stages import NO_STAGES, StageCache, decode, encode, kept, stage2key
 
 TAIL_SECONDS = 6.0
 """Longest ringing that is rendered past a stem's end."""
@@ -52,19 +56,10 @@ class TakeResult:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured."""
-
-    audio: Audio
-    tail: Audio | None
-    instrument: Instrument
-    verdict: StemVerdict
-
-
-@dataclass(frozen=True)
 class TakeMaker:
     """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
-    `playing` is held while the bank plays, which holds one note at a time."""
+    `playing` is held while the bank plays, which holds one note at a time; `key` is a hash of all that the stems are
+    made from, under which `stages` keeps them."""
 
     request: Render
     clock: Clock
@@ -76,6 +71,8 @@ class TakeMaker:
     watch: Stopwatch
     playing: threading.Lock
     warnings: tuple[str, ...] = ()
+    stages: StageCache = NO_STAGES
+    key: str = ""
 
     @property
     def frame(self) -> Frame:
@@ -91,20 +88,32 @@ class TakeMaker:
             project=self.request.project.name,
         )
 
-    def make(self, job_folder: Path, share: ShareReporter, begin: float) -> TakeResult:
-        """Writes the take and announces its stems. Raises `JobError` and `JobCancelled`, leaving no file behind."""
+    def make(self, job_folder: Path, number: int, share: ShareReporter, begin: float) -> TakeResult:
+        """Writes `take-<number>`, or goes on with it, and announces its stems. Raises `JobError` and `JobCancelled`,
+        leaving no file behind, and `JobPaused`, leaving what is finished."""
         frame = self.frame
         check_writable(job_folder, wav_bytes(2, frame.samples, self.request.bits) * (len(self.score.parts) + 1))
-        with TakeFolder.open(job_folder, frame, share.poll) as folder:
+        with ResumableTake.resume(job_folder, number, frame, self._known(), share.poll) as folder:
             total = np.zeros((2, frame.samples), np.float32)
             stems: list[StemFiles] = []
             for part, sound in self._sounds(share, begin):
                 files, audio = self._write_stem(folder, part, sound)
+                self.stages.put(self._stem2key("files", part), encode(files))
                 total += audio
                 stems.append(files)
-                share.report.stem(self._announce(folder, files))
+                share.report.stem(
+                    stem2event(self.request.job, folder.take, folder.path, files, frame.start, frame.rate)
+                )
             share.progress("mix", STEMS_UNTIL)
             return self._finish(folder, stems, total, share)
+
+    def _known(self) -> list[StemFiles]:
+        """The stems that an attempt which broke off had written."""
+        found = (self.stages.get(self._stem2key("files", part)) for part in self.score.parts)
+        return [decode(raw, StemFiles) for raw in found if raw is not None]
+
+    def _stem2key(self, stage: str, part: Part) -> str:
+        return stage2key(stage, self.key, part.name)
 
     def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | None]]:
         """The parts in order with their sounds (None: kept from the edited take). While one is checked and written the
@@ -121,8 +130,8 @@ class TakeMaker:
         try:
             for i, part in enumerate(parts):
                 at = begin + i * width
-                kept = self._kept(part) is not None
-                running.append((part, None if kept else pool.submit(self._render, part, share, at, width)))
+                stays = self._kept(part) is not None
+                running.append((part, None if stays else pool.submit(self._render, part, share, at, width)))
                 if len(running) > WORKED_ON:
                     yield first()
             while running:
@@ -137,15 +146,17 @@ class TakeMaker:
             return None
         return self.previous.stem(part.name)
 
-    def _write_stem(self, folder: TakeFolder, part: Part, sound: Sound | None) -> tuple[StemFiles, Audio]:
-        """One stem on disk and in memory: kept from the edited take, or the sound that was made."""
+    def _write_stem(self, folder: ResumableTake, part: Part, sound: Sound | None) -> tuple[StemFiles, Audio]:
+        """One stem on disk and in memory: written before, kept from the edited take, or the sound that was made."""
         with self.watch.timing("hand over"):
+            written = folder.adopt(part.name, part.notes)
             if sound is None:
                 previous, old = self.previous, self._kept(part)
                 assert previous is not None
                 assert old is not None
-                return folder.keep_stem(previous.folder, previous.name, old, part.notes), previous.audio(old.wav)
-            files = folder.write_stem(
+                files = written or folder.keep_stem(previous.folder, previous.name, old, part.notes)
+                return files, previous.audio(old.wav)
+            files = written or folder.write_stem(
                 part.name,
                 part.role,
                 sound.audio,
@@ -162,6 +173,11 @@ class TakeMaker:
         return files, sound.audio
 
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
+        """The part's sound, as it was kept or made now."""
+        key = self._stem2key("stem", part)
+        return kept(self.stages, key, lambda: self._make(part, share, at, width), sound2chunks, bytes2sound)
+
+    def _make(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part played and checked; where a check fails, played again by the role's plain instrument."""
         instrument = self._seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
         sound = self._play(part, instrument, share, at, width)
@@ -244,23 +260,7 @@ class TakeMaker:
         ]
         return join_spans([(start, end) for start, end in ends])
 
-    def _announce(self, folder: TakeFolder, files: StemFiles) -> StemReady:
-        return StemReady(
-            job=self.request.job,
-            take=folder.take,
-            stem=files.name,
-            role=files.role,
-            wav=str(folder.path / files.wav),
-            midi=str(folder.path / files.midi),
-            start_sample=files.start_sample,
-            start_beat=folder.frame.start,
-            samples=files.samples,
-            channels=files.channels,
-            sample_rate=folder.frame.rate,
-            checks=files.checks,
-        )
-
-    def _finish(self, folder: TakeFolder, stems: list[StemFiles], total: Audio, share: ShareReporter) -> TakeResult:
+    def _finish(self, folder: ResumableTake, stems: list[StemFiles], total: Audio, share: ShareReporter) -> TakeResult:
         """Mix, project file, score and, last, the manifest."""
         frame, request, score = folder.frame, self.request, self.score
         with self.watch.timing("mix"):

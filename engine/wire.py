@@ -12,16 +12,18 @@ from bridge.messages import Event, Listen, ModelRow, Render
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
-    """Do this job; a render makes its takes in the folder `out`."""
+    """Do this job; a render makes its takes in the folder `out`, the first one as `take-<first_take>`."""
 
     request: Render | Listen
     out: str
+    first_take: int = 1
 
 
 class Stop(msgspec.Struct, frozen=True, tag_field="do", tag="stop"):
-    """Break the job off at the next step."""
+    """Break the job off at the next step. `keep`: what it has finished stays, for it will go on."""
 
     job: str
+    keep: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="is", tag="ready"):
@@ -39,9 +41,11 @@ class Broken(msgspec.Struct, frozen=True, tag_field="is", tag="broken"):
 
 
 class Said(msgspec.Struct, frozen=True, tag_field="is", tag="said"):
-    """An event of the running job. A final event means that the worker is free again."""
+    """An event of the running job. A final event means that the worker is free again. `fresh` tells of it whether the
+    job has computed everything itself, using nothing that was kept."""
 
     event: Event
+    fresh: bool = True
 
 
 ToWorker = Run | Stop

@@ -25,7 +25,11 @@ from typing import BinaryIO, Protocol
 
 from bridge.errors import RequestError, StembridgeError
 from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render, StemReady
-from engine.report import JobCancelled, Reporter
+from bridge.paths import data_folder
+from engine.report import JobCancelled, JobPaused, Reporter
+from engine.stages import NO_STAGES, StageCache
+from engine.store.database import DATABASE
+from engine.store.stages import StageStore
 from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
 
 PIPELINE = "engine.pipeline:Pipeline"
@@ -38,7 +42,9 @@ NICER = 5
 class PipelineLike(Protocol):
     """What runs the jobs: `engine.pipeline.Pipeline`. Made without arguments; making it loads the models."""
 
-    def render(self, request: Render, out: Path, reporter: Reporter) -> Done: ...
+    def render(
+        self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int
+    ) -> Done: ...
 
     def listen(self, request: Listen, reporter: Reporter) -> Heard: ...
 
@@ -59,10 +65,16 @@ class Channel:
             self._pipe.flush()
 
 
+class StopSign(threading.Event):
+    """Set when the job shall stop; with `keep`, it will go on later."""
+
+    keep = False
+
+
 class JobReporter:
     """The `Reporter` of one job: at most one progress event per `REPORT_EVERY`; notes are kept for the next one."""
 
-    def __init__(self, job: str, channel: Channel, stop: threading.Event) -> None:
+    def __init__(self, job: str, channel: Channel, stop: StopSign) -> None:
         self._job = job
         self._channel = channel
         self._stop = stop
@@ -73,7 +85,7 @@ class JobReporter:
     def progress(self, stage: str, fraction: float, note: str = "") -> None:
         """See `Reporter.progress`."""
         if self._stop.is_set():
-            raise JobCancelled(self._job)
+            raise JobPaused(self._job) if self._stop.keep else JobCancelled(self._job)
         if note and note not in self._notes:
             self._notes.append(note)
         self._last = (stage, fraction)
@@ -100,11 +112,13 @@ class JobReporter:
 class Worker:
     """Takes commands, runs jobs, answers."""
 
-    def __init__(self, commands: BinaryIO, channel: Channel) -> None:
+    def __init__(self, commands: BinaryIO, channel: Channel, stages: StageStore | None = None) -> None:
+        """Without `stages` every job computes everything."""
         self._commands = commands
         self._channel = channel
+        self._stages = stages
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        self._stops: dict[str, threading.Event] = {}
+        self._stops: dict[str, StopSign] = {}
 
     def serve(self, pipeline: str) -> None:
         """Loads the pipeline ("module:Class") and runs jobs until the front is gone."""
@@ -124,30 +138,33 @@ class Worker:
             run = self._runs.get()
             stop = self._stops[run.request.job]
             reporter = JobReporter(run.request.job, self._channel, stop)
-            final = run_job(runner, run, reporter)
+            if self._stages is not None:
+                self._stages.begin(run.request.job)
+            final = run_job(runner, run, reporter, self._stages or NO_STAGES)
             reporter.flush()
             del self._stops[run.request.job]
-            self._channel.send(Said(final))
+            self._channel.send(Said(final, fresh=self._stages is None or self._stages.hits == 0))
 
     def _read_commands(self) -> None:
         """Runs in its own thread, so that a job can be stopped while it works. Ends the process with the front."""
         for raw in self._commands:
             command = to_worker.decode(raw)
             if isinstance(command, Run):
-                self._stops[command.request.job] = threading.Event()
+                self._stops[command.request.job] = StopSign()
                 self._runs.put(command)
             elif command.job in self._stops:
+                self._stops[command.job].keep = command.keep
                 self._stops[command.job].set()
         os._exit(0)
 
 
-def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter) -> Event:
+def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageCache = NO_STAGES) -> Event:
     """Runs one job to its final event; every error becomes one."""
     request = run.request
     try:
         if isinstance(request, Listen):
             return pipeline.listen(request, reporter)
-        return pipeline.render(request, Path(run.out), reporter)
+        return pipeline.render(request, Path(run.out), reporter, stages=stages, first_take=run.first_take)
     except JobCancelled:
         return Cancelled(request.job)
     except StembridgeError as error:
@@ -163,6 +180,16 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter) -> Event:
         traceback.print_exc()
         hint = "This is a fault of stembridge; the engine's log holds the details."
         return Failed(request.job, "engine.fault", f"{type(error).__name__}: {error}", hint=hint)
+
+
+def open_stages() -> StageStore | None:
+    """The user's store of finished stages; None, which the log tells, where it cannot be opened."""
+    data = data_folder()
+    try:
+        return StageStore(data / DATABASE, data / "stages")
+    except (StembridgeError, OSError) as error:
+        print(f"finished stages are not kept: {error}", file=sys.stderr)
+        return None
 
 
 def load_pipeline(name: str) -> PipelineLike:
@@ -193,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.nice(NICER)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(BrokenPipeError):
-        Worker(commands, Channel(events)).serve(options.pipeline)
+        Worker(commands, Channel(events), open_stages()).serve(options.pipeline)
 
 
 if __name__ == "__main__":

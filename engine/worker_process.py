@@ -9,6 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import IO
 
@@ -19,16 +20,18 @@ from engine.wire import FromWorker, ToWorker, from_worker, line
 log = logging.getLogger(__name__)
 worker_log = logging.getLogger("worker")
 MAX_LOG_LINE = 2000
+LAST_WORDS = 200
+"""Lines of a worker's log that are kept, for the case that it dies."""
 
 
 class WorkerProcess:
-    """One started worker. `on_message(worker, message)` and `on_exit(worker, code)` are called in the event loop."""
+    """One started worker process: an `engine.keeper.WorkerHandle`."""
 
     def __init__(
         self,
         pipeline: str,
         on_message: Callable[[WorkerProcess, FromWorker], None],
-        on_exit: Callable[[WorkerProcess, int], None],
+        on_exit: Callable[[WorkerProcess, str], None],
     ) -> None:
         """Starts the process. Call in a running event loop. Raises OSError where it cannot be started."""
         self._loop = asyncio.get_running_loop()
@@ -42,6 +45,7 @@ class WorkerProcess:
             close_fds=True,
         )
         self._commands: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._threads = [
             threading.Thread(target=work, name=f"worker {name}", daemon=True)
             for name, work in (("commands", self._write), ("events", self._read), ("log", self._log))
@@ -50,9 +54,14 @@ class WorkerProcess:
             thread.start()
 
     @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
+    def name(self) -> str:
+        """For the log."""
+        return f"worker {self._process.pid}"
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it has written to its log."""
+        return "\n".join(self._words.copy())
 
     def send(self, message: ToWorker) -> None:
         """Queues a command; one that a dying worker does not read is lost, and `on_exit` tells."""
@@ -87,12 +96,15 @@ class WorkerProcess:
                 continue
             self._call(self._on_message, message)
         code = self._process.wait()
+        self._threads[2].join(1.0)
         self._commands.put(None)
-        self._call(self._on_exit, code)
+        self._call(self._on_exit, f"signal {-code}" if code < 0 else f"exit code {code}")
 
     def _log(self) -> None:
         for raw in _lines(self._process.stderr):
-            worker_log.info("%s", raw.decode("utf-8", "replace").rstrip()[:MAX_LOG_LINE])
+            words = raw.decode("utf-8", "replace").rstrip()[:MAX_LOG_LINE]
+            self._words.append(words)
+            worker_log.info("%s", words)
 
     def _call(self, function: Callable[..., None], argument: object) -> None:
         """Calls back in the event loop, unless that has ended."""

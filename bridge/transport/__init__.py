@@ -18,6 +18,11 @@ class Outlet(Protocol):
     @property
     def key(self) -> Hashable: ...
 
+    @property
+    def client(self) -> str:
+        """Whose turn in the queue a request takes: equal for one sender, if it can be, across its connections."""
+        ...
+
     def send(self, event: Event) -> bool:
         """Sends without waiting. False: nobody is there any more, forget this outlet."""
         ...

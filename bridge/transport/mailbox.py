@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from bridge import VERSION
-from bridge.messages import FINAL, PROTOCOL, Accepted, Cancel, Event, Failed, Heard, Progress, StemReady, encode
+from bridge.messages import FINAL, PROTOCOL, Accepted, Cancel, Event, Failed, Heard, Progress, Status, StemReady, encode
 from bridge.transport import Desk
 from bridge.transport.endpoint import make_private, same_token, write_private
 from bridge.validate import JOB_ID, MAX_MESSAGE
@@ -52,17 +52,34 @@ class Heartbeat(msgspec.Struct, frozen=True):
     time: float
 
 
+class _LooseProject(msgspec.Struct, frozen=True):
+    root: str = ""
+    name: str = ""
+
+
+class _Loose(msgspec.Struct):
+    """What fairness needs of a request, whatever else is in it."""
+
+    project: _LooseProject = _LooseProject()
+
+
 class MailboxOutlet:
     """Writes one job's events into its folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, project: str = "") -> None:
         self.folder = folder
+        self.project = project
         self.finished = False
         self._stems = 0
 
     @property
     def key(self) -> Hashable:
         return ("mailbox", self.folder.name)
+
+    @property
+    def client(self) -> str:
+        """The project that the request names: a DAW with two projects open takes its turns for each of them."""
+        return f"mailbox {self.project}"
 
     def send(self, event: Event) -> bool:
         """See `bridge.transport.Outlet`. False where the script has deleted the folder."""
@@ -105,7 +122,8 @@ class Mailbox:
         self.beat()
 
     def _recover(self) -> None:
-        """Jobs without a result were broken off; results that were read, or that nobody reads, are removed."""
+        """Jobs without a result go on: the desk tells how they stand, or that they were lost before they were accepted.
+        Results that were read, or that nobody reads, are removed."""
         oldest = time.time() - KEEP_SECONDS
         for folder in self._jobs.iterdir():
             if folder.is_symlink() or not folder.is_dir():
@@ -115,9 +133,8 @@ class Mailbox:
             elif (folder / "result.json").exists():
                 self._follow(folder.name, MailboxOutlet(folder)).finished = True
             else:
-                hint = "Send the request again, under a new job id."
-                MailboxOutlet(folder).send(Failed(folder.name, "engine.restarted", "the engine was ended.", hint=hint))
-        for part in self._requests.glob(".*.part"):
+                self._desk.receive(encode(Status(folder.name)), self._follow(folder.name, MailboxOutlet(folder)))
+        for part in [*self._requests.glob(".*.part"), *self._jobs.glob("*/.*.part")]:
             part.unlink(missing_ok=True)
 
     def beat(self) -> None:
@@ -169,6 +186,7 @@ class Mailbox:
             fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             token = msgspec.json.decode(fields.pop("token", b'""'), type=str)
             named = msgspec.json.decode(fields.get("job", b'""'), type=str)
+            outlet.project = raw2project(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             outlet.send(Failed(job, "message.json", "the request is not a JSON object.", refused=True))
             return
@@ -189,6 +207,15 @@ class Mailbox:
                 del self._followed[oldest]
         self._followed[job] = outlet
         return outlet
+
+
+def raw2project(raw: bytes) -> str:
+    """The folder or else the name of the project in a request; empty where it names none."""
+    try:
+        project = msgspec.json.decode(raw, type=_Loose).project
+    except msgspec.MsgspecError:
+        return ""
+    return project.root or project.name
 
 
 def take_file(path: Path) -> bytes | None:

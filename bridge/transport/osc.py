@@ -98,6 +98,11 @@ class UdpOutlet:
     def key(self) -> Hashable:
         return ("osc", self.port)
 
+    @property
+    def client(self) -> str:
+        """See `bridge.transport.Outlet`."""
+        return f"osc {self.port}"
+
     def send(self, event: Event) -> bool:
         """See `bridge.transport.Outlet`. UDP cannot tell whether anybody is there."""
         self.server.send_udp(self.port, event2message(event))
@@ -119,6 +124,11 @@ class TcpOutlet:
     @property
     def key(self) -> Hashable:
         return ("osc tcp", self.number)
+
+    @property
+    def client(self) -> str:
+        """See `bridge.transport.Outlet`."""
+        return f"osc tcp {self.number}"
 
     def send(self, event: Event) -> bool:
         """See `bridge.transport.Outlet`. False where the peer has closed, or reads nothing."""

@@ -3,6 +3,8 @@
 Frames from a DEALER: `["stembridge/1", token, json]`; back: `["stembridge/1", json]`.
 Observers subscribe to the token, or to token + "/" + job: each publication is `[token/job, "stembridge/1", json]`.
 A subscription that does not begin with the token is not honoured, so other users of the machine hear nothing.
+A client may choose its identity as `name/nonce`: connections of one name share their turns in the queue. The nonce must
+be beyond guessing, for who connects with an identity that is connected gets its events.
 Heartbeats: ZMTP's own on every connection, `Ping`/`Pong` from clients, a `Pong` a second to observers.
 """
 
@@ -60,6 +62,7 @@ class ZeroMQServer:
             for socket in (self._router, self._observers):
                 bound_socket(socket)
             self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)
             self._observers.setsockopt(zmq.XPUB_MANUAL, 1)
             self.port = (
                 self._router.bind_to_random_port(f"tcp://{HOST}") if not port else self._bind(self._router, port)
@@ -173,6 +176,12 @@ class ZeroMQOutlet:
     @property
     def key(self) -> Hashable:
         return ("zmq", self.peer)
+
+    @property
+    def client(self) -> str:
+        """What stands before the slash of the identity that the client has chosen, or the whole of one given by us."""
+        name = self.peer.partition(b"/")[0] if self.peer[:1] != b"\0" else self.peer
+        return f"zmq {name.decode('ascii', 'backslashreplace')}"
 
     def send(self, event: Event) -> bool:
         return self.server.send(self.peer, event)

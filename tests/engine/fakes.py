@@ -19,6 +19,7 @@ from bridge.errors import JobError
 from bridge.messages import Checks, Done, Heard, Listen, ModelList, ModelRow, Render, StemReady
 from bridge.paths import data_folder
 from engine.report import Reporter
+from engine.stages import StageCache
 
 
 def wish(request: Render, name: str, default: str = "") -> str:
@@ -33,15 +34,15 @@ def wish(request: Render, name: str, default: str = "") -> str:
 class EchoPipeline:
     """Writes silence of the right length for each stem."""
 
-    def render(self, request: Render, out: Path, reporter: Reporter) -> Done:
+    def render(self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int) -> Done:
         began = time.monotonic()
         steps, pause = int(wish(request, "steps", "4")), float(wish(request, "pause", "0.005"))
         clock, arrangement = request.arrangement.timeline(), request.arrangement
         samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
         manifests = []
-        for take in range(1, request.takes + 1):
+        for take in range(first_take, first_take + request.takes):
             folder = out / f"take-{take}"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             for i, stem in enumerate(request.stems):
                 for step in range(steps):
                     time.sleep(pause)

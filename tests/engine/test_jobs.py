@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bridge.messages import Cancelled, Checks, Done, Failed, Heard, Listen, Progress, Scope, StemReady
 from engine.eta import BINS, Speeds
-from engine.jobs import KEEP_FINISHED, Job, JobStateError, JobTable, request2body, request2kind, request2work
+from engine.job import Job, request2body, request2job, request2kind, request2work
+from engine.jobs import KEEP_FINISHED, JobStateError, JobTable
 from tests.engine.rig import song
 
 ROOT = Path("/music")
@@ -21,7 +22,9 @@ ROOT = Path("/music")
 
 def add(table: JobTable, name: str, **changes: object) -> Job:
     request = song(name, ROOT, **changes)  # type: ignore[arg-type]
-    return table.add(request, request2body(request), ROOT)
+    job = request2job(request, request2body(request), ROOT, table.next_number(), "client")
+    table.add(job)
+    return job
 
 
 def stem(job: str, name: str = "bass") -> StemReady:
@@ -195,7 +198,7 @@ class TableMachine(RuleBasedStateMachine):
 
     @invariant()
     def whole(self) -> None:
-        rows = self.table.rows()
+        rows = self.table.rows(self.now)
         queued = [row for row in rows if row.state == "queued"]
         running = [row for row in rows if row.state == "running"]
         assert len(running) <= 1

@@ -16,7 +16,7 @@ import pytest
 
 from bridge.client import Client, engine_status, find_engine, start_engine, stop_engine
 from bridge.errors import StembridgeError
-from bridge.messages import Cancelled, Done, Failed
+from bridge.messages import Cancelled, Done, Failed, StemReady
 from bridge.transport.endpoint import Endpoint, Ports, is_locked, read_endpoint, write_endpoint
 from engine.process import LOG_BYTES, LOG_FILES, logging_to
 from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for
@@ -158,21 +158,27 @@ def test_an_engine_that_loads_too_long_is_ended(places: Path) -> None:
     assert not is_locked()
 
 
-def test_sigterm_cancels_the_running_job_and_the_queue(endpoint: Endpoint, tmp_path: Path) -> None:
-    everyone = family(endpoint.pid)
+def test_sigterm_lets_the_jobs_wait_for_the_next_engine(endpoint: Endpoint, tmp_path: Path) -> None:
+    everyone, gate = family(endpoint.pid), tmp_path / "go"
+    requests = [song("running", tmp_path, f"hold={gate}"), song("queued", tmp_path)]
     with Client(endpoint) as client, Client(endpoint) as other:
-        running = client.request(song("running", tmp_path, "steps=2000 pause=0.01"))
-        assert [type(next(running)).__name__ for _ in range(2)] == ["Accepted", "Progress"]
-        queued = other.request(song("queued", tmp_path))
+        running, queued = client.request(requests[0]), other.request(requests[1])
+        next(event for event in running if isinstance(event, StemReady))
         next(queued)
         began = time.monotonic()
         os.kill(endpoint.pid, signal.SIGTERM)
-        assert list(queued)[-1] == Cancelled("queued")
-        assert list(running)[-1] == Cancelled("running")
+        with pytest.raises(StembridgeError, match="does not answer any more"):
+            list(running)
     assert not psutil.wait_procs(everyone, timeout=20)[1]
-    print(f"\nSIGTERM with a running job: gone after {time.monotonic() - began:.2f} s")
+    took = time.monotonic() - began
+    print(f"\nSIGTERM with a running job: gone after {took:.2f} s (bound 5 s)")
     assert read_endpoint() is None
-    assert not list(tmp_path.rglob("*.wav"))
+    gate.touch()
+    start_engine(options=ECHO)
+    with Client.connect() as client:
+        for request in requests:
+            assert isinstance(list(client.request(request))[-1], Done)
+        assert [(row.job, row.state) for row in client.jobs().jobs] == [("running", "done"), ("queued", "done")]
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to look at open files")
@@ -214,12 +220,15 @@ def test_a_worker_that_dies_while_loading_is_tried_again(places: Path) -> None:
 def test_sigterm_with_a_deaf_worker(endpoint: Endpoint, tmp_path: Path) -> None:
     everyone = family(endpoint.pid)
     with Client(endpoint) as client:
-        running = client.request(song("deaf", tmp_path, "deaf steps=3000 pause=0.01"))
-        next(running)
+        client.send(song("deaf", tmp_path, "deaf steps=3000 pause=0.01"))
         wait_for(lambda: list(tmp_path.rglob("take-1")))
         os.kill(endpoint.pid, signal.SIGTERM)
-        assert list(running)[-1] == Cancelled("deaf")
-    assert not psutil.wait_procs(everyone, timeout=20)[1]
+        assert not psutil.wait_procs(everyone, timeout=20)[1]
+    start_engine(options=ECHO)
+    with Client.connect() as client:
+        assert [row.job for row in client.jobs().jobs] == ["deaf"]
+        assert client.cancel("deaf") == Cancelled("deaf")
+    assert not list(tmp_path.rglob("*.wav"))
 
 
 def test_a_taken_port_is_an_error_for_people(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> None:

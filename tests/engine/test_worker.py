@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ from bridge.errors import JobError, RequestError
 from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render
 from engine import worker
 from engine.report import JobCancelled, Reporter
+from engine.stages import StageCache
 from engine.wire import FromWorker, Run, Said, Stop, from_worker, line, to_worker
-from engine.worker import REPORT_EVERY, Channel, JobReporter, run_job
+from engine.worker import REPORT_EVERY, Channel, JobReporter, StopSign, run_job
 from tests.engine.rig import song
 
 
@@ -37,7 +37,7 @@ def told(pipe: io.BytesIO) -> list[Event]:
 
 def test_progress_goes_out_at_most_twice_a_second(clock: Clock) -> None:
     pipe = io.BytesIO()
-    reporter = JobReporter("job", Channel(pipe), threading.Event())
+    reporter = JobReporter("job", Channel(pipe), StopSign())
     for step in range(1000):
         clock.now = step * 0.01
         reporter.progress("render", step / 1000)
@@ -48,7 +48,7 @@ def test_progress_goes_out_at_most_twice_a_second(clock: Clock) -> None:
 
 def test_no_note_is_lost_and_none_is_said_twice(clock: Clock) -> None:
     pipe = io.BytesIO()
-    reporter = JobReporter("job", Channel(pipe), threading.Event())
+    reporter = JobReporter("job", Channel(pipe), StopSign())
     for note in ("first", "second", "third", "second"):
         reporter.progress("compose", 0.1, note)
     assert told(pipe) == [Progress("job", "compose", 0.1, note="first")]
@@ -62,7 +62,7 @@ def test_no_note_is_lost_and_none_is_said_twice(clock: Clock) -> None:
 
 
 def test_a_stop_breaks_out_of_the_next_step(clock: Clock) -> None:
-    stop = threading.Event()
+    stop = StopSign()
     reporter = JobReporter("job", Channel(io.BytesIO()), stop)
     reporter.progress("compose", 0.1)
     stop.set()
@@ -76,7 +76,7 @@ class Raising:
     def __init__(self, how: BaseException) -> None:
         self.how = how
 
-    def render(self, request: Render, out: Path, reporter: Reporter) -> Done:
+    def render(self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int) -> Done:
         raise self.how
 
     def listen(self, request: Listen, reporter: Reporter) -> Heard:
@@ -99,14 +99,14 @@ class Raising:
     ],
 )
 def test_every_end_is_an_event(how: BaseException, final: Event, tmp_path: Path) -> None:
-    reporter = JobReporter("job", Channel(io.BytesIO()), threading.Event())
+    reporter = JobReporter("job", Channel(io.BytesIO()), StopSign())
     assert run_job(Raising(how), Run(song("job", tmp_path), str(tmp_path)), reporter) == final
     assert run_job(Raising(how), Run(Listen("job", "x.mid"), ""), reporter) == final
 
 
 @pytest.mark.parametrize(("how", "code"), [(MemoryError(), "memory.full"), (KeyError("x"), "engine.fault")])
 def test_faults_tell_what_to_do(how: BaseException, code: str, tmp_path: Path) -> None:
-    reporter = JobReporter("job", Channel(io.BytesIO()), threading.Event())
+    reporter = JobReporter("job", Channel(io.BytesIO()), StopSign())
     final = run_job(Raising(how), Run(song("job", tmp_path), str(tmp_path)), reporter)
     assert isinstance(final, Failed)
     assert (final.code, final.refused) == (code, False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bridge.messages import Accepted, Cancel, Cancelled, Event, Progress, encode
+from bridge.messages import Accepted, Cancel, Cancelled, Event, Progress, Status, encode
 from bridge.transport import Outlet
 from bridge.transport.endpoint import Endpoint
 from bridge.transport.mailbox import KEEP_SECONDS, Mailbox
@@ -174,8 +174,10 @@ def test_leftovers_of_an_earlier_engine(tmp_path: Path) -> None:
     os.utime(jobs / "old", (0, time.time() - KEEP_SECONDS - 10))
     (tmp_path / "box" / "requests").mkdir()
     (tmp_path / "box" / "requests" / ".half.part").write_text("{")
-    mailbox, _, _ = opened(tmp_path / "box")
-    assert result(jobs / "broken-off")["code"] == "engine.restarted"
+    mailbox, desk, _ = opened(tmp_path / "box")
+    ((raw, outlet),) = desk.received
+    assert raw == encode(Status("broken-off"))
+    assert outlet.key == ("mailbox", "broken-off")
     assert sorted(path.name for path in jobs.iterdir()) == ["broken-off", "unread"]
     assert not list((tmp_path / "box" / "requests").iterdir())
     (jobs / "unread" / "gone").touch()

@@ -1,0 +1,305 @@
+"""Runs the jobs: gives them to the worker one by one, follows them to their ends, tries again what a crash broke off.
+
+Everything here runs in the event loop's thread and returns at once; files are removed in other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bridge.messages import (
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    Heard,
+    Listen,
+    Progress,
+    StemReady,
+)
+from engine.job import Final, Job, paused
+from engine.jobs import JobTable
+from engine.keeper import Keeper, StartWorker
+from engine.news import News
+from engine.store.jobs import JobStore, Kept
+from engine.store.journal import Journal
+
+MAX_CRASHES = 2
+"""Workers that may die of a job before it is parked."""
+MAX_HALTS = 8
+"""Engines that may die during a job before it is parked."""
+TIME_LIMIT = 4 * 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Runner:
+    """Implements `engine.keeper.Boss`. `parked` is the folder for the logs of jobs that were given up; `on_worker` is
+    called when the worker is ready or cannot be."""
+
+    def __init__(
+        self,
+        start: StartWorker,
+        journal: Journal,
+        publish: Callable[[str, Event], None],
+        parked: Path,
+        time_limit: float = TIME_LIMIT,
+    ) -> None:
+        self.keeper = Keeper(start, self)
+        self.news = News(journal, publish)
+        self.store = JobStore(journal)
+        self.table = JobTable(self.store)
+        self.held = False
+        self.on_worker: Callable[[], None] = lambda: None
+        self._journal = journal
+        self._parked = parked
+        self._time_limit = time_limit
+        self._overdue: asyncio.TimerHandle | None = None
+        self._ending: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def restore(self, kept: Kept) -> None:
+        """Takes over the jobs of an earlier engine. Those that the user wanted to stop end now."""
+        self.table.restore(kept.jobs, kept.speeds)
+        self.held = kept.held
+        for job in self.table.waiting():
+            log.info("job %s was %s when the last engine ended", job.id, "begun" if job.begun else "queued")
+            if job.cancelling:
+                self._sweep_and_finish(job, Cancelled(job.id))
+            elif job.halts >= MAX_HALTS:
+                self._park(job, f"{job.halts} engines have ended in the middle of it.", "")
+
+    def keep(self, job: Job, kept: Callable[[Job, Exception | None], None]) -> None:
+        """Writes a new job down and calls back when that is done, with None, or why it cannot be."""
+
+        def written(error: Exception | None) -> None:
+            if error is not None:
+                self.store.withdraw(job.id)
+            kept(job, error)
+
+        self.store.add(job)
+        self._journal.after(written)
+
+    def accept(self, job: Job) -> None:
+        """A job that is kept already takes its place in the queue."""
+        self.table.add(job)
+        self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
+        if self.keeper.broken:
+            self.keeper.start()
+        self.advance()
+
+    def cancel(self, job: Job) -> None:
+        """Stops a waiting job, or asks a running one to stop; a worker that does not is killed."""
+        if job.state == "running":
+            if not job.cancelling:
+                self.table.wish(job, cancel=True)
+                fraction = job.progress.fraction if job.progress else 0.0
+                self.news.emit(job.id, Progress(job.id, "cancelling", fraction))
+            self.keeper.stop(job.id)
+        elif job.id not in self._ending:
+            self._sweep_and_finish(job, Cancelled(job.id))
+
+    def pause(self, job: Job) -> None:
+        """Takes a job out of the queue; one that runs is broken off and keeps what it has finished."""
+        if job.state == "running":
+            if not job.cancelling:
+                self.table.wish(job, pause=True)
+                self.keeper.stop(job.id, keep=True)
+        elif job.state == "queued":
+            self.table.pause(job)
+            self.news.emit(job.id, paused(job))
+
+    def resume(self, job: Job) -> None:
+        """Queues a paused or parked job; one that is about to pause goes on after that."""
+        if job.state == "running" and job.pausing:
+            self.table.wish(job, pause=False)
+        elif job.state in ("paused", "parked"):
+            self.table.resume(job)
+            if self.keeper.broken:
+                self.keeper.start()
+        if not job.finished:
+            self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
+        self.advance()
+
+    def move(self, job: Job, position: int) -> None:
+        """Puts a waiting job elsewhere among its client's."""
+        self.table.move(job, position)
+        self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
+
+    def hold(self, held: bool) -> None:
+        """Begins no further job, or goes on."""
+        self.held = held
+        self.store.hold(held)
+        self.advance()
+
+    # The worker
+
+    def worker_ready(self) -> None:
+        """See `engine.keeper.Boss`."""
+        self.on_worker()
+        self.advance()
+
+    def worker_broken(self) -> None:
+        """See `engine.keeper.Boss`. Every waiting job fails with the reason."""
+        assert self.keeper.broken is not None
+        self.on_worker()
+        for job in self.table.queued():
+            self._sweep_and_finish(job, msgspec.structs.replace(self.keeper.broken, job=job.id))
+
+    def worker_said(self, event: Event, fresh: bool) -> None:
+        """See `engine.keeper.Boss`."""
+        job = self.table.running
+        if job is None or job.id in self._ending or getattr(event, "job", "") != job.id:
+            return
+        if isinstance(event, Progress):
+            self.news.emit(job.id, self.table.report(job, event, time.monotonic()))
+        elif isinstance(event, StemReady):
+            if self.table.announce(job, event):
+                self.news.emit(job.id, event)
+        elif isinstance(event, Done | Heard):
+            self._finish(job, event, fresh)
+        elif isinstance(event, Cancelled) and not job.cancelling:
+            self._interrupt(job)
+        elif isinstance(event, Failed | Cancelled):
+            self._sweep_and_finish(job, event)
+
+    def worker_lost(self, why: str, last_words: str) -> None:
+        """See `engine.keeper.Boss`. The running job is tried again, once; after that it is parked."""
+        job = self.table.running
+        if job is None or job.id in self._ending:
+            return
+        if job.cancelling:
+            self._sweep_and_finish(job, Cancelled(job.id))
+        elif job.pausing or self._stopping:
+            self._interrupt(job)
+        elif job.crashes + 1 < MAX_CRASHES:
+            note = "The worker stopped unexpectedly; the job is tried again."
+            fraction = job.progress.fraction if job.progress else 0.0
+            self.news.emit(job.id, Progress(job.id, "retry", fraction, note=note))
+            self.table.requeue(job, crashed=True)
+            self.advance()
+        else:
+            self._park(job, f"the worker stopped unexpectedly {MAX_CRASHES} times ({why}).", last_words)
+
+    def _interrupt(self, job: Job) -> None:
+        """The worker has let the job go before its end: it waits, with what it has finished."""
+        if job.pausing:
+            self.table.pause(job)
+            self.news.emit(job.id, paused(job))
+        else:
+            self.table.requeue(job)
+        self.advance()
+
+    def _park(self, job: Job, message: str, last_words: str) -> None:
+        path = self._parked / f"{job.id}.log"
+        hint = f"It is parked: `stembridge jobs --resume {job.id}` tries again. Its log is {path}."
+        failed = Failed(job.id, "worker.crashed", message, hint=hint)
+        self._sweep_and_finish(job, failed, park=lambda: write_log(path, f"{message}\n\n{last_words}\n"))
+
+    def _too_long(self, job: Job) -> None:
+        """The job has run for as long as any may."""
+        if self.table.running is job and not job.cancelling:
+            hours = self._time_limit / 3600
+            hint = "Ask for less at once, or start the engine with a longer --time-limit."
+            job.overdue = Failed(job.id, "job.too_long", f"it has run for {hours:.1f} hours, the limit.", hint=hint)
+            self.cancel(job)
+
+    # Ends
+
+    def _sweep_and_finish(self, job: Job, final: Final, park: Callable[[], None] | None = None) -> None:
+        """Ends a job that was not done; what is unfinished on disk goes first."""
+        if isinstance(final, Cancelled) and job.overdue is not None:
+            final = job.overdue
+        if (isinstance(job.request, Listen) or not job.begun) and park is None:
+            self._finish(job, final)
+        else:
+            self._ending.add(job.id)
+            self._go(self._sweep(job, final, park))
+
+    async def _sweep(self, job: Job, final: Final, park: Callable[[], None] | None) -> None:
+        await asyncio.to_thread(remove_unfinished, job.out)
+        if park is not None:
+            await asyncio.to_thread(park)
+        self._ending.discard(job.id)
+        self._finish(job, final, park=park is not None)
+
+    def _finish(self, job: Job, final: Final, fresh: bool = False, park: bool = False) -> None:
+        self._ending.discard(job.id)
+        for old in self.table.finish(job, final, time.monotonic(), fresh=fresh, park=park):
+            self._go(asyncio.to_thread((self._parked / f"{old}.log").unlink, missing_ok=True))
+        self.news.emit(job.id, final)
+        self.news.end(job.id)
+        log.info("job %s: %s", job.id, job.state)
+        self.advance()
+
+    def advance(self) -> None:
+        """Gives the next job to an idle worker."""
+        if not self.keeper.idle or self._stopping or self.held:
+            return
+        job = self.table.start_next(time.monotonic(), without=self._ending)
+        if job is None or job.request is None:
+            return
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = asyncio.get_running_loop().call_later(self._time_limit, self._too_long, job)
+        self.keeper.run(job.request, job.out, job.first_take)
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self, seconds: float = 2.5) -> None:
+        """Breaks the running job off, so that it goes on when an engine is started again; kills the worker.
+
+        Takes about `seconds` at most.
+        """
+        self._stopping = True
+        end = time.monotonic() + seconds
+        running = self.table.running
+        if running is not None:
+            note = "The engine ends; the job goes on when it is started again."
+            fraction = running.progress.fraction if running.progress else 0.0
+            self.news.emit(running.id, Progress(running.id, "waiting", fraction, note=note))
+            self.keeper.stop(running.id, keep=not running.cancelling)
+        while (self.table.running or self._ending) and time.monotonic() < end:
+            await asyncio.sleep(0.02)
+        self.keeper.close()
+        if self.table.running is not None and not self._ending:
+            self.table.requeue(self.table.running)
+        settled = asyncio.Event()
+        self._journal.after(lambda error: settled.set())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(settled.wait(), 1.0)
+
+
+def write_log(path: Path, text: str) -> None:
+    """Keeps the last words of a job's worker."""
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(text)
+    except OSError as error:
+        log.error("%s cannot be written: %s", path, error)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes a job's takes without a manifest (it is written last), and its folder where nothing else is in it."""
+    if not folder.is_dir():
+        return
+    for take in folder.glob("take-*"):
+        if not (take / "manifest.json").exists():
+            shutil.rmtree(take, ignore_errors=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        log.info("%s keeps what was finished", folder)

@@ -1,0 +1,57 @@
+"""A stem in memory, and its form on disk when it is kept as a finished stage."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from engine.checks import StemVerdict
+from engine.sampler import Instrument
+from engine.splice import Audio
+from engine.stages import Chunk
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured."""
+
+    audio: Audio
+    tail: Audio | None
+    instrument: Instrument
+    verdict: StemVerdict
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """All of a sound but its samples; `samples` and `ringing` are lengths, None for no tail."""
+
+    channels: int
+    samples: int
+    ringing: int | None
+    instrument: Instrument
+    verdict: StemVerdict
+
+
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+def sound2chunks(sound: Sound) -> list[Chunk]:
+    """Length of the head (uint32, little-endian), head as JSON, samples and tail as they lie in memory."""
+    ringing = None if sound.tail is None else sound.tail.shape[1]
+    channels, samples = sound.audio.shape
+    head = msgspec.json.encode(_Head(channels, samples, ringing, sound.instrument, sound.verdict))
+    parts = [sound.audio] if sound.tail is None else [sound.audio, sound.tail]
+    return [struct.pack("<I", len(head)), head, *(np.ascontiguousarray(p, np.float32).data.cast("B") for p in parts)]
+
+
+def bytes2sound(raw: bytes) -> Sound:
+    """The same sound, sample for sample."""
+    (length,) = struct.unpack_from("<I", raw)
+    head = _head_decoder.decode(raw[4 : 4 + length])
+    values = np.frombuffer(raw[4 + length :], np.float32)
+    size = head.channels * head.samples
+    audio = values[:size].reshape(head.channels, head.samples).copy()
+    tail = None if head.ringing is None else values[size:].reshape(head.channels, head.ringing).copy()
+    return Sound(audio, tail, head.instrument, head.verdict)

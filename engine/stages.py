@@ -1,0 +1,122 @@
+"""Finished stages are kept under a hash of what they were made from, and not made again. Values and rules only; the
+files are `engine.store.stages`'.
+
+A stage is a pure function of its inputs and of the program: the key holds a hash of both.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from bridge.messages import Render
+
+Chunk = bytes | memoryview
+Result = TypeVar("Result")
+
+
+class StageCache(Protocol):
+    """Where finished stages lie."""
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under the key; None where nothing is, or it was damaged since."""
+
+    def put(self, key: str, *chunks: Chunk) -> None:
+        """Keeps the chunks as one value. A disk that refuses it is logged: the stage is made again when it must."""
+
+
+class NoStages:
+    """Keeps nothing."""
+
+    def get(self, key: str) -> bytes | None:
+        """See `StageCache`."""
+        return None
+
+    def put(self, key: str, *chunks: Chunk) -> None:
+        """See `StageCache`."""
+
+
+NO_STAGES = NoStages()
+
+
+def kept(
+    stages: StageCache,
+    key: str,
+    make: Callable[[], Result],
+    pack: Callable[[Result], Sequence[Chunk]],
+    unpack: Callable[[bytes], Result],
+) -> Result:
+    """The stage's result: what was kept of it, or made now and kept. The same either way, to the bit."""
+    raw = stages.get(key)
+    if raw is not None:
+        return unpack(raw)
+    result = make()
+    stages.put(key, *pack(result))
+    return result
+
+
+def kept_json(stages: StageCache, key: str, kind: type[Result], make: Callable[[], Result]) -> Result:
+    """The same for a value that msgspec turns into JSON and back without loss."""
+    return kept(stages, key, make, lambda value: [encode(value)], lambda raw: decode(raw, kind))
+
+
+def encode(value: object) -> bytes:
+    """A value as JSON, to be read back by `decode`."""
+    return msgspec.json.encode(value)
+
+
+def decode(raw: bytes, kind: type[Result]) -> Result:
+    """A value of `kind` from JSON."""
+    return msgspec.json.decode(raw, type=kind)
+
+
+def stage2key(stage: str, *inputs: object) -> str:
+    """The key of a stage that was made from these inputs (bytes, or what msgspec can write as JSON) by this program."""
+    digest = hashlib.sha256(f"{program2hash()} {stage}".encode())
+    for value in inputs:
+        raw = value if isinstance(value, bytes) else msgspec.json.encode(value)
+        digest.update(f" {len(raw)} ".encode())
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def request2inputs(request: Render) -> list[object]:
+    """All of a request that its takes depend on: what it says, but for names of job and folders, and the contents of
+    the files that it names. Raises OSError where one has vanished."""
+    said = msgspec.structs.replace(
+        request,
+        job="",
+        takes=1,
+        priority="interactive",
+        project=msgspec.structs.replace(request.project, out="", root=""),
+    )
+    arrangement = request.arrangement
+    paths = [track.midi or track.audio for track in arrangement.tracks]
+    paths += [reference.audio for reference in arrangement.references]
+    paths += [request.soundfont or None]
+    return [said, *(file2hash(Path(path)) for path in paths if path)]
+
+
+def file2hash(path: Path) -> str:
+    """SHA-256 of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def program2hash() -> str:
+    """A hash of all code and weights that can shape a result: a changed program finds nothing of an earlier one."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*(root / "engine").rglob("*"), *(root / "bridge").rglob("*.py")]):
+        if path.suffix in (".py", ".json", ".groove", ".toml", ".txt"):
+            digest.update(path.name.encode() + path.read_bytes())
+        elif path.is_file() and path.suffix != ".pyc":
+            status = path.stat()
+            digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
