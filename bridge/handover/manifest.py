@@ -67,6 +67,30 @@ class Tail(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Painted(msgspec.Struct, frozen=True):
+    """What a renderer that may drift made of a stem, the worst of its stretches. `used`: its sound is the stem, else the
+    sampler's guide stands in. `tasks` it was asked for; `seeds` of its stretches; `tries` at most for one of them.
+
+    `before_ms`, `after_ms`: (median, 99th percentile) of how far its onsets lay from their guide's before and after they
+    were moved, by `warp_ms` at most; `cents` it was off; `gain_db` to the guide's loudness; `refused`: why tries were not
+    taken.
+    """
+
+    renderer: str
+    weights: str
+    licence: str
+    used: bool
+    tasks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    tries: int = 0
+    before_ms: tuple[float, float] | None = None
+    after_ms: tuple[float, float] | None = None
+    warp_ms: float = 0.0
+    cents: float | None = None
+    gain_db: float = 0.0
+    refused: tuple[str, ...] = ()
+
+
 class StemFiles(msgspec.Struct, frozen=True):
     """A stem on disk. `seed`: the one it was written with; `instrument`, `licence`: what plays it.
 
@@ -90,6 +114,7 @@ class StemFiles(msgspec.Struct, frozen=True):
     tail: Tail | None = None
     warnings: tuple[str, ...] = ()
     kept_from: str = ""
+    painted: Painted | None = None
 
 
 class Limiter(msgspec.Struct, frozen=True):

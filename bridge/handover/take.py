@@ -25,6 +25,7 @@ from bridge.handover.manifest import (
     Limiter,
     Manifest,
     MixFiles,
+    Painted,
     SectionUsed,
     StemFiles,
     Tail,
@@ -159,6 +160,7 @@ class TakeFolder:
         seed: int | None = None,
         warnings: Sequence[str] = (),
         kept_from: str = "",
+        painted: Painted | None = None,
     ) -> StemFiles:
         """Writes `<name>.wav` and `<name>.mid` (and `<name> tail.wav`); they are whole when this returns.
 
@@ -203,6 +205,7 @@ class TakeFolder:
             tail=rest,
             warnings=tuple(warnings),
             kept_from=kept_from,
+            painted=painted,
         )
         self._add_to_project(stem, notes)
         return stem
