@@ -98,6 +98,19 @@ def conform(audio: Audio, target: Target) -> Fitted:
     return Fitted(moved * np.float32(10 ** (gain / 20)), (), before, after, warp, gain, cents)
 
 
+def conform_voice(audio: Audio, samples: int, lufs: float, rate: int) -> Fitted:
+    """A voice, for which there is neither guide nor score: exactly `samples` long, whole in its wave, at `lufs`."""
+    broken = shape_faults(audio, samples, rate)
+    if broken:
+        return Fitted(None, broken)
+    audio = to_length(audio, samples)
+    flat = count_flat(audio)
+    if flat > MAX_FLAT:
+        return Fitted(None, (f"its wave is cut flat in {flat} places",))
+    gain = gain_to(audio, lufs, rate)
+    return Fitted(audio * np.float32(10 ** (gain / 20)), gain_db=gain)
+
+
 def shape_faults(audio: Audio, samples: int, rate: int) -> tuple[str, ...]:
     """What makes every other measure pointless."""
     if audio.ndim != 2 or audio.shape[0] not in (1, 2):

@@ -56,6 +56,12 @@ def gain_to(audio: Audio, wanted: float, rate: int) -> float:
     return float(np.clip(min(wanted - now, room), -MAX_GAIN_DB, MAX_GAIN_DB))
 
 
+def hold_peak(audio: Audio) -> Audio:
+    """The audio, turned down as a whole where a sample of it is beyond what `gain_to` leaves."""
+    top = float(np.abs(audio).max(initial=0.0))
+    return audio if top <= PEAK * 1.001 else audio * np.float32(PEAK / top)
+
+
 def close_gaps(audio: Audio, guide: Audio, rate: int) -> Audio:
     """The audio with fades to silence where the guide is silent for longer than a held note rings."""
     block = round(BLOCK_MS / 1000 * rate)
