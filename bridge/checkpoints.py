@@ -38,7 +38,8 @@ COMPONENTS = {
     "stable-audio-3": ("vae", "text_encoder", "tokenizer", "duration_embedder", "transformer", "scheduler"),
 }
 WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
-LIBRARIES = ("diffusers", "transformers")
+LIBRARIES = ("diffusers", "transformers", "ace_step", "stable_audio_3")
+"""Where components may come from: the libraries, and the two pipelines' own modules within diffusers."""
 VARIANTS = {"ace-step": ("turbo", "sft", "base"), "stable-audio-3": ("distilled", "base")}
 CODES = "audio_tokenizer"
 """The ACE-Step component that a cover by semantic codes needs; many conversions leave it out."""

@@ -63,7 +63,8 @@ class Renderer(Protocol):
     """A renderer that may drift: what it answers is held to the guide afterwards.
 
     `name` and `weights` go into the manifest, `window_seconds` is the longest stretch that it can be asked for,
-    `batch` how many stretches it takes at once. Weights are loaded by the first `render`.
+    `batch` how many stretches it takes at once. `sings`: it can make a voice of lyrics; `matches_reference`: it hears
+    a stretch's reference. Weights are loaded by the first `render`.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Renderer(Protocol):
     licence: str
     window_seconds: float
     batch: int
+    sings: bool
+    matches_reference: bool
 
     def task(self, stretch: Stretch) -> Task:
         """What it would do with the stretch. Raises `RequestError` where its checkpoint cannot."""

@@ -1,0 +1,111 @@
+"""The renderers of one worker over the user's checkpoints: opened by name, kept, given back; two big ones only where
+there is room for both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.checkpoints import Checkpoint, folder2hash
+from bridge.errors import JobError
+from bridge.messages import ModelRow
+from engine.checkpoints import Fit
+from engine.diffusion.ace_step import AceStep
+from engine.diffusion.placement import Placement
+from engine.diffusion.renderer import DiffusionRenderer
+from engine.diffusion.stable_audio import StableAudio
+from engine.hardware import GIB, free_ram_gib
+from engine.models import find_candidate
+from engine.rendering import Renderer
+
+KINDS: dict[str, type[DiffusionRenderer]] = {"ace-step": AceStep, "stable-audio-3": StableAudio}
+SPARE_GIB = 0.5
+"""So much of the device stays free beside a model."""
+
+
+def free_gib(device: str) -> float:
+    """Memory that a model could take on the device now; without limit where that cannot be told."""
+    import torch
+
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        return float(free) / GIB
+    return free_ram_gib() or float("inf")
+
+
+class Shelf:
+    """Renderers by name, the last used last. `free` tells the free GiB of a device."""
+
+    def __init__(self, free: Callable[[str], float] = free_gib) -> None:
+        self._kept: dict[str, tuple[str, Fit, DiffusionRenderer]] = {}
+        self._free = free
+        self._lock = threading.Lock()
+
+    def renderer(self, row: ModelRow) -> Renderer | None:
+        """The renderer that a row of the catalogue means; None for one that works without a checkpoint ("guide").
+
+        Its weights are loaded when it first renders; others are released before where both would not fit. Raises
+        `JobError` where its files are gone or have changed.
+        """
+        candidate = find_candidate(row.name)
+        if candidate is None:
+            if row.path:
+                raise _gone(row.name)
+            return None
+        checkpoint, fit = candidate.checkpoint, candidate.fit
+        with self._lock:
+            stamp = _stamp(checkpoint)
+            kept = self._kept.pop(row.name, None)
+            if kept is not None and kept[0] != stamp:
+                kept[2].release()
+                kept = None
+            if kept is None:
+                kept = (stamp, fit, KINDS[checkpoint.family](checkpoint, fit2placement(fit)))
+            self._kept[row.name] = kept
+            if not kept[2].loaded:
+                self._make_room(row.name, fit)
+            return kept[2]
+
+    def release(self) -> None:
+        """Gives all memory back; renderers load again when they are used."""
+        with self._lock:
+            for _, _, renderer in self._kept.values():
+                renderer.release()
+
+    def _make_room(self, name: str, fit: Fit) -> None:
+        """Releases others, the longest unused first, until the model fits."""
+        for other, (_, _, renderer) in self._kept.items():
+            if self._free(fit.device) >= fit.gib + SPARE_GIB:
+                return
+            if other != name and renderer.loaded:
+                renderer.release()
+
+
+def fit2placement(fit: Fit) -> Placement:
+    """What torch needs to know of a fit."""
+    import torch
+
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return Placement(fit.device, dtypes[fit.dtype], fit.offload)
+
+
+def _stamp(checkpoint: Checkpoint) -> str:
+    """The hash of the files as they are. Raises `JobError` where they are not those that were added."""
+    try:
+        now = folder2hash(Path(checkpoint.folder))
+    except OSError:
+        raise _gone(checkpoint.name) from None
+    if now != checkpoint.sha256:
+        raise JobError(
+            "checkpoint.changed",
+            f"the files of {checkpoint.name} are not those that were added.",
+            hint=f"Add them again: stembridge models add {checkpoint.name} {checkpoint.source}",
+        )
+    return now
+
+
+def _gone(name: str) -> JobError:
+    return JobError(
+        "checkpoint.missing", f"the checkpoint {name} is gone.", hint="`stembridge models` lists those that are there."
+    )
