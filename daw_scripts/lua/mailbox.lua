@@ -85,6 +85,16 @@ function mailbox:take_back(job)
   return os.remove(self.folder .. "/requests/" .. job .. ".json") ~= nil
 end
 
+-- Whether a request waits to be taken by the engine.
+function mailbox:is_posted(job)
+  return mailbox.read(self.folder .. "/requests/" .. job .. ".json") ~= nil
+end
+
+-- Takes away the result that an engine before this one has left, so that it is not taken for the new one's.
+function mailbox:forget_result(job)
+  os.remove(self:path(job, "result.json"))
+end
+
 function mailbox:path(job, name)
   return self.folder .. "/jobs/" .. job .. "/" .. name
 end

@@ -1,4 +1,4 @@
--- What the user's ranges and markers mean: sections, keys. Pure: they come as tables {name, start, stop} in beats.
+-- Keys out of the user's markers. Pure: the markers come as tables {name, start} in beats.
 
 local marks = {}
 
@@ -7,7 +7,6 @@ local MODES = {
   m = "minor", aeolian = "minor", dorian = "dorian", phrygian = "phrygian", lydian = "lydian",
   mixolydian = "mixolydian", locrian = "locrian",
 }
-local NEAR = 1e-6 -- beats; the engine's own tolerance for ranges that touch
 
 -- "Am", "F# dorian", "Bb major", "C" as tonic and mode, or nil.
 function marks.text2key(text)
@@ -43,44 +42,6 @@ function marks.marks2keys(list)
     end
   end
   return keys, others
-end
-
--- Ranges, or where there is none the stretches between location marks (the last one ends at `song_end`).
-local function stretches(ranges, locations, song_end)
-  if #ranges > 0 then return ranges end
-  table.sort(locations, function(a, b) return a.start < b.start end)
-  local found = {}
-  for i, mark in ipairs(locations) do
-    local stop = locations[i + 1] and locations[i + 1].start or song_end
-    if stop > mark.start + NEAR then found[#found + 1] = { name = mark.name, start = mark.start, stop = stop } end
-  end
-  return found
-end
-
--- Sections in order of time. A range called "Verse 1: brushed drums" is the section "Verse 1" with these words.
--- `name2label` guesses labels. Raises an error that says what to do when nothing is marked or ranges overlap.
-function marks.ranges2sections(ranges, locations, song_end, name2label)
-  local found = stretches(ranges, locations, song_end)
-  if #found == 0 then
-    error("Nothing is marked. Make a range for every section (Intro, Verse 1, Chorus ...): drag in the Range Markers "
-      .. "ruler, then rename it.", 0)
-  end
-  table.sort(found, function(a, b) return a.start < b.start end)
-  local sections = {}
-  for i, range in ipairs(found) do
-    local before = found[i - 1]
-    if before and range.start < before.stop - NEAR then
-      error(string.format("The ranges '%s' and '%s' overlap. Sections follow each other; hide or move one of them.",
-        before.name, range.name), 0)
-    end
-    if range.stop <= range.start + NEAR then error(string.format("The range '%s' is empty.", range.name), 0) end
-    local name, words = range.name:match("^%s*(.-)%s*:%s*(.-)%s*$")
-    name = name or range.name:match("^%s*(.-)%s*$")
-    if name == "" then name = "Section " .. i end
-    local label = name2label(name)
-    sections[i] = { name = name, label = label, start = range.start, ["end"] = range.stop, words = words or "" }
-  end
-  return sections
 end
 
 return marks

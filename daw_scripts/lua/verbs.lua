@@ -78,7 +78,8 @@ return function(use)
     return asked
   end
 
-  -- `stem`: {role, name}; a name that the take has gets a number. Returns the request and the new stem's name.
+  -- `stem`: {role, name, instrument = words or nil}; a name that the take has gets a number. Returns the request and the
+  -- new stem's name.
   function verbs.add(base, job, seed, song, take, stem)
     local asked = again(base, job, seed, song)
     local taken, stems = {}, json.array()
@@ -91,7 +92,7 @@ return function(use)
       number = number + 1
       name = title(stem) .. " " .. number
     end
-    stems[#stems + 1] = { role = stem.role, name = name }
+    stems[#stems + 1] = { role = stem.role, name = name, instrument = stem.instrument }
     asked.stems = stems
     asked.scope = { take = take, stems = json.array({ name }) }
     return asked, name

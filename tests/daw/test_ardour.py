@@ -162,12 +162,13 @@ def check_played(played: Played) -> None:
         assert (audio["sample"], audio["samples"]) == (stem.start_sample, stem.samples) == (first, last - first)
         assert audio["fades"] is False
         assert audio["channels"] == stem.channels
-        assert played.after[stem.stem]["comment"] == f"stembridge {stem.job} take-1 audio {stem.stem}"
+        source = audio["source"]
+        assert played.after[stem.stem]["comment"] == f"stembridge {stem.job} take-1 audio #{source} {stem.stem}"
     for name, stem in parts.items():
         (midi,) = played.after[name]["regions"]
         assert (midi["tick"], midi["start"]) == (round(stem.start_beat * TICKS), 0)
         assert region_notes(midi) == smf_notes(Path(stem.midi))
-        assert played.after[name]["comment"] == f"stembridge {stem.job} take-1 midi {stem.stem}"
+        assert played.after[name]["comment"] == f"stembridge {stem.job} take-1 midi #{midi['source']} {stem.stem}"
     assert residual(played.mix, played.stems) < 1e-5
     for i in range(len(played.stems)):
         assert residual(played.mix, played.stems, late=i) > 1e-4, "one sample too late must show"

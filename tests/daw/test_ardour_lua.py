@@ -75,14 +75,19 @@ def test_keys(lua: str) -> None:
 
 
 SECTIONS = """
-  local marks, labels = use("marks"), use("labels")
-  local ok, found = pcall(marks.ranges2sections, input.ranges, input.marks, input.song_end, labels.name2label)
+  local labels, sections = use("labels"), use("sections")
+  local terms = { one = "range", many = "ranges", nothing = "Nothing is marked." }
+  local ok, found =
+    pcall(sections.make, input.ranges, input.marks, input.selection, input.song_end, labels.name2label, terms)
   return { ok = ok, found = found }
 """
 
 
-def sections(lua: str, ranges: list[Any], marks: Sequence[Any] = (), song_end: float = 64) -> Any:
-    return run_lua(lua, SECTIONS, {"ranges": ranges, "marks": list(marks), "song_end": song_end})
+def sections(
+    lua: str, ranges: list[Any], marks: Sequence[Any] = (), song_end: float = 64, selection: Any = None
+) -> Any:
+    given = {"ranges": ranges, "marks": list(marks), "song_end": song_end}
+    return run_lua(lua, SECTIONS, given if selection is None else given | {"selection": selection})
 
 
 def test_ranges_become_sections(lua: str) -> None:
@@ -96,6 +101,14 @@ def test_ranges_become_sections(lua: str) -> None:
     ]
 
 
+def test_a_selection_clips_the_ranges_or_is_a_section_itself(lua: str) -> None:
+    ranges = [{"name": "Chorus", "start": 32, "stop": 48}, {"name": "Verse", "start": 0, "stop": 32}]
+    found = sections(lua, ranges, selection={"start": 24, "stop": 40})["found"]
+    assert [(s["label"], s["start"], s["end"]) for s in found] == [("verse", 24, 32), ("chorus", 32, 40)]
+    (alone,) = sections(lua, ranges, selection={"start": 50, "stop": 58})["found"]
+    assert (alone["start"], alone["end"], alone["label"]) == (50, 58, "verse")
+
+
 def test_without_ranges_marks_divide_the_song(lua: str) -> None:
     marks = [{"name": "Refrain", "start": 16}, {"name": "Intro", "start": 0}]
     found = sections(lua, [], marks)["found"]
@@ -106,8 +119,8 @@ def test_marks_that_cannot_be_worked_on_are_explained(lua: str) -> None:
     overlapping = [{"name": "A", "start": 0, "stop": 8.5}, {"name": "B", "start": 8, "stop": 16}]
     for ranges, word in (
         ([], "Nothing is marked"),
-        (overlapping, "overlap"),
-        ([overlapping[0] | {"stop": 0}], "empty"),
+        (overlapping, "The ranges 'A' and 'B' overlap"),
+        ([overlapping[0] | {"stop": 0}], "The range 'A' is empty"),
     ):
         answer = sections(lua, ranges, song_end=0)
         assert answer["ok"] is False

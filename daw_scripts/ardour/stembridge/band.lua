@@ -2,28 +2,34 @@
 -- `box` (the mailbox), so that this runs and is tested without either.
 --
 -- States: idle -> describing (reading the session in slices) -> waiting (for stems and the end of the job) -> idle.
+-- An engine that was restarted is known by its new token: the request is sent again under the same job id, which an
+-- engine takes up where it stands, and stems that have landed do not land twice.
 
 local band = {}
 band.__index = band
 
-local SLICE_US = 1000 -- of describing per tick
+local SLICE_US = 4000 -- of describing per tick
 local LOOK_EVERY = 3 -- ticks between looks at progress and result
-local HEART_EVERY = 50 -- ticks between looks at the engine's heartbeat
+local HEART_EVERY = 20 -- ticks between looks at the engine's heartbeat
 local STALE_ASK = 60 -- seconds after which a wish is no longer one
+local MOST_SENDINGS = 5 -- of one request: one that ends every engine is not sent for ever
 
 -- `use` gives the modules; `host` does what touches the DAW:
 --   folder            <session>/stembridge
 --   now_us()          a clock in microseconds;  now() seconds since 1970
 --   random(n)         n random bytes
---   describe(job)     steps (functions, true while they want to be called again) and the table they fill
---   landed(job)       set of the landing names that are on tracks already
+--   describe(job, wish, base)  steps (functions, true while they want to be called again) and the table they fill;
+--                     `base` is what was asked for the take that the wish is about, or nil
+--   landed(job)       landings {job, take, kind, stem} that are on tracks already
 --   recording()       whether the user is recording: then nothing is imported
---   place(stem, kind, landing)  puts a stem's "audio" or "midi" on a new track; nil or what is wrong with it
---   finish()          saves the session
+--   place(stem, landing, is_kin)  puts a stem's audio or MIDI on its track; nil or what is wrong with it
+--   renumber(job, old, new)  a take on the tracks has another number now
+--   finish(title)     saves the session and makes an undo step of that name
 --   say(kind, text)   tells the user: "info", "done", "warning", "error"
 function band.new(use, box, host)
   local self = setmetatable({
-    json = use("json"), files = use("mailbox"), request = use("request"),
+    json = use("json"), files = use("mailbox"), request = use("request"), asking = use("asking"), verbs = use("verbs"),
+    ledger = use("ledger").open(host.folder, use("mailbox"), use("json")),
     box = box, host = host, state = "idle", ticks = 0, slowest_us = 0, status = {},
   }, band)
   self:resume()
@@ -48,7 +54,7 @@ function band:say(kind, text)
 end
 
 function band:go_idle()
-  self.state, self.job, self.steps, self.todo, self.song = "idle", nil, nil, nil, nil
+  self.state, self.job, self.steps, self.todo, self.song, self.wish, self.base = "idle", nil, nil, nil, nil, nil, nil
   os.remove(self:path("running.json"))
 end
 
@@ -58,17 +64,43 @@ function band:resume()
   local job = running and running.job
   if type(job) ~= "string" then return end
   if self.box:accepted(job) or self.box:result(job) then
-    self:wait_for(job)
+    self:wait_for(job, running.ask)
     self:report({ kind = "info", text = "Waiting for the band that was asked before." })
   else
+    self.box:take_back(job)
     os.remove(self:path("running.json"))
   end
 end
 
-function band:wait_for(job)
+-- `ask`: the verb. `token`: the engine's that has the request; nil where the script was started after it was sent.
+function band:wait_for(job, ask, token)
+  local record = self.ledger:read(job)
   self.state, self.job, self.todo = "waiting", job, {}
+  self.title = "stembridge: " .. (self.verbs.TITLES[ask] or self.verbs.TITLES.generate)
+  self.token, self.sendings = token, 1
   self.next_stem, self.count, self.silent = 1, 0, false
-  self.landed = self.host.landed(job)
+  self.takes, self.stems_wanted = 1, nil
+  if record then
+    self.takes = record.request.takes or 1
+    local scope = record.request.scope
+    if scope and #scope.stems > 0 then
+      self.stems_wanted = {}
+      for _, name in ipairs(scope.stems) do self.stems_wanted[name] = true end
+    end
+  end
+  local root, known = self.ledger:root(job), {}
+  self.is_kin = function(other)
+    if known[other] == nil then known[other] = self.ledger:root(other) == root end
+    return known[other]
+  end
+  self.landed = {}
+  for _, landing in ipairs(self.host.landed(job)) do self.landed[self:slot(landing)] = landing end
+end
+
+-- What may land once: a stem's audio or MIDI of a take. A request for one take has one, whatever its number: an engine
+-- that was restarted may have given it another.
+function band:slot(landing)
+  return string.format("%d %s %s", self.takes > 1 and landing.take or 1, landing.kind, landing.stem)
 end
 
 -- One tick. Returns true when Ardour imported or saved in it: such a tick takes as long as Ardour takes.
@@ -96,22 +128,30 @@ function band:read_wish()
 end
 
 function band:obey(wish)
-  if wish.ask == "generate" then
-    self:start(self.request.settings(wish.settings))
-  elseif wish.ask == "cancel" then
+  if wish.ask == "cancel" then
     self:cancel()
+  elseif type(wish.ask) == "string" and self.asking.knows(wish.ask) then
+    self:start(wish)
   end
 end
 
-function band:start(settings)
+function band:start(wish)
   if self.state ~= "idle" then
     -- No window: the action has said so already, and this one came in between.
     return self.host.say("info", "The band is still playing; this wish is not kept. Wait, or use 'stembridge: Cancel'.")
   end
   local engine, why = self.box:engine()
   if not engine then return self:say("error", why) end
-  self.job, self.state, self.settings = self.request.bytes2job(self.host.random(16)), "describing", settings
-  self.steps, self.song = self.host.describe(self.job)
+  local record
+  if wish.take then
+    record = self.ledger:read(self.ledger.take2job(wish.take))
+    if not record then
+      return self:say("error", "It is not known any more how that take was asked for. Generate a new one.")
+    end
+  end
+  self.wish, self.base = wish, record and record.request
+  self.job, self.state = self.request.bytes2job(self.host.random(16)), "describing"
+  self.steps, self.song = self.host.describe(self.job, wish, self.base)
   self:report({ kind = "info", text = "Reading the session ...", fraction = 0, stems = 0 })
 end
 
@@ -131,20 +171,40 @@ end
 
 function band:post()
   local engine, why = self.box:engine()
-  local job, song, settings = self.job, self.song, self.settings
-  local seed = settings.seed > 0 and settings.seed or self.request.bytes2seed(self.host.random(4))
+  local job, wish, text = self.job, self.wish, nil
   local posted, trouble = pcall(function()
     if not engine then error(why, 0) end
-    local text = self.json.encode(self.request.build(self.json, job, engine.token, song, settings, seed))
-    self.files.write(self:path("running.json"), self.json.encode({ job = job }))
-    self.box:post(job, text)
+    local asked
+    asked, text = self.asking.build(wish, self.base, job, self.song, self.host.random)
+    self.ledger:keep(job, asked, wish.take)
+    self.files.write(self:path("running.json"), self.json.encode({ job = job, ask = wish.ask }))
+    asked.token = engine.token
+    self.box:post(job, self.json.encode(asked))
   end)
   if not posted then
     self:go_idle()
     return self:say("error", "The request could not be sent: " .. tostring(trouble))
   end
-  self:wait_for(job)
-  self:say("info", string.format("The band was asked for %d sections (seed %d).", #song.sections, seed))
+  self:wait_for(job, wish.ask, engine.token)
+  self:say("info", text)
+end
+
+-- The same request for an engine that was restarted: it takes up what it still knows, or begins anew.
+function band:send_again(engine)
+  local record = self.ledger:read(self.job)
+  local sent, trouble = pcall(function()
+    if not record then error("it is not known any more what was asked", 0) end
+    if self.sendings >= MOST_SENDINGS then error("the engine was ended too often in the middle of it", 0) end
+    record.request.token = engine.token
+    self.box:forget_result(self.job)
+    self.box:post(self.job, self.json.encode(record.request))
+  end)
+  if not sent then
+    self:go_idle()
+    return self:say("error", "The engine was restarted and could not be asked again: " .. tostring(trouble))
+  end
+  self.token, self.sendings, self.next_stem, self.silent = engine.token, self.sendings + 1, 1, false
+  self:say("info", "The engine was restarted; the band goes on.")
 end
 
 -- One look into the mailbox or one import. Returns true where Ardour imported or saved.
@@ -156,27 +216,33 @@ function band:wait()
     if problem then self:tell_problem(task, problem) end
     return true
   end
+  if self.ticks % HEART_EVERY == 0 and self:listen_to_heart() then return false end
+  -- What lies in the box before the engine has taken a request is of an engine before it.
+  if self.sendings > 1 and self.box:is_posted(self.job) then return false end
   if self:take_stem() then return false end
   if self.ticks % LOOK_EVERY == 0 then
     local result = self.box:result(self.job)
     -- The stems were there before the result: one more look, so that the last one is not lost.
     if result and not self:take_stem() then
+      if result.type == "failed" and self:listen_to_heart() then return false end
       self:finish(result)
       return true
     elseif not result then
       self:show_progress()
     end
   end
-  if self.state == "waiting" and self.ticks % HEART_EVERY == 0 then self:listen_to_heart() end
   return false
 end
 
+-- Of an edit the engine tells all stems, those that it left as they were, too: these are on their tracks already.
 function band:take_stem()
   local stem = self.box:stem(self.job, self.next_stem)
   if not stem then return false end
   self.next_stem = self.next_stem + 1
-  self.todo[#self.todo + 1] = { stem = stem, kind = "audio" }
-  self.todo[#self.todo + 1] = { stem = stem, kind = "midi" }
+  if not self.stems_wanted or self.stems_wanted[stem.stem] then
+    self.todo[#self.todo + 1] = { stem = stem, kind = "audio" }
+    self.todo[#self.todo + 1] = { stem = stem, kind = "midi" }
+  end
   return true
 end
 
@@ -184,20 +250,21 @@ function band.stems(count)
   return count == 1 and "1 stem" or count .. " stems"
 end
 
--- The name under which a stem's material is known on its track: kept in the track's comment.
-function band.landing(stem, kind)
-  return string.format("stembridge %s take-%d %s %s", stem.job, stem.take, kind, stem.stem)
-end
-
 -- Puts a stem's audio or MIDI on its track. Returns nil, or what went wrong.
 function band:land(task)
-  local stem, kind = task.stem, task.kind
-  local name = band.landing(stem, kind)
-  if self.landed[name] then return nil end
-  self.landed[name] = true
-  local done, problem = pcall(self.host.place, stem, kind, name)
+  local stem = task.stem
+  local landing = { job = stem.job, take = math.tointeger(stem.take) or 1, kind = task.kind, stem = stem.stem }
+  local slot = self:slot(landing)
+  local earlier = self.landed[slot]
+  if earlier then
+    if earlier.take ~= landing.take then self.host.renumber(self.job, earlier.take, landing.take) end
+    earlier.take = landing.take
+    return nil
+  end
+  self.landed[slot] = landing
+  local done, problem = pcall(self.host.place, stem, landing, self.is_kin)
   if not done or problem then return tostring(problem) end
-  if kind == "audio" then
+  if task.kind == "audio" then
     self.count = self.count + 1
     self:report({ kind = "info", text = string.format("%s is on its track.", stem.stem), stems = self.count })
   end
@@ -225,12 +292,24 @@ function band:show_progress()
   self:report({ kind = "info", text = text, fraction = fraction })
 end
 
+-- Looks whether the engine lives and is the one that was asked. True when the request had to be sent again.
 function band:listen_to_heart()
   local engine, why = self.box:engine()
-  if not engine and not self.silent then
-    self:say("warning", "The engine has stopped answering in the middle of a job. " .. why)
+  if not engine then
+    if not self.silent then
+      self:say("warning", "The engine has stopped answering in the middle of a job. " .. why
+        .. "\nThe band goes on when it is back.")
+    end
+    self.silent = true
+    return false
   end
-  self.silent = not engine
+  self.silent = false
+  if self.token and self.token ~= engine.token then
+    self:send_again(engine)
+    return true
+  end
+  self.token = engine.token
+  return false
 end
 
 function band:finish(result)
@@ -248,7 +327,7 @@ function band:finish(result)
   end
   if count > 0 then
     if kind ~= "done" then text = text .. "\nWhat had landed before stays: " .. band.stems(count) .. "." end
-    local saved, why = pcall(self.host.finish)
+    local saved, why = pcall(self.host.finish, self.title)
     if not saved then text = text .. "\nThe session could not be saved: " .. tostring(why) end
   end
   self.box:gone(job)

@@ -43,20 +43,34 @@ return function(use)
   function hook.start()
     local folder = hook.folder()
     local say, show = speaker()
+    local title -- of a job that is over and has no undo step yet
+
+    -- Making the step takes regions off for a moment, which could be heard while the transport rolls.
+    local function commit()
+      if not title or Session:transport_rolling() then return end
+      place.commit(title)
+      title = nil
+    end
+
     local player = band.new(use, mailbox.open(mailbox.data_folder(os.getenv), json, os.time), {
       folder = folder,
       now = os.time,
       now_us = function() return ARDOUR.LuaAPI.monotonic_time() end,
       random = random,
-      describe = function(job) return project.describe(job, folder) end,
+      describe = function(job, wish, base) return project.describe(job, folder, wish, base) end,
       recording = function() return Session:actively_recording() end,
       landed = place.landed,
       place = place.place,
-      finish = function() Session:save_state("") end,
+      renumber = place.renumber,
+      finish = function(name)
+        title = name
+        Session:save_state("")
+      end,
       say = say,
     })
     return function()
       player:tick()
+      commit()
       show()
     end
   end

@@ -1,10 +1,20 @@
--- Stems and their MIDI onto new tracks, on the sample. The user's own tracks and regions are never touched.
+-- Stems and their MIDI onto tracks, on the sample. The user's own tracks and regions are never touched; on a track of
+-- the band a new version goes into a copy of the playlist, so that the old one can be chosen again.
 
 return function(use)
-  local smf = use("smf")
+  local smf, takes = use("smf"), use("takes")
   local place = {}
+  local changes = {} -- since the last undo step: {playlist, removed, added}
 
-  local function id(route) return route:to_stateful():id():to_s() end
+  local function id(object) return object:to_stateful():id():to_s() end
+
+  local function source(region) return id(region:source(0)) end
+
+  local function regions(playlist)
+    local found = {}
+    for region in playlist:region_list():iter() do found[#found + 1] = region end
+    return found
+  end
 
   local function track_ids()
     local ids = {}
@@ -12,18 +22,16 @@ return function(use)
     return ids
   end
 
-  local function import(path, position)
+  -- Ardour keeps an undo step for each import, which would take a region from a new track and leave the track. These
+  -- steps are dropped; `place.commit` makes one for the whole job.
+  local function import(path, position, track)
     local paths = C.StringVector()
     paths:push_back(path)
-    local before = track_ids()
+    Session:begin_reversible_command("stembridge")
     Editor:do_import(paths, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
       ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
-      position, ARDOUR.PluginInfo(), ARDOUR.Track(), false)
-    local made = {}
-    for route in Session:get_tracks():iter() do
-      if not before[id(route)] then made[#made + 1] = route end
-    end
-    return made
+      position, ARDOUR.PluginInfo(), track or ARDOUR.Track(), false)
+    Session:abort_reversible_command()
   end
 
   -- `wanted`, or `wanted` with the first number that no other track has.
@@ -54,43 +62,174 @@ return function(use)
     if length ~= stem.samples then return string.format("has %d samples instead of %d", length, stem.samples) end
   end
 
-  -- Puts a stem's "audio" or "midi" on a new track. Returns nil, or what is wrong with where it landed.
-  -- `landing` goes into the track's comment: by it the track is known as ours.
-  function place.place(stem, kind, landing)
-    local wanted = stem.stem .. (stem.take > 1 and " take " .. stem.take or "")
-    local path, position
-    if kind == "audio" then
-      path, position = stem.wav, Temporal.timepos_t(stem.start_sample)
-    else
-      wanted = wanted .. " MIDI"
-      path, position = stem.midi, Temporal.timepos_t.from_ticks(math.floor(stem.start_beat * smf.TICKS + 0.5))
+  -- Ardour selects a track that it makes. What the user sees selected is what the next wish is about, so nothing is,
+  -- unless bars or regions are selected: Ardour can only let go of everything at once.
+  local function unselect()
+    local selection = Editor:get_selection()
+    local bars = selection.time:start_sample() < selection.time:end_sample()
+    if not bars and selection.regions:regionlist():empty() then Editor:deselect_all() end
+  end
+
+  local function import_as_tracks(path, position, name)
+    local before, made = track_ids(), {}
+    import(path, position)
+    for route in Session:get_tracks():iter() do
+      if not before[id(route)] then
+        made[#made + 1] = route
+        route:set_name(free_name(route, name))
+        changes[#changes + 1] =
+          { playlist = route:to_track():playlist(), removed = {}, added = regions(route:to_track():playlist()) }
+      end
+    end
+    if #made > 0 then unselect() end
+    return made
+  end
+
+  -- Regions of ours in a playlist that overlap the stem. `own`: set of the ids of our sources.
+  local function in_the_way(playlist, stem, own)
+    local found = {}
+    for _, region in ipairs(regions(playlist)) do
+      local from, length = region:position():samples(), region:length():samples()
+      local apart = from >= stem.start_sample + stem.samples or from + length <= stem.start_sample
+      if not apart and own[source(region)] then found[#found + 1] = region end
+    end
+    return found
+  end
+
+  -- The stem into the playlist of a track, or a copy of it where an earlier version stands in its place.
+  local function import_onto(route, path, position, stem)
+    local own, track = {}, route:to_track()
+    local landings = takes.comment2landings(route:comment())
+    for _, landing in ipairs(landings) do own[landing.source] = true end
+    local removed = in_the_way(track:playlist(), stem, own)
+    if #removed > 0 then
+      track:use_copy_playlist()
+      track:playlist():set_name(string.format("%s take %d", route:name(), #landings + 1))
+      removed = in_the_way(track:playlist(), stem, own)
+    end
+    local playlist, before = track:playlist(), {}
+    for _, region in ipairs(removed) do playlist:remove_region(region) end
+    for _, region in ipairs(regions(playlist)) do before[id(region)] = true end
+    import(path, position, track)
+    local added = {}
+    for _, region in ipairs(regions(playlist)) do
+      if not before[id(region)] then added[#added + 1] = region end
+    end
+    changes[#changes + 1] = { playlist = playlist, removed = removed, added = added }
+    return added
+  end
+
+  local function add_line(route, line)
+    local comment = route:comment()
+    route:set_comment(comment == "" and line or comment .. "\n" .. line, nil)
+  end
+
+  -- The track on which an earlier version of the stem landed. `is_kin(job)`: whether a job belongs to the stem's.
+  local function earlier_track(stem, kind, is_kin)
+    for route in Session:get_tracks():iter() do
+      for _, landing in ipairs(takes.comment2landings(route:comment())) do
+        if landing.kind == kind and landing.stem == stem.stem and is_kin(landing.job) then return route end
+      end
+    end
+  end
+
+  -- Puts a stem's audio or MIDI (`landing.kind`) on the track of its earlier version, or on a new one. Returns nil, or
+  -- what is wrong with where it landed.
+  function place.place(stem, landing, is_kin)
+    local path, position, name = stem.wav, Temporal.timepos_t(stem.start_sample), stem.stem
+    if landing.kind == "midi" then
+      path, name = stem.midi, stem.stem .. " MIDI"
+      position = Temporal.timepos_t.from_ticks(math.floor(stem.start_beat * smf.TICKS + 0.5))
     end
     local file, why = io.open(path, "rb")
     if not file then return why end
     file:close()
-    local made, problem = import(path, position), nil
-    -- Of a file without notes Ardour makes no track, and none is missed.
-    if #made == 0 and kind == "audio" then return "Ardour could not import " .. path end
-    for _, route in ipairs(made) do
-      route:set_name(free_name(route, wanted))
-      route:set_comment(landing, nil)
-      for region in route:to_track():playlist():region_list():iter() do
-        fades_off(region)
-        if kind == "audio" then problem = problem or check(region, stem) end
+    local route, problem = earlier_track(stem, landing.kind, is_kin), nil
+    local tracks, added = { route }, {}
+    if route then
+      added = import_onto(route, path, position, stem)
+    else
+      tracks = import_as_tracks(path, position, name)
+      for _, made in ipairs(tracks) do
+        for _, region in ipairs(regions(made:to_track():playlist())) do added[#added + 1] = region end
       end
     end
+    -- Of a file without notes Ardour makes no region, and none is missed.
+    if #added == 0 and landing.kind == "audio" then return "Ardour could not import " .. path end
+    for _, region in ipairs(added) do
+      fades_off(region)
+      if landing.kind == "audio" then problem = problem or check(region, stem) end
+    end
+    for _, track in ipairs(tracks) do add_line(track, takes.landing2line(landing, added[1] and source(added[1]) or "0")) end
     return problem
   end
 
-  -- The landing names of a job's material that is in the session already.
+  -- The landings of a job that are on tracks already.
   function place.landed(job)
     local found = {}
     for route in Session:get_tracks():iter() do
-      local comment = route:comment()
-      if comment:find("stembridge " .. job .. " ", 1, true) == 1 then found[comment] = true end
+      for _, landing in ipairs(takes.comment2landings(route:comment())) do
+        if landing.job == job then found[#found + 1] = landing end
+      end
     end
     return found
   end
+
+  -- After an engine's restart a take may have another number: says so in the comments of its tracks.
+  function place.renumber(job, old, new)
+    for route in Session:get_tracks():iter() do
+      local comment = route:comment()
+      local from, to = string.format("stembridge %s take-%d ", job, old), string.format("stembridge %s take-%d ", job, new)
+      local changed = comment:gsub("[^\n]+", function(line)
+        if line:sub(1, #from) == from then return to .. line:sub(#from + 1) end
+      end)
+      if changed ~= comment then route:set_comment(changed, nil) end
+    end
+  end
+
+  -- The band's tracks: {active = landing that plays or nil, selected}.
+  function place.tracks()
+    local found = {}
+    for route in Session:get_tracks():iter() do
+      if route:comment():match(takes.OWN) then
+        local sources = {}
+        for _, region in ipairs(regions(route:to_track():playlist())) do sources[source(region)] = true end
+        found[#found + 1] = { active = takes.active(route:comment(), sources), selected = route:is_selected() }
+      end
+    end
+    return found
+  end
+
+  local function holds(playlist, wanted)
+    local there = {}
+    for _, region in ipairs(regions(playlist)) do there[id(region)] = true end
+    for _, region in ipairs(wanted) do
+      if not there[id(region)] then return false end
+    end
+    return true
+  end
+
+  -- Makes one undo step of all that has landed since the last one: undoing it brings back what played before. The
+  -- tracks and playlists that were made stay, for Ardour cannot undo those. What the user has taken away is left out.
+  function place.commit(title)
+    local mine = changes
+    changes = {}
+    Session:begin_reversible_command(title)
+    for _, change in ipairs(mine) do
+      local playlist = change.playlist
+      if holds(playlist, change.added) then
+        for _, region in ipairs(change.added) do playlist:remove_region(region) end
+        for _, region in ipairs(change.removed) do playlist:add_region(region, region:position(), 1, false) end
+        playlist:to_stateful():clear_changes()
+        for _, region in ipairs(change.removed) do playlist:remove_region(region) end
+        for _, region in ipairs(change.added) do playlist:add_region(region, region:position(), 1, false) end
+        Session:add_stateful_diff_command(playlist:to_statefuldestructible())
+      end
+    end
+    if not Session:abort_empty_reversible_command() then Session:commit_reversible_command(nil) end
+  end
+
+  function place.has_changes() return #changes > 0 end
 
   return place
 end

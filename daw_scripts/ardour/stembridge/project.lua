@@ -3,12 +3,19 @@
 
 return function(use)
   local clock, labels, marks, smf = use("clock"), use("labels"), use("marks"), use("smf")
-  local files, request = use("mailbox"), use("request")
+  local asking, audio, files, request = use("asking"), use("audio"), use("mailbox"), use("request")
+  local sections, takes, verbs = use("sections"), use("takes"), use("verbs")
 
   local project = {}
   local TICKS = smf.TICKS -- of a quarter note in Ardour
-  local NOTES_A_STEP, READINGS_A_STEP = 40, 24
-  project.OWN = "^stembridge " -- comment of the tracks that stembridge made
+  local NOTES_A_STEP, READINGS_A_STEP, PAIRS_A_STEP = 40, 24, 50
+  local NEAR_TICK = 1e-6 -- of a tick: a beat that was written as a decimal number
+
+  project.TERMS = {
+    one = "range", many = "ranges",
+    nothing = "Nothing is marked. Make a range for every section (Intro, Verse 1, Chorus ...): drag in the Range "
+      .. "Markers ruler, then rename it; or select the bars to work on with the range tool.",
+  }
 
   local function at_tick(tick) return Temporal.timepos_t.from_ticks(tick) end
 
@@ -26,6 +33,15 @@ return function(use)
     if map:sample_at(at_tick(tick)) > sample then tick = tick - 1 end
     local from, to = map:sample_at(at_tick(tick)), map:sample_at(at_tick(tick + 1))
     return (tick + (sample - from) / (to - from)) / TICKS, sample
+  end
+
+  -- The selected time as {start, stop} in beats and their samples, or nil.
+  function project.selection()
+    local map, time, found = Temporal.TempoMap.read(), Editor:get_selection().time, {}
+    if time:start_sample() >= time:end_sample() then return nil end
+    found.start, found.start_sample = position2beat(map, time:start_time())
+    found.stop, found.stop_sample = position2beat(map, time:end_time())
+    return found
   end
 
   local function read_locations(raw)
@@ -106,15 +122,51 @@ return function(use)
     end
   end
 
-  local function read_tracks(job, folder, raw, steps)
-    local number = 0
+  local function read_tracks(job, folder, wish, raw, steps)
+    local number, audible = 0, {}
     for route in Session:get_tracks():iter() do
-      local midi = not route:to_track():to_midi_track():isnil()
-      if midi and not route:muted() and not route:comment():match(project.OWN) then
-        number = number + 1
-        local file = string.format("%s-%02d-%s.mid", job:sub(1, 8), number, request.name2file(route:name()))
-        table.insert(steps, 2, read_track(route, folder .. "/context/" .. file, raw))
+      if not route:muted() and not route:comment():match(takes.OWN) then
+        if not route:to_track():to_midi_track():isnil() then
+          number = number + 1
+          local file = string.format("%s-%02d-%s.mid", job:sub(1, 8), number, request.name2file(route:name()))
+          table.insert(steps, 2, read_track(route, folder .. "/context/" .. file, raw))
+        else
+          audible[#audible + 1] = route
+        end
       end
+    end
+    local map = Temporal.TempoMap.read()
+    local span, left_out = {}, {}
+    for i, beat in ipairs({ raw.song_start, raw.song_end }) do
+      span[i] = map:sample_at(at_tick(math.floor(beat * TICKS + 0.5)))
+    end
+    for _, region in ipairs(wish.references and wish.reference_ids or {}) do left_out[region] = true end
+    local function sample2beat(sample) return (position2beat(Temporal.TempoMap.read(), Temporal.timepos_t(sample))) end
+    audio.read_tracks(audible, job, folder, span, left_out, raw, steps, sample2beat)
+    audio.read_references(wish.references or {}, job, folder, raw, steps)
+  end
+
+  -- A step that compares what was sent for a take with what Ardour says now: a stem of that take must lie where Ardour
+  -- would put it. Beats between two ticks are compared within a millisecond.
+  local function check_clock(asked)
+    local pairs_then, i = asked.arrangement.clock, 1
+    return function()
+      local map, rate = Temporal.TempoMap.read(), asked.arrangement.sample_rate
+      local moved = rate ~= math.floor(Session:nominal_sample_rate())
+      for _ = 1, PAIRS_A_STEP do
+        local pair = pairs_then[i]
+        if not pair or moved then break end
+        local tick = math.floor(pair[1] * TICKS + 0.5)
+        local on_tick = math.abs(pair[1] * TICKS - tick) < NEAR_TICK
+        local off = math.abs(pair[2] * rate - map:sample_at(at_tick(tick)))
+        moved = off > (on_tick and 0.5 or rate / 1000)
+        i = i + 1
+      end
+      if moved then
+        error("The tempo map or the sample rate has changed since that take was made. Use 'stembridge: Generate band' for "
+          .. "a new one.", 0)
+      end
+      return pairs_then[i] ~= nil
     end
   end
 
@@ -172,30 +224,91 @@ return function(use)
     song.tracks = raw.tracks
   end
 
-  -- Steps that fill the returned table with the song for `request.build`. Context files go to `folder`/context.
-  -- A step raises an error that the user can act on.
-  function project.describe(job, folder)
-    local raw = {
-      ranges = {}, marks = {}, borders = {}, tracks = {}, readings = {}, tempo_points = {}, metres = {},
-      song_end = 0, session_end = 0,
+  -- The section that goes on after the take that was asked for as `base`.
+  local function next_section(raw, wish, base)
+    local _, take_end = verbs.span(base)
+    local last = base.arrangement.sections[#base.arrangement.sections]
+    local metre = Temporal.TempoMap.read():meter_at(at_tick(math.floor(take_end * TICKS + 0.5)))
+    local bar = metre:divisions_per_bar() * 4 / metre:note_value()
+    return sections.after(take_end, raw.ranges, wish.selection, verbs.LONGEST * bar, last, labels.name2label)
+  end
+
+  -- Keys and sections, from the session or from the take that the wish is about; `raw.song_start` and `raw.song_end`.
+  local function read_form(song, raw, wish, base)
+    read_locations(raw)
+    local locations
+    song.keys, locations = marks.marks2keys(raw.marks)
+    if asking.KEEPS_CLOCK[wish.ask] and base then
+      song.sections = base.arrangement.sections
+    elseif wish.ask == "continue" then
+      song.sections = { next_section(raw, wish, base) }
+    else
+      local song_end = raw.session_end
+      song.sections = sections.make(raw.ranges, locations, wish.selection, song_end, labels.name2label, project.TERMS)
+    end
+    local selection = wish.selection
+    if selection then
+      raw.borders[#raw.borders + 1] = { beat = selection.start, sample = selection.start_sample }
+      raw.borders[#raw.borders + 1] = { beat = selection.stop, sample = selection.stop_sample }
+    end
+    local map = Temporal.TempoMap.read()
+    for _, section in ipairs(song.sections) do
+      raw.song_start = math.min(raw.song_start, section.start)
+      raw.song_end = math.max(raw.song_end, section["end"])
+      for _, beat in ipairs({ section.start, section["end"] }) do
+        local tick = math.tointeger(beat * TICKS)
+        if tick then raw.borders[#raw.borders + 1] = { beat = beat, sample = map:sample_at(at_tick(tick)) } end
+      end
+    end
+  end
+
+  -- Context that begins after the take's last bar would lie outside its clock.
+  local function until_end(tracks, pairs_then)
+    local found = {}
+    for _, track in ipairs(tracks) do
+      if track.start < pairs_then[#pairs_then][1] then found[#found + 1] = track end
+    end
+    return found
+  end
+
+  local function new_raw()
+    return {
+      ranges = {}, marks = {}, borders = {}, tracks = {}, references = {}, remarks = {}, readings = {},
+      tempo_points = {}, metres = {}, rate = Session:nominal_sample_rate(),
+      song_start = math.huge, song_end = 0, session_end = 0,
     }
+  end
+
+  -- Raises an error when what is marked cannot be worked on: cheap enough for an action to ask before it leaves a wish.
+  function project.check_marks(wish, base)
+    read_form({}, new_raw(), wish, base)
+  end
+
+  -- Steps that fill the returned table with the song for `asking.build`. `wish` as there, and `base` what was asked for
+  -- the take that it is about. Context files go to `folder`/context. A step raises an error that the user can act on.
+  function project.describe(job, folder, wish, base)
+    local raw = new_raw()
     local song = {
       name = Session:name(), root = Session:path():gsub("(.)[/\\]+$", "%1"),
       daw = ARDOUR.user_config_directory(-1):match("ardour%d+$") or "ardour",
-      sample_rate = math.floor(Session:nominal_sample_rate()),
+      sample_rate = math.floor(raw.rate), remarks = raw.remarks, references = raw.references,
     }
     local steps = {}
     steps[1] = function()
-      read_locations(raw)
-      local locations
-      song.keys, locations = marks.marks2keys(raw.marks)
-      song.sections = marks.ranges2sections(raw.ranges, locations, raw.session_end, labels.name2label)
-      for _, section in ipairs(song.sections) do raw.song_end = math.max(raw.song_end, section["end"]) end
-      read_tracks(job, folder, raw, steps)
+      read_form(song, raw, wish, base)
+      if wish.ask ~= "next" then read_tracks(job, folder, wish, raw, steps) end
     end
-    steps[2] = walk_map(raw)
-    steps[3] = function() join_readings(raw) end
-    steps[4] = function() complete(song, raw) end
+    if asking.KEEPS_CLOCK[wish.ask] and base then
+      steps[2] = check_clock(base)
+      steps[3] = function()
+        song.clock, song.metres = base.arrangement.clock, base.arrangement.metres
+        song.tracks = until_end(raw.tracks, song.clock)
+      end
+    else
+      steps[2] = walk_map(raw)
+      steps[3] = function() join_readings(raw) end
+      steps[4] = function() complete(song, raw) end
+    end
     return steps, song
   end
 

@@ -2,8 +2,9 @@
 -- Refusals are shown here at once; a window that an action opens does not hold up Ardour's timers.
 
 return function(use)
-  local json, mailbox, project = use("json"), use("mailbox"), use("project")
-  local request, hook, band = use("request"), use("hook"), use("band")
+  local json, mailbox, project, place = use("json"), use("mailbox"), use("project"), use("place")
+  local request, hook, band, audio = use("request"), use("hook"), use("band"), use("audio")
+  local ledger, takes, verbs = use("ledger"), use("takes"), use("verbs")
 
   local wish = {}
   local TAKEN_WITHIN = 2 -- seconds; a hook that is active takes a wish within a tenth of that
@@ -38,22 +39,25 @@ return function(use)
     end
   end
 
-  local function leave(ask, settings)
+  local function leave(wanted)
     local path = hook.folder() .. "/ask.json"
     local earlier = box():object(path)
     if earlier and os.time() - (tonumber(earlier.time) or 0) >= TAKEN_WITHIN then
       os.remove(path)
       error(NO_HOOK, 0)
     end
-    mailbox.write(path, json.encode({ ask = ask, time = os.time(), settings = settings }))
+    wanted.time = os.time()
+    mailbox.write(path, json.encode(wanted))
   end
 
   function wish.settings()
     return request.settings(box():object(hook.folder() .. "/settings.json"))
   end
 
-  -- Raises an error with the reason when the band cannot be asked.
-  local function ask_band()
+  local function book() return ledger.open(hook.folder(), mailbox, json) end
+
+  -- Raises an error with the reason when the band cannot be asked now.
+  local function check_free()
     local engine, why = box():engine()
     if not engine then error(why, 0) end
     if mailbox.read(hook.folder() .. "/running.json") then
@@ -61,10 +65,16 @@ return function(use)
       error("The band is still playing: " .. tostring(status.text or "")
         .. "\nWait until it is done, or use 'stembridge: Cancel'.", 0)
     end
-    local steps = project.describe("", hook.folder())
-    steps[1]() -- the marks alone: what is wrong with them is better said now
+  end
+
+  -- Leaves a wish (see `asking`), or raises an error with the reason: what is wrong is better said at once. `record` is
+  -- what was asked for the take that it is about.
+  local function ask_band(wanted, record)
+    project.check_marks(wanted, record and record.request)
     make_folder(hook.folder() .. "/context")
-    leave("generate", wish.settings())
+    make_folder(hook.folder() .. "/asked")
+    wanted.settings = wish.settings()
+    leave(wanted)
   end
 
   local function guarded(work)
@@ -74,11 +84,58 @@ return function(use)
     end
   end
 
-  wish.generate = guarded(ask_band)
+  wish.generate = guarded(function()
+    check_free()
+    ask_band({ ask = "generate", selection = project.selection() })
+  end)
+
+  wish.reroll = guarded(function()
+    check_free()
+    local selection = project.selection()
+    local take, record, stems = takes.choose(place.tracks(), book(), selection)
+    ask_band({ ask = "reroll", selection = selection, take = take, stems = json.array(stems) }, record)
+  end)
+
+  wish.add = guarded(function()
+    check_free()
+    local take, record = takes.choose(place.tracks(), book(), nil)
+    local roles = {}
+    for _, role in ipairs(request.ROLES) do roles[role] = role end
+    local chosen = LuaDialog.Dialog("stembridge: Add part", {
+      { type = "dropdown", key = "role", title = "Part", values = roles, default = "guitar" },
+      { type = "entry", key = "instrument", title = "Instrument (words)", default = "" },
+    }):run()
+    if not chosen then return end
+    ask_band({ ask = "add", take = take, stem = { role = chosen.role, instrument = chosen.instrument } }, record)
+  end)
+
+  wish["continue"] = guarded(function()
+    check_free()
+    local take, record = takes.last(place.tracks(), book())
+    ask_band({ ask = "continue", selection = project.selection(), take = take }, record)
+  end)
+
+  -- The take that plays is made anew in the reference's sound; before there is one, the band plays a first one.
+  wish.match = guarded(function()
+    check_free()
+    local clips, ids = audio.selected()
+    if #clips == 0 then error("Select the audio region whose sound the band shall match.", 0) end
+    local wanted = { ask = "match", references = clips, reference_ids = json.array() }
+    for id in pairs(ids) do table.insert(wanted.reference_ids, id) end
+    local has_played, take, record = pcall(takes.choose, place.tracks(), book(), nil)
+    if has_played then wanted.take = take end
+    ask_band(wanted, has_played and record or nil)
+  end)
+
+  wish.next = guarded(function()
+    check_free()
+    local take, record = takes.choose(place.tracks(), book(), nil)
+    ask_band({ ask = "next", take = take }, record)
+  end)
 
   wish.cancel = guarded(function()
     if not mailbox.read(hook.folder() .. "/running.json") then return show("Info", "Nothing is running.") end
-    leave("cancel")
+    leave({ ask = "cancel" })
   end)
 
   wish.progress = guarded(function()
