@@ -77,8 +77,31 @@ def build_parser() -> argparse.ArgumentParser:
     _json(command("jobs", "jobs", "List the engine's jobs."))
     cancel = command("cancel", "cancel", "Stop a queued or running job.")
     cancel.add_argument("job")
-    _json(command("models", "models", "List the composers and renderers and what they need."))
+    models = command(
+        "models", "models", "List the composers and renderers and what they need; add your own checkpoints."
+    )
+    _json(models)
+    verbs = models.add_subparsers(dest="verb", metavar="add|remove")
+    add = verbs.add_parser("add", help="use a checkpoint of yours (ACE-Step 1.5, Stable Audio 3)")
+    add.add_argument("name", help="how renderers call it, e.g. ace-step")
+    add.add_argument("source", help="folder in the diffusers layout, or hub id OWNER/NAME")
+    add.add_argument("--variant", choices=("turbo", "sft", "base", "distilled"), help="where its files do not tell")
+    add.add_argument("--accept", action="store_true", help="accept its licence without being asked")
+    remove = verbs.add_parser("remove", help="forget a checkpoint; its files stay")
+    remove.add_argument("name")
+    for verb in (add, remove):
+        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the checkpoint as JSON")
     _json(command("doctor", "doctor", "Check this installation and say what is missing."))
+
+    install = command("install", "install", "Put the script into REAPER, Ableton Live or Ardour, or take it away.")
+    install.add_argument("daw", choices=("reaper", "ableton", "ardour"))
+    install.add_argument("--folder", type=Path, help="the DAW's folder, where it is not found by itself")
+    install.add_argument("--uninstall", action="store_true", help="leave nothing of stembridge there")
+    _json(install)
+
+    pack = command("pack", "pack", "Put a take's sounds into its DAWproject: one file to send, or for hosts that ask.")
+    pack.add_argument("take", type=Path, help="the folder of a take, or its session.dawproject")
+    pack.add_argument("--out", type=Path, help="the new file (default: session packed.dawproject in the take)")
 
     schema = command("schema", "schema", "Print the protocol's JSON Schema.")
     schema.add_argument("--write", action="store_true", help="write it to its place in the package")
