@@ -28,13 +28,15 @@ INTERPRETERS = [
 ]
 
 
-def run_lua(interpreter: str, body: str, given: Any = None) -> Any:
+def run_lua(interpreter: str, body: str, given: Any = None, *, scripts: Path = SCRIPTS) -> Any:
     """Runs the body of a Lua function that knows `use`, `json` and `input` (`given`); returns its answer.
+
+    `scripts` is the DAW's folder of scripts, whose modules `use` gives.
 
     Raises AssertionError with Lua's own words when it fails.
     """
     done = subprocess.run(
-        [interpreter, "-e", PRELUDE % (SCRIPTS, SCRIPTS, body)],
+        [interpreter, "-e", PRELUDE % (scripts, scripts, body)],
         input=json.dumps(given),
         text=True,
         capture_output=True,

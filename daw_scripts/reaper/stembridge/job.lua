@@ -13,6 +13,9 @@ job.__index = job
 local SLICE = 0.001 -- seconds of work per tick
 local LOOK_EVERY = 3 -- ticks between looks at progress and result
 local HEART_EVERY = 45 -- ticks between looks at the engine's heartbeat
+-- Results that say that an engine started anew did not get the request: it is sent again, under the same id.
+local LOST = { ["token.wrong"] = true, ["job.unknown"] = true }
+local MOST_SENDS = 3
 local STILL_EVERY = 15 -- ticks between tries to unite while the transport runs
 
 -- `use` gives the modules; `host` does what touches REAPER:
@@ -115,6 +118,7 @@ function job:hold()
   local ok, trouble = pcall(self.box.post, self.box, self.record.job, '{"token":' .. token .. "," .. text:sub(2))
   if not ok then return self:fail("The request could not be sent: " .. tostring(trouble)) end
   self.held, self.request_text = false, nil
+  self.record.sent = (self.record.sent or 0) + 1
   self:go("waiting")
   self:say("info", string.format("%s: the band was asked (seed %d).", self.record.title, self.record.seed))
 end
@@ -292,10 +296,7 @@ local function result_text(result, count)
 end
 
 function job:finish(result)
-  if result.code == "token.wrong" and not self.record.sent_again then
-    self.record.sent_again = true -- the engine was started anew between our look and its own
-    return self:go("holding")
-  end
+  if LOST[result.code] and (self.record.sent or 0) < MOST_SENDS then return self:go("holding") end
   local proj = self.host.find(self.record.project)
   if not proj and result.type == "done" then
     self.text = "Done. The project is closed; it is noted when it is opened again."

@@ -17,6 +17,8 @@ return function(use)
   local CLOSE = 1e-4 -- seconds; items that begin and end so near to each other are takes of the same thing
   local PPQ = 960 -- ticks of a quarter note in REAPER unless the user has set another number
 
+  local BUILD_PEAKS = 40047 -- the action "Peaks: Build any missing peaks": items made by scripts have none
+
   local function major() return tonumber(reaper.GetAppVersion():match("^%d+")) or 0 end
 
   local function item_value(item, name) return reaper.GetMediaItemInfo_Value(item, name) end
@@ -288,6 +290,7 @@ return function(use)
     end)
     reaper.PreventUIRefresh(-1)
     reaper.Undo_EndBlock2(proj, title, -1)
+    reaper.Main_OnCommandEx(BUILD_PEAKS, 0, proj)
     reaper.UpdateArrange()
     return not ok and tostring(why) or problem
   end

@@ -87,7 +87,6 @@ return function(use)
     for _, number in ipairs(takes) do
       projects.add_take(proj, string.format("%s/take-%d", record.job, number), record.band)
     end
-    -- reaper.Main_OnCommandEx(40047, 0, proj) -- Peaks: Build any missing peaks
   end
 
   function Service:make_host()

@@ -7,13 +7,14 @@ return function(folder)
   local places = { folder .. "stembridge/", folder .. "lua/", folder .. "../lua/" }
   local loaded = {}
 
-  local function find(name)
+  local function read(name)
     for _, place in ipairs(places) do
       local path = place .. name .. ".lua"
       local file = io.open(path, "rb")
       if file then
+        local text = file:read("a")
         file:close()
-        return path
+        return assert(load(text, "@" .. path))
       end
     end
     error("stembridge is not installed completely: " .. name .. ".lua is missing. Run: stembridge install reaper", 0)
@@ -21,7 +22,7 @@ return function(folder)
 
   local function use(name)
     if loaded[name] == nil then
-      local chunk = assert(loadfile(find(name)))()
+      local chunk = read(name)()
       loaded[name] = type(chunk) == "function" and chunk(use) or chunk
     end
     return loaded[name]
