@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import soundfile
 
 from tests.daw.lua import INTERPRETERS
 from tests.daw.reaper.rig import Reaper
+from tests.daw.reaper.studio import Studio
 
 RATE = 48_000
 
@@ -53,3 +55,24 @@ def oldest(interpreter: str, wav: Path, tmp_path_factory: pytest.TempPathFactory
     with Reaper(interpreter, "6.19", folder / "home") as reaper:
         reaper.do(SETUP, folder=folder, wav=wav)
         yield reaper
+
+
+CASES = [
+    pytest.param(("lua5.3", "6.19"), id="5.3-v6.19"),
+    pytest.param(("lua5.3", "7.62"), id="5.3-v7.62"),
+    pytest.param(("lua5.4", "7.61"), id="5.4-v7.61"),
+    pytest.param(("lua5.4", "7.72"), id="5.4-v7.72"),
+]
+"""Both interpreters, each with the old and with the new functions for regions."""
+
+
+@pytest.fixture(params=CASES)
+def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Studio]:
+    """A REAPER with a project open. After the test: nothing that REAPER would refuse, no leaks."""
+    interpreter, version = request.param
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"{interpreter} is not installed")
+    with Studio(tmp_path, interpreter, version) as desk:
+        desk.open()
+        yield desk
+        desk.reaper.check()

@@ -90,10 +90,26 @@ return function(fake)
     return fake.command_of(script)
   end
 
-  function impl.Main_OnCommand(command, _)
-    local script = commands[command - 53000]
-    if not script or not fake.registered[script] then fake.refuse("Main_OnCommand: no command " .. command, 3) end
+  -- REAPER's own actions that a script may call: all they do is outside of what is modelled.
+  local NATIVE = { [40047] = "Peaks: Build any missing peaks" }
+
+  local function command(called, number)
+    local script = commands[number - 53000]
+    if NATIVE[number] then
+      fake.native[#fake.native + 1] = NATIVE[number]
+      return
+    end
+    if not script or not fake.registered[script] then fake.refuse(called .. ": no command " .. number, 4) end
     fake.run(script)
+  end
+
+  function impl.Main_OnCommand(number, _) command("Main_OnCommand", number) end
+
+  function impl.Main_OnCommandEx(number, _, project)
+    if project ~= fake.model.current and not NATIVE[number] then
+      fake.refuse("Main_OnCommandEx: a script is run for the project in front", 3)
+    end
+    command("Main_OnCommandEx", number)
   end
 
   local toggles = {}

@@ -81,6 +81,13 @@ return function(fake)
     return pointer("PCM_source", source)
   end
 
+  function impl.PCM_Source_CreateFromType(kind)
+    if kind ~= "MIDI" then fake.refuse("PCM_Source_CreateFromType: " .. kind, 3) end
+    local source = { kind = "MIDI", length = 0.0, events = {}, sorted = true }
+    model.free_sources[source] = true
+    return pointer("PCM_source", source)
+  end
+
   function impl.PCM_Source_Destroy(source)
     if not model.free_sources[source] then fake.refuse("PCM_Source_Destroy of a source that a take plays: a crash", 3) end
     model.free_sources[source] = nil

@@ -127,7 +127,7 @@ return function(fake)
     return value == 1
   end
 
-  -- Field, how a new value is read (nil where it cannot be set), first version.
+  -- Field, how a new value is read (nil where it is wrong), first version.
   local VALUES = {
     I_FOLDERDEPTH = { "depth", integer(-64, 1) },
     I_CUSTOMCOLOR = { "colour", integer(0, 0x1FFFFFF) },
@@ -137,7 +137,7 @@ return function(fake)
     D_VOL = { "volume", real(0, 1000) },
     D_PAN = { "pan", real(-1, 1) },
     I_FREEMODE = { "free_mode", integer(0, 2) },
-    I_NUMFIXEDLANES = { "lanes", nil, 7.0 },
+    I_NUMFIXEDLANES = { "lanes", integer(1, 1024), 7.0 },
   }
 
   local function as_number(value)
@@ -173,13 +173,14 @@ return function(fake)
       return true
     end
     local known = VALUES[name]
-    if not known or not known[2] then fake.refuse("SetMediaTrackInfo_Value cannot set " .. name, 3) end
+    if not known or (known[3] or 0) > fake.version then fake.refuse("SetMediaTrackInfo_Value cannot set " .. name, 3) end
     local read = known[2](value)
     if read == nil then fake.refuse("SetMediaTrackInfo_Value: " .. name .. " = " .. value, 3) end
     if name == "I_FREEMODE" then
       if read == 2 and fake.version < 7 then fake.refuse("fixed lanes (I_FREEMODE 2) came with 7.0", 3) end
       fake.owed.UpdateTimeline = "SetMediaTrackInfo_Value I_FREEMODE"
     end
+    if name == "I_NUMFIXEDLANES" and track.free_mode ~= 2 then fake.refuse(name .. " without fixed lanes", 3) end
     if name == "I_CUSTOMCOLOR" and read ~= 0 and read & 0x1000000 == 0 then
       fake.refuse("I_CUSTOMCOLOR without 0x1000000 is not shown", 3)
     end

@@ -114,7 +114,10 @@ return function(fake)
     return step(project, "Change time selection", function() project.state.time_selection = { start + 0.0, stop + 0.0 } end)
   end
 
-  function user.select(object, selected) object.selected = selected ~= false end
+  -- Selecting is a step, too, as by REAPER's default preferences.
+  function user.select(object, selected)
+    return step(model.project_of(object), "Change selection", function() object.selected = selected ~= false end)
+  end
 
   function user.delete_track(project, name)
     return step(project, "Remove tracks", function()
