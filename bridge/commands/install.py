@@ -1,0 +1,104 @@
+"""`stembridge install DAW`: the script goes where the DAW looks for it, everywhere it is installed; `--uninstall`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+
+from bridge.errors import StembridgeError
+from bridge.install.places import TITLES, Place, Surroundings, find_places
+from bridge.install.running import running_daws
+from bridge.install.scripts import install, read_record, uninstall
+from bridge.install.sources import Source, load_source
+
+CLICKS = {
+    "reaper": (
+        'In REAPER: Actions > Show action list, type "stembridge" and run "stembridge: Generate band"; '
+        "give it a key or a toolbar button there if you like."
+    ),
+    "ableton": 'In Live: Settings > Link, Tempo & MIDI > Control Surface: choose "stembridge" (Input, Output: None).',
+    "ardour": (
+        'In Ardour: Edit > Lua Scripts > Script Manager > Action Hooks > New Hook: choose "stembridge", Add. Then '
+        'Action Scripts: a free line, Add/Set, "stembridge: Generate band", Add; the same for the others. Ardour '
+        "remembers it."
+    ),
+}
+RESTART = {
+    "reaper": "REAPER is running: close it and run this again before you open it, or it forgets the new actions.",
+    "ableton": "Live is running: restart it, it looks for scripts only then.",
+    "ardour": "Ardour is running: restart it, and add the scripts that have changed in the script manager again.",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened in one place."""
+
+    place: Place
+    done: str
+    said: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Installs or uninstalls in every place found. Exit code 1 where none was found or one could not be written."""
+    daw = str(arguments.daw)
+    places = find_places(daw, Surroundings.here(), arguments.folder)
+    if not places:
+        raise StembridgeError(
+            "install.none",
+            f"{TITLES[daw]} was not found here.",
+            hint=f"Start it once so that it makes its folders, or name them: stembridge install {daw} --folder ...",
+        )
+    if arguments.uninstall:
+        outcomes = [_uninstall(place) for place in places]
+    else:
+        source = load_source(daw)
+        outcomes = [_install(place, source) for place in places]
+    running = daw in running_daws()
+    if arguments.json:
+        for o in outcomes:
+            told = {"daw": daw, "folder": str(o.place.base), "done": o.done, "said": o.said, "error": o.error}
+            print(json.dumps({**told, "running": running}))
+    else:
+        _print(daw, outcomes, running=running, uninstalled=arguments.uninstall)
+    return 1 if any(o.error for o in outcomes) else 0
+
+
+def _install(place: Place, source: Source) -> Outcome:
+    old = read_record(place)
+    line_end = b"\r\n" if Surroundings.here().system == "win32" else b"\n"
+    try:
+        said = install(place, source, line_end=line_end)
+    except StembridgeError as error:
+        return Outcome(place, "failed", error=str(error))
+    version = source.stamp.version
+    if old is None:
+        done = f"version {version} installed"
+    elif old.version == version:
+        done = f"version {version} is up to date"
+    else:
+        done = f"version {old.version} replaced by {version}"
+    return Outcome(place, done, [*said, *place.remarks])
+
+
+def _uninstall(place: Place) -> Outcome:
+    try:
+        said = uninstall(place)
+    except StembridgeError as error:
+        return Outcome(place, "failed", error=str(error))
+    return Outcome(place, "nothing of stembridge is installed" if said is None else "removed", said or [])
+
+
+def _print(daw: str, outcomes: list[Outcome], *, running: bool, uninstalled: bool) -> None:
+    for outcome in outcomes:
+        print(f"{outcome.place.title}: {outcome.error or outcome.done}")
+        for text in outcome.said:
+            print(f"  note: {text}")
+    if all(outcome.error for outcome in outcomes):
+        return
+    if running:
+        print(RESTART[daw])
+    if not uninstalled:
+        print(CLICKS[daw])
