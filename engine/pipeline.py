@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import torch
 
-from bridge.arrangement import Arrangement
 from bridge.handover.manifest import MANIFEST_NAME, Machine
-from bridge.messages import Done, Listen, ModelList, Render
+from bridge.messages import Done, Listen, ModelList, ModelRow, Render
 from bridge.messages import Heard as HeardEvent
 from bridge.timeline import Clock
 from engine.announce import find_take, take2events
@@ -27,14 +29,18 @@ from engine.edits import merge_edit
 from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
-from engine.models import CATALOGUE, check_choice, choose_model
+from engine.models import catalogue, check_choice, choose_model, stem_rows
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous, open_take
+from engine.rendering import Renderer
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
-from engine.score import FormSection, Heard, Score
+from engine.score import FormSection, Heard, Part, Score
 from engine.stages import NO_STAGES, StageCache, decode, encode, kept_json, request2inputs, stage2key
 from engine.takes import TakeMaker
+
+if TYPE_CHECKING:
+    from engine.shelf import Shelf
 
 COMPOSE_UNTIL = 0.45
 """Share of a take's time that composing takes on two cores; the rest is sound."""
@@ -49,10 +55,21 @@ class Pipeline:
         self._bank = Bank.open()
         self._composing = ThreadPoolExecutor(1, thread_name_prefix="compose")
         self._playing = threading.Lock()
+        self._shelf: Shelf | None = None
 
     def models(self) -> ModelList:
         """Composers and renderers, with the reason where one cannot be used."""
-        return ModelList(CATALOGUE)
+        return ModelList(catalogue())
+
+    def open_renderer(self, row: ModelRow) -> Renderer | None:
+        """The machine of a row that may drift, kept from job to job; None for the sampler. Raises `JobError`."""
+        if not row.path:
+            return None
+        if self._shelf is None:
+            from engine.shelf import Shelf
+
+            self._shelf = Shelf()
+        return self._shelf.renderer(row)
 
     def listen(self, request: Listen, report: Reporter) -> HeardEvent:
         """Analyses one file. Raises `RequestError` for a file that cannot be heard."""
@@ -75,7 +92,9 @@ class Pipeline:
         """
         started = time.perf_counter()
         check_choice(request)
-        renderer = choose_model("renderer", request.renderer)
+        renderer = choose_model("renderer", request.renderer, commercial=request.commercial)
+        rows = stem_rows(request)
+        renderers = {name: machine for name, row in rows.items() if (machine := self.open_renderer(row)) is not None}
         clock = request.arrangement.timeline()
         form = request2form(request.arrangement, clock)
         watch = Stopwatch()
@@ -90,7 +109,7 @@ class Pipeline:
             earlier = open_take(request.continues, out.parent, "continues")
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
-        common = reference_warnings(request.arrangement, renderer.name)
+        common = reference_warnings(request, renderers)
         warnings = list(common)
         for number in range(request.takes):
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
@@ -103,7 +122,7 @@ class Pipeline:
                 warnings += [text for text in whole.warnings if text not in warnings]
                 continue
             take = msgspec.structs.replace(request, seed=request.seed + number)
-            key = stage2key("take", *request2inputs(take), renderer, earlier and (earlier.manifest, earlier.score))
+            key = stage2key("take", *request2inputs(take), rows, earlier and (earlier.manifest, earlier.score))
             with watch.timing("compose"):
                 tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
                 tick(0.0)
@@ -115,7 +134,7 @@ class Pipeline:
                     score = decode(known, Score)
             if known is None:
                 with watch.timing("perform"):
-                    score = perform(score, clock, score.feel, take.seed)
+                    score = with_voices(perform(score, clock, score.feel, take.seed), take)
                     if previous is not None and take.scope is not None:
                         score = merge_edit(score, previous.score, take.scope, clock)
                 stages.put(stage2key("score", key), encode(score))
@@ -130,6 +149,8 @@ class Pipeline:
                 renderer,
                 watch,
                 self._playing,
+                rows,
+                renderers,
                 tuple(common),
                 stages,
                 key,
@@ -154,6 +175,7 @@ class Pipeline:
         earlier: PreviousTake | None,
         tick: Tick,
     ) -> Score:
+        request = msgspec.structs.replace(request, stems=tuple(s for s in request.stems if s.role != "vocals"))
         if choose_model("composer", request.composer).name == "as-written":
             return compose_as_written(request, clock, form, heard, tick)
         return compose_band(
@@ -166,9 +188,23 @@ def weights2name(path: Path) -> str:
     return f"{path.stem} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
-def reference_warnings(arrangement: Arrangement, renderer: str) -> list[str]:
-    """What the user should know when references are given to a renderer that cannot match them."""
-    if not arrangement.references:
+def reference_warnings(request: Render, renderers: Container[str]) -> list[str]:
+    """What the user should know where references are given for stems that the sampler plays; `renderers` has the names
+    of the others."""
+    played = [stem.title for stem in request.stems if stem.title not in renderers]
+    clips = {Path(r.audio).name for r in request.arrangement.references if not r.stems or set(r.stems) & set(played)}
+    if not clips or not played:
         return []
-    clips = ", ".join(sorted({Path(r.audio).name for r in arrangement.references}))
-    return [f"The renderer '{renderer}' plays its own sounds; the reference {clips} was not matched."]
+    return [f"The renderer 'guide' plays its own sounds; the reference {', '.join(sorted(clips))} was not matched."]
+
+
+def with_voices(score: Score, request: Render) -> Score:
+    """The score with a part of no notes for every voice that is wanted, in the request's order."""
+    written = {part.name: part for part in score.parts}
+    voices = {s.title: Part(s.title, s.role, ()) for s in request.stems if s.role == "vocals"}
+    if not voices:
+        return score
+    named = [stem.title for stem in request.stems]
+    parts = {**written, **voices}
+    order = sorted(parts, key=lambda name: named.index(name) if name in named else len(named))
+    return replace(score, parts=tuple(parts[name] for name in order))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from bridge.handover.manifest import Painted
 from engine.checks import StemVerdict
 from engine.sampler import Instrument
 from engine.splice import Audio
@@ -16,12 +17,31 @@ from engine.stages import Chunk
 
 @dataclass(frozen=True)
 class Sound:
-    """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured."""
+    """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured.
+
+    `instrument` plays it, or its guide; None for a voice. `painted`: what a renderer that may drift made of it, if one
+    was asked. `remarks`: what else the user should know.
+    """
 
     audio: Audio
     tail: Audio | None
-    instrument: Instrument
+    instrument: Instrument | None
     verdict: StemVerdict
+    painted: Painted | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the manifest says about the stem."""
+        played = [self.instrument.remark] if self.instrument and self.instrument.remark else []
+        return [*played, *self.remarks, *(problem.message for problem in self.verdict.problems)]
+
+    @property
+    def licence(self) -> str:
+        """Of what is heard."""
+        if self.painted is not None and self.painted.used:
+            return self.painted.licence
+        return self.instrument.licence if self.instrument else ""
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -30,8 +50,10 @@ class _Head(msgspec.Struct, frozen=True):
     channels: int
     samples: int
     ringing: int | None
-    instrument: Instrument
+    instrument: Instrument | None
     verdict: StemVerdict
+    painted: Painted | None
+    remarks: tuple[str, ...]
 
 
 _head_decoder = msgspec.json.Decoder(_Head)
@@ -41,7 +63,8 @@ def sound2chunks(sound: Sound) -> list[Chunk]:
     """Length of the head (uint32, little-endian), head as JSON, samples and tail as they lie in memory."""
     ringing = None if sound.tail is None else sound.tail.shape[1]
     channels, samples = sound.audio.shape
-    head = msgspec.json.encode(_Head(channels, samples, ringing, sound.instrument, sound.verdict))
+    rest = (sound.instrument, sound.verdict, sound.painted, sound.remarks)
+    head = msgspec.json.encode(_Head(channels, samples, ringing, *rest))
     parts = [sound.audio] if sound.tail is None else [sound.audio, sound.tail]
     return [struct.pack("<I", len(head)), head, *(np.ascontiguousarray(p, np.float32).data.cast("B") for p in parts)]
 
@@ -54,4 +77,4 @@ def bytes2sound(raw: bytes) -> Sound:
     size = head.channels * head.samples
     audio = values[:size].reshape(head.channels, head.samples).copy()
     tail = None if head.ringing is None else values[size:].reshape(head.channels, head.ringing).copy()
-    return Sound(audio, tail, head.instrument, head.verdict)
+    return Sound(audio, tail, head.instrument, head.verdict, head.painted, head.remarks)

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from bridge import VERSION
 from bridge.arrangement import KeyAt
 from bridge.handover.files import check_writable
-from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, StemFiles, clock2hash
+from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, Painted, StemFiles, clock2hash
 from bridge.handover.resume import ResumableTake
 from bridge.handover.take import Frame
 from bridge.handover.wav import wav_bytes
 from bridge.messages import ModelRow, Render
 from bridge.timeline import Clock
 from engine.announce import stem2event
-from engine.checks import check_stem
 from engine.checks.levels import audio2lufs, audio2true_peak
+from engine.painting import LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
-from engine.report import ShareReporter, Stopwatch, Tick, wait_for
-from engine.sampler import Bank, Instrument, choose_instrument, mix_stems, render_part
+from engine.rendering import Renderer
+from engine.report import ShareReporter, Stopwatch, wait_for
+from engine.sampler import Bank, mix_stems
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound, bytes2sound, sound2chunks
-from engine.splice import Audio, finish_tail, join_spans, splice
+from engine.splice import Audio
 from engine.stages import NO_STAGES, StageCache, decode, encode, kept, stage2key
+from engine.stems import StemMaker
+from engine.stretches import Scene
 
-TAIL_SECONDS = 6.0
-"""Longest ringing that is rendered past a stem's end."""
 STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
-
-
-LEAD_SECONDS = 0.01
-"""So much before a span is played with it, to see whether the sound there is the same as before."""
-DOUBLE_PAN = 0.35
-"""Pan (-1 to 1) of a second part whose role sits in the middle."""
+PAINTED_WEIGHT = 8
+"""A stem by a renderer that may drift is taken to last so many times as long as one by the sampler."""
+GUIDE = "guide"
+"""The sampler, as a renderer's name."""
 WORKED_ON = 2
 """Stems that are played or checked at the same time."""
 
@@ -58,8 +57,9 @@ class TakeResult:
 @dataclass(frozen=True)
 class TakeMaker:
     """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
-    `playing` is held while the bank plays, which holds one note at a time; `key` is a hash of all that the stems are
-    made from, under which `stages` keeps them."""
+    `playing` is held while the bank plays, which holds one note at a time; `rows` are the machines of the stems by
+    name, `renderers` those of them that may drift; `key` is a hash of all that the stems are made from, under which
+    `stages` keeps them."""
 
     request: Render
     clock: Clock
@@ -70,11 +70,13 @@ class TakeMaker:
     renderer: ModelRow
     watch: Stopwatch
     playing: threading.Lock
+    rows: Mapping[str, ModelRow]
+    renderers: Mapping[str, Renderer]
     warnings: tuple[str, ...] = ()
     stages: StageCache = NO_STAGES
     key: str = ""
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         """The piece of the clock that every stem covers."""
         arrangement = self.request.arrangement
@@ -88,6 +90,12 @@ class TakeMaker:
             project=self.request.project.name,
         )
 
+    @cached_property
+    def _stems(self) -> StemMaker:
+        return StemMaker(
+            self.request, self.clock, self.frame, self.score, self.previous, self.bank, self.watch, self.playing
+        )
+
     def make(self, job_folder: Path, number: int, share: ShareReporter, begin: float) -> TakeResult:
         """Writes `take-<number>`, or goes on with it, and announces its stems. Raises `JobError` and `JobCancelled`,
         leaving no file behind, and `JobPaused`, leaving what is finished."""
@@ -96,16 +104,23 @@ class TakeMaker:
         with ResumableTake.resume(job_folder, number, frame, self._known(), share.poll) as folder:
             total = np.zeros((2, frame.samples), np.float32)
             stems: list[StemFiles] = []
+            left_out: list[str] = []
             for part, sound in self._sounds(share, begin):
+                if isinstance(sound, LeftOut):
+                    left_out.append(f"{part.name}: {sound.why}.")
+                    continue
                 files, audio = self._write_stem(folder, part, sound)
-                self.stages.put(self._stem2key("files", part), encode(files))
+                if part.name not in folder.left:
+                    self.stages.put(self._stem2key("files", part), encode(files))
                 total += audio
                 stems.append(files)
                 share.report.stem(
                     stem2event(self.request.job, folder.take, folder.path, files, frame.start, frame.rate)
                 )
             share.progress("mix", STEMS_UNTIL)
-            return self._finish(folder, stems, total, share)
+            order = [part.name for part in self.score.parts]
+            stems.sort(key=lambda files: order.index(files.name))
+            return self._finish(folder, stems, total, left_out, share)
 
     def _known(self) -> list[StemFiles]:
         """The stems that an attempt which broke off had written."""
@@ -115,11 +130,22 @@ class TakeMaker:
     def _stem2key(self, stage: str, part: Part) -> str:
         return stage2key(stage, self.key, part.name)
 
-    def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | None]]:
-        """The parts in order with their sounds (None: kept from the edited take). While one is checked and written the
-        next is played; two are worked on at a time, so that memory stays bounded."""
-        parts = self.score.parts
-        width = (STEMS_UNTIL - begin) / len(parts)
+    def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | LeftOut | None]]:
+        """The parts with their sounds (None: kept from the edited take): first those that are kept or played by the
+        sampler, in order, then those that are painted."""
+        painted = [p for p in self.score.parts if p.name in self.renderers and self._kept(p) is None and _sounds(p)]
+        played = [p for p in self.score.parts if p not in painted]
+        width = (STEMS_UNTIL - begin) / (len(played) + PAINTED_WEIGHT * len(painted))
+        yield from self._play(played, share, begin, width)
+        if painted:
+            middle = begin + width * len(played)
+            yield from self._paint(painted, share, middle, STEMS_UNTIL - middle)
+
+    def _play(
+        self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
+    ) -> Iterator[tuple[Part, Sound | None]]:
+        """Parts that are kept or played; `width` is one part's share. While one is checked and written the next is
+        played; two are worked on at a time, so that memory stays bounded."""
         pool = ThreadPoolExecutor(WORKED_ON, thread_name_prefix="stem")
         running: deque[tuple[Part, Future[Sound] | None]] = deque()
 
@@ -139,6 +165,26 @@ class TakeMaker:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _paint(
+        self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
+    ) -> Iterator[tuple[Part, Sound | LeftOut]]:
+        """Parts that their renderers paint, but for those that `stages` holds; `width` is the share of all."""
+        scene = Scene(self.request, self.clock, self.frame, self.score)
+        painter = Painter(self._stems, scene, self.rows, self.renderers)
+        missing = [part for part in parts if self.stages.get(self._stem2key("stem", part)) is None]
+        fresh = painter.paint(missing, share, begin, width)
+        for part in parts:
+            key = self._stem2key("stem", part)
+            if part not in missing:
+                raw = self.stages.get(key)
+                assert raw is not None
+                yield part, bytes2sound(raw)
+                continue
+            _, sound = next(fresh)
+            if isinstance(sound, Sound):
+                self.stages.put(key, *sound2chunks(sound))
+            yield part, sound
+
     def _kept(self, part: Part) -> StemFiles | None:
         """The earlier take's files of a stem that the edit's scope leaves alone."""
         scope = self.request.scope
@@ -156,111 +202,43 @@ class TakeMaker:
                 assert old is not None
                 files = written or folder.keep_stem(previous.folder, previous.name, old, part.notes)
                 return files, previous.audio(old.wav)
+            player = sound.instrument
             files = written or folder.write_stem(
                 part.name,
                 part.role,
                 sound.audio,
                 part.notes,
-                renderer=self.renderer.name,
+                renderer=self._renderer_of(part, sound.painted),
                 checks=sound.verdict.checks,
                 tail=sound.tail,
-                program=None if sound.instrument.kind == "kit" else sound.instrument.preset,
-                instrument=sound.instrument.name,
-                licence=sound.instrument.licence,
+                program=None if player is None or player.kind == "kit" else player.preset,
+                instrument=player.name if player else "",
+                licence=sound.licence,
                 seed=self.request.seed,
-                warnings=[*filter(None, [sound.instrument.remark]), *(p.message for p in sound.verdict.problems)],
+                warnings=sound.warnings,
+                painted=sound.painted,
             )
         return files, sound.audio
+
+    def _renderer_of(self, part: Part, painted: Painted | None) -> str:
+        """The machine whose sound the stem is."""
+        if painted is not None:
+            return painted.renderer if painted.used else GUIDE
+        return self.rows.get(part.name, self.renderer).name
 
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part's sound, as it was kept or made now."""
         key = self._stem2key("stem", part)
-        return kept(self.stages, key, lambda: self._make(part, share, at, width), sound2chunks, bytes2sound)
+        return kept(self.stages, key, lambda: self._stems.make(part, share, at, width), sound2chunks, bytes2sound)
 
-    def _make(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
-        """The part played and checked; where a check fails, played again by the role's plain instrument."""
-        instrument = self._seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
-        sound = self._play(part, instrument, share, at, width)
-        if not sound.verdict.problems:
-            return sound
-        plain = self._seat(part, choose_instrument(self.bank, part.role, "", ""))
-        if plain == instrument:
-            return sound
-        again = self._play(part, plain, share, at, width)
-        if again.verdict.problems:
-            return sound
-        repaired = (f"played by {plain.name} instead of {instrument.name}: {sound.verdict.problems[0].message}",)
-        checks = msgspec.structs.replace(again.verdict.checks, repaired=repaired)
-        return replace(again, verdict=replace(again.verdict, checks=checks))
-
-    def _seat(self, part: Part, instrument: Instrument) -> Instrument:
-        """Parts of one role sit apart: every other one on the far side of the first."""
-        rank = [p.name for p in self.score.parts if p.role == part.role].index(part.name)
-        if rank == 0 or part.role in ("drums", "bass"):
-            return instrument
-        return replace(instrument, pan=(-1.0) ** rank * (instrument.pan or DOUBLE_PAN))
-
-    def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
-        """The part through the sampler, whole or, in an edit, only the scope's spans of it; then measured whole."""
-        frame = self.frame
-        old = self.previous.stem(part.name) if self.previous is not None else None
-        tick = share.tick(f"guide: {part.name}", at, at + 0.7 * width)
-        with self.playing, self.watch.timing("guide"):
-            if old is None:
-                audio, tail = self._span(part, instrument, 0, frame.samples, self.request.tail, tick)
-            else:
-                audio, tail = self._replay(part, instrument, old, tick)
-        share.progress(f"check: {part.name}", at + 0.75 * width)
-        with self.watch.timing("check"):
-            verdict = check_stem(
-                audio,
-                part,
-                self.clock,
-                self.score.key,
-                frame.rate,
-                frame.start_sample,
-                frame.samples,
-                chords=[chord for chord in self.score.chords if chord.given],
-                keys=self.score.keys,
-            )
-        return Sound(audio, tail, instrument, verdict)
-
-    def _span(
-        self, part: Part, instrument: Instrument, start: int, end: int, mode: str, tick: Tick
-    ) -> tuple[Audio, Audio | None]:
-        """Samples [start, end) of the part, and what rings on past the stem's end where the span reaches it."""
-        frame = self.frame
-        ringing = round(TAIL_SECONDS * frame.rate) if end == frame.samples else 0
-        first, length = frame.start_sample + start, end - start
-        audio = render_part(self.bank, part, instrument, self.clock, frame.rate, first, length, ringing, tick)
-        return finish_tail(audio, length, mode, frame.rate)
-
-    def _replay(self, part: Part, instrument: Instrument, old: StemFiles, tick: Tick) -> tuple[Audio, Audio | None]:
-        """The earlier take's stem with the scope's spans played anew. A loop's end no longer rings into its start."""
-        assert self.previous is not None
-        frame = self.frame
-        before, tail = self.previous.audio(old.wav), None
-        if old.tail is not None:
-            tail = self.previous.audio(old.tail.wav)
-        new, spans = before.copy(), self._scope_spans()
-        for start, end in spans:
-            lead = max(0, start - round(LEAD_SECONDS * frame.rate))
-            mode = "file" if self.request.tail == "file" else "cut"
-            new[:, lead:end], ringing = self._span(part, instrument, lead, end, mode, tick)
-            tail = ringing if end == frame.samples else tail
-        return splice(before, new, spans, frame.rate), tail
-
-    def _scope_spans(self) -> list[tuple[int, int]]:
-        """The scope as spans of samples within a stem."""
-        scope, frame = self.request.scope, self.frame
-        assert scope is not None
-        ends = [
-            [self.clock.beat2sample(beat, frame.rate) - frame.start_sample for beat in span]
-            for span in scope2spans(scope, self.score.sections)
-        ]
-        return join_spans([(start, end) for start, end in ends])
-
-    def _finish(self, folder: ResumableTake, stems: list[StemFiles], total: Audio, share: ShareReporter) -> TakeResult:
+    def _finish(
+        self,
+        folder: ResumableTake,
+        stems: list[StemFiles],
+        total: Audio,
+        left_out: list[str],
+        share: ShareReporter,
+    ) -> TakeResult:
         """Mix, project file, score and, last, the manifest."""
         frame, request, score = folder.frame, self.request, self.score
         with self.watch.timing("mix"):
@@ -278,8 +256,10 @@ class TakeMaker:
         with self.watch.timing("hand over"):
             rpp, dawproject = folder.write_rpp(), folder.write_dawproject()
             folder.write_data(SCORE_NAME, score2json(score))
-        warnings = [*self.warnings, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
+        warnings = [*self.warnings, *left_out, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
         scope = request.scope
+        mine = (s.painted.weights for s in stems if s.painted and s.painted.renderer == self.renderer.name)
+        weights = next(mine, None)
         manifest = Manifest(
             job=request.job,
             take=folder.take,
@@ -289,7 +269,7 @@ class TakeMaker:
             samples=frame.samples,
             key=KeyUsed(PITCH_NAMES[score.key.tonic], score.key.mode, score.key.given),
             composer=self.composer,
-            renderer=Machine(self.renderer.name, None, self.renderer.licence),
+            renderer=Machine(self.renderer.name, weights, self.renderer.licence),
             stems=tuple(stems),
             chords=tuple(ChordUsed(c.beat, c.beats, c.symbol, c.given) for c in score.chords),
             sections=tuple(frame.sections),
@@ -310,3 +290,8 @@ class TakeMaker:
             engine=VERSION,
         )
         return TakeResult(folder.finish(manifest), tuple(warnings))
+
+
+def _sounds(part: Part) -> bool:
+    """Whether there is anything to render: notes, or a voice, which has none in the score."""
+    return bool(part.notes) or part.role == "vocals"
