@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bridge import VERSION
@@ -127,6 +127,7 @@ def test_what_the_user_did_since_stays(tmp_path: Path) -> None:
 @example(b"SCR 1\r\nKEY 2", b"SCR ")
 @example(b"\rSCR 1\n\n\r", b"SCR ")
 def test_any_file_comes_back_byte_for_byte(tmp_path_factory: pytest.TempPathFactory, data: bytes, after: bytes) -> None:
+    assume(b"stembridge" not in data)  # lines of ours may be there only because of us
     base = tmp_path_factory.mktemp("any")
     (base / "file").write_bytes(data)
     lines = action_lines([Action("stembridge: X", PurePosixPath("stembridge/stembridge_x.lua"))])
