@@ -47,8 +47,10 @@ class StageStore:
         """Values found since `begin`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._connection = open_database(database)
-        for part in folder.glob(f"*/*{PART}"):
-            part.unlink(missing_ok=True)
+        known = {digest for (digest,) in self._connection.execute("SELECT digest FROM stages WHERE value IS NULL")}
+        for path in folder.glob("*/*"):
+            if path.name not in known:
+                path.unlink(missing_ok=True)
 
     def begin(self, job: str) -> None:
         """From now on this job uses the store."""
