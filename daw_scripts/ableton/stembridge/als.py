@@ -6,7 +6,8 @@ longer than the bounds below, or declares entities, is refused.
 
 Layout (Live 10 to 12): `MainTrack` (before Live 12 `MasterTrack`) holds `Tempo` and `TimeSignature`, each with a
 `Manual` value and an `AutomationTarget Id`; `AutomationEnvelope`s name that id as `PointeeId` and hold the events. The
-first event lies before the song (-63072000) and gives the value at its start. A time signature is one number: numerator - 1 + 99 * log2(denominator). Sources: public readers of the format, named in the README.
+first event lies before the song (-63072000) and gives the value at its start. A time signature is one number:
+numerator - 1 + 99 * log2(denominator). Sources: public readers of the format, named in the README.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def _generate(song: Any, wish: Wish, settings: dict[str, Any]) -> Steps:
         sections = marks.within(sections, span)
     if not sections:
         raise Trouble(
-            "Nothing is marked. Set a locator where each section begins (Intro, Verse 1, Chorus ...), or turn on the loop."
+            "Nothing is marked. Set a locator where each section begins (Intro, Verse 1, Chorus ...), or use the loop."
         )
     described = yield from reading.describe(song, sections, settings["sample_rate"])
     stems = request.roles2stems(wish.stems or settings["stems"])

@@ -69,6 +69,14 @@ class Band:
 
     def step(self) -> bool:
         """One bounded piece of work. False where there was none, or it has to wait for a later tick."""
+        try:
+            return self._step()
+        except Exception:
+            self._steps = None
+            self._give_up()
+            raise
+
+    def _step(self) -> bool:
         if self._steps is not None:
             return self._read_on()
         if self._ended and len(self._landings) < len(self._stems):
@@ -111,6 +119,10 @@ class Band:
         except Trouble as trouble:
             self._steps = None
             self._speaker.warn(str(trouble))
+            return False
+        except RuntimeError as error:
+            self._steps = None
+            self._speaker.warn(f"The set was changed while it was read ({error}). Ask again.")
             return False
         self._steps = None
         self._request = asked.request

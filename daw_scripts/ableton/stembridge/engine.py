@@ -92,8 +92,8 @@ def read_endpoint(folders: Sequence[str]) -> Endpoint | None:
 class Engine:
     """One connection to the engine, made again whenever it is lost.
 
-    `state` is "absent", "connecting", "open" or "foreign" (it speaks another protocol). `why` says in words what keeps
-    it from being open.
+    `state` is "absent", "connecting", "greeting" (connected, but it has not answered yet), "open" or "foreign" (another
+    protocol, or no engine at all). `why` says in words what keeps it from being open.
     """
 
     def __init__(self, folders: Sequence[str]) -> None:
@@ -122,8 +122,7 @@ class Engine:
                 return self._finish_connecting(now)
             messages = self._receive(now)
             if now - self._pinged > PING_EVERY:
-                self._pinged = now
-                self.send("/ping", "", [])
+                self._ping(now)
             if now - self._heard > SILENT_AFTER:
                 raise OSError("it does not answer any more")
             self._flush()
@@ -137,10 +136,17 @@ class Engine:
         """Queues one message; the token is added. Raises `OscError` for what OSC cannot carry, or when not open."""
         if self.state != "open":
             raise OscError("the engine is not connected")
+        self._queue(address, tags, values)
+
+    def _queue(self, address: str, tags: str, values: Sequence[Any]) -> None:
         packet = frame(encode(ROOT + address, "s" + tags, [self._token, *list(values)]))
         if len(self._unsent) + len(packet) > MAX_UNSENT:
             raise OscError("the engine reads nothing")
         self._unsent += packet
+
+    def _ping(self, now: float) -> None:
+        self._pinged = now
+        self._queue("/ping", "", [])
 
     def close(self) -> None:
         """Ends the connection."""
@@ -180,11 +186,10 @@ class Engine:
             return self._lose(now, NOT_RUNNING) if now - self._since > CONNECT_WITHIN else []
         if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             return self._lose(now, NOT_RUNNING)
-        self.state, self.why = "open", ""
-        self._heard = self._pinged = now
-        self.send("/ping", "", [])
+        self.state, self._heard = "greeting", now
+        self._ping(now)
         self._flush()
-        return [Message("/here", [self.version])]
+        return []
 
     def _receive(self, now: float) -> list[Message]:
         assert self._socket is not None
@@ -199,9 +204,11 @@ class Engine:
             self._heard = now
             for packet in self._frames.feed(data):
                 messages += decode(packet)
-        if messages:
-            self._pause = LOOK_EVERY
-        return [Message(_without_root(message.address), message.values) for message in messages]
+        said = [Message(_without_root(message.address), message.values) for message in messages]
+        if self.state == "greeting" and any(message.address == "/pong" for message in said):
+            self.state, self.why, self._pause = "open", "", LOOK_EVERY
+            said.insert(0, Message("/here", [self.version]))
+        return said
 
     def _flush(self) -> None:
         assert self._socket is not None
@@ -213,9 +220,11 @@ class Engine:
             self._unsent = self._unsent[sent:]
 
     def _lose(self, now: float, why: str) -> list[Message]:
-        was_open = self.state == "open"
+        was_open, was_greeting = self.state == "open", self.state == "greeting"
         self.close()
         self.why = why
+        if was_greeting:
+            self.state = "foreign"
         self._look_at = now + self._pause
         self._pause = min(2 * self._pause, LOOK_LAST)
         return [Message("/lost", [why])] if was_open else []

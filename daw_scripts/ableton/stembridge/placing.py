@@ -205,7 +205,7 @@ class Placer:
             yield f"it has {clip.sample_length} samples instead of {landing.samples}"
         if start is not None and abs(clip.end_time - landing.end) > END_NEAR:
             yield (
-                f"it ends on beat {clip.end_time:.4f}, by the tempo that was read on {landing.end:.4f}: the set's tempo "
+                f"it ends on beat {clip.end_time:.4f}, by the tempo that was read on {landing.end:.4f}: the tempo "
                 "has changed since. Save the set and ask again"
             )
 

@@ -209,9 +209,18 @@ def guess_rate(song: Any) -> int:
     counts: dict[int, int] = {}
     for track in song.tracks:
         for clip in track.arrangement_clips:
-            if clip.is_audio_clip and hasattr(clip, "sample_rate") and clip.sample_rate > 0:
-                counts[int(clip.sample_rate)] = counts.get(int(clip.sample_rate), 0) + 1
+            rate = clip2rate(clip)
+            if rate > 0:
+                counts[rate] = counts.get(rate, 0) + 1
     return max(sorted(counts), key=lambda rate: counts[rate], default=DEFAULT_RATE)
+
+
+def clip2rate(clip: Any) -> int:
+    """Sample rate of a clip's file; 0 for MIDI clips and files that are missing."""
+    try:
+        return int(clip.sample_rate) if clip.is_audio_clip and hasattr(clip, "sample_rate") else 0
+    except RuntimeError:
+        return 0
 
 
 def read_reference(song: Any) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class Remote:
             self._socket.bind((host, port))
         except OSError as error:
             self.why = (
-                f"OSC port {port} cannot be used ({error.strerror or error}): another program or control surface has it. "
-                "Choose another osc_port in the script's settings.json."
+                f"OSC port {port} cannot be used ({error.strerror or error}): another program or control surface has "
+                "it. Choose another osc_port in the script's settings.json."
             )
             self.close()
 

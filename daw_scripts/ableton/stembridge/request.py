@@ -60,7 +60,8 @@ def build(job: str, song: Described, stems: Sequence[Stem], settings: dict[str, 
 
 
 def write_context(job: str, song: Described) -> list[dict[str, Any]]:
-    """Writes the user's notes as MIDI files; gives the tracks that name them. Raises `Trouble`."""
+    """Writes the user's notes as MIDI files; gives the tracks that name them, relative to the set's folder so that it
+    may move. Raises `Trouble`."""
     tracks: list[dict[str, Any]] = []
     metre = song.metres[0]
     (b0, s0), (b1, s1) = song.pairs[0], song.pairs[1]
@@ -68,7 +69,8 @@ def write_context(job: str, song: Described) -> list[dict[str, Any]]:
         plain = re.sub(r"[^\w \-]", "_", track.name).strip()[:40] or "track"
         path = os.path.join(folder(song.root), "context", job, f"{number:02d} {plain}.mid")
         write(path, notes2smf(track.notes, track.name, 60.0 * (b1 - b0) / (s1 - s0), (metre.beats, metre.unit)))
-        tracks.append({"name": track.name, "midi": path, "start": 0.0, "use": "follow"})
+        named = os.path.relpath(path, song.root) if song.root else path
+        tracks.append({"name": track.name, "midi": named, "start": 0.0, "use": "follow"})
     return tracks
 
 

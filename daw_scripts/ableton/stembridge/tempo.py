@@ -60,8 +60,8 @@ def events2pairs(events: Sequence[TempoEvent], end: float) -> Pairs:
     for before, event in zip(events, events[1:]):
         if (event.curved or before.curved) and before.beat < end and event.beat > 0.0 and before.bpm != event.bpm:
             raise Trouble(
-                f"The tempo ramp between beats {max(before.beat, 0.0):g} and {event.beat:g} is curved, and Live does not "
-                "say how. Make it straight (Alt/Option-drag the line), save the set, then ask again."
+                f"The tempo ramp between beats {max(before.beat, 0.0):g} and {event.beat:g} is curved, and Live does "
+                "not say how. Make it straight (Alt/Option-drag the line), save the set, then ask again."
             )
     pairs = [(0.0, 0.0)]
     envelope = Envelope(events)
