@@ -103,7 +103,7 @@ AFTER = """
 
 def after(
     lua: str, at: float, regions: list[Any], selection: Any = None, length: float = 8
-) -> tuple[str, float, float]:
+) -> tuple[str, str, float]:
     given = {"at": at, "regions": regions, "length": length, "last": {"name": "Hook", "label": "chorus"}}
     found = run_lua(lua, AFTER, given | ({"selection": selection} if selection else {}))
     assert found["start"] == at
