@@ -66,7 +66,8 @@ def sound2chunks(sound: Sound) -> list[Chunk]:
     rest = (sound.instrument, sound.verdict, sound.painted, sound.remarks)
     head = msgspec.json.encode(_Head(channels, samples, ringing, *rest))
     parts = [sound.audio] if sound.tail is None else [sound.audio, sound.tail]
-    return [struct.pack("<I", len(head)), head, *(np.ascontiguousarray(p, np.float32).data.cast("B") for p in parts)]
+    samples_of = (np.ascontiguousarray(part, np.float32).reshape(-1).view(np.uint8).data for part in parts)
+    return [struct.pack("<I", len(head)), head, *samples_of]
 
 
 def bytes2sound(raw: bytes) -> Sound:
