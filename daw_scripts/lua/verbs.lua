@@ -47,7 +47,7 @@ return function(use)
     for name, value in pairs(base) do asked[name] = value end
     asked.scope, asked.continues = nil, nil
     asked.job, asked.seed, asked.takes = job, seed, 1
-    asked.project = { name = song.name, root = base.project.root == "" and "" or song.root, daw = song.daw }
+    asked.project = { name = song.name, root = song.root, daw = song.daw }
     asked.arrangement = {}
     for name, value in pairs(base.arrangement) do asked.arrangement[name] = value end
     asked.arrangement.clock, asked.arrangement.metres = json.array(song.clock), json.array(song.metres)

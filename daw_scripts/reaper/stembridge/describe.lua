@@ -43,7 +43,12 @@ return function(use)
       local list = items.is_reference(one) and references or context
       list[#list + 1] = one
     end
-    if #context == 0 then context = items.all_midi(proj, pause) end
+    if #context > 0 then
+      song.note = #context == 1 and "It plays along with the selected item."
+        or string.format("It plays along with the %d selected items.", #context)
+    else
+      context = items.all_midi(proj, pause)
+    end
     local events, scales = {}, {}
     local last = song.clock[#song.clock][1]
     local function add(tracks)
@@ -87,16 +92,24 @@ return function(use)
     return new_take(proj, song, wish, context_writer(song, wish), items.selected(proj), pause)
   end
 
+  -- What was asked for a take, as text: from where it was written, or from the folder that has moved with the project.
+  -- Also whether it has moved; the engine looks for the take beside it.
+  local function kept_request(song, found)
+    local text = found.asked and files.read(found.asked)
+    if text then return text, false end
+    return files.read(song.home .. "/asked/" .. found.take:match("^(.-)/") .. ".json"), true
+  end
+
   -- The take that an edit is made of: {take, band, asked}. Raises an error where there is none.
   local function base_take(proj, song, pause)
     local found = own.current_take(proj)
     if not found then error("There is no take in this project yet. Use 'stembridge: Generate band' first.", 0) end
-    local job = found.take:match("^(.-)/")
-    local text = files.read(song.home .. "/asked/" .. job .. ".json")
+    local text, moved = kept_request(song, found)
     local ok, asked = pcall(json.decode, text or "", pause)
     if not ok or type(asked) ~= "table" then
       error("What was asked for this take is not kept in " .. song.home .. "/asked. Generate the band anew.", 0)
     end
+    if not moved then song.root = asked.project.root end
     return { take = found.take, band = found.band, asked = asked }
   end
 
@@ -158,7 +171,8 @@ return function(use)
     if not own.current_take(proj) then return new_take(proj, song, wish, writer, {}, pause) end
     local base = base_take(proj, song, pause)
     edit_clock(proj, song, base, pause)
-    return verbs.match(base.asked, wish.job, wish.seed, song, base.take), base.band
+    -- The same seed: the same music in another sound.
+    return verbs.match(base.asked, wish.job, base.asked.seed, song, base.take), base.band
   end
 
   function read.next(proj, song, wish, pause)
@@ -167,15 +181,16 @@ return function(use)
     return verbs.next(base.asked, wish.job, song), base.band
   end
 
-  -- The request for `wish` {verb, job, seed, settings, part} as {asked, text, path, band}: the table, its JSON, the file
-  -- that keeps it, and the band (folder) whose takes it continues, nil for a new one. Raises an error for the user.
+  -- The request for `wish` {verb, job, seed, settings, part} as {asked, text, path, band, note}: the table, its JSON, the
+  -- file that keeps it, the band (folder) whose takes it continues, nil for a new one, and what the user should know.
+  -- Raises an error for the user.
   function describe.request(proj, path, id, wish, pause)
     local song = basics(proj, path, id)
     local asked, band = read[wish.verb](proj, song, wish, pause)
     local text = json.encode(asked, pause)
     local kept = projects.folder(song.home, "asked") .. "/" .. wish.job .. ".json"
     files.write(kept, text)
-    return { asked = asked, text = text, path = kept, band = band }
+    return { asked = asked, text = text, path = kept, band = band, note = song.note }
   end
 
   return describe

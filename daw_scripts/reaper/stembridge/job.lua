@@ -38,7 +38,7 @@ function job.new(use, record, box, host)
   return self
 end
 
--- Begins with reading: `work(pause)` gives {asked, text, path, band}, or raises an error for the user.
+-- Begins with reading: `work(pause)` gives {asked, text, path, band, note}, or raises an error for the user.
 function job:read(work)
   self.record.state = "reading"
   self.text = "Reading the project ..."
@@ -81,7 +81,7 @@ function job:go_on_reading()
   record.band = request.band or record.job
   record.activate = request.band ~= nil
   record.only, record.stems = self:wanted_stems(asked)
-  self.request_text, self.work = request.text, nil
+  self.request_text, self.note, self.work = request.text, request.note, nil
   self:go("holding")
   self:hold()
 end
@@ -120,7 +120,8 @@ function job:hold()
   self.held, self.request_text = false, nil
   self.record.sent = (self.record.sent or 0) + 1
   self:go("waiting")
-  self:say("info", string.format("%s: the band was asked (seed %d).", self.record.title, self.record.seed))
+  local note = self.note and " " .. self.note or ""
+  self:say("info", string.format("%s: the band was asked (seed %d).%s", self.record.title, self.record.seed, note))
 end
 
 -- What to tell where script and engine do not speak the same protocol.

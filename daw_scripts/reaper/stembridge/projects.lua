@@ -87,14 +87,15 @@ return function(use)
     return folder
   end
 
-  -- Takes of the project in the order in which they came: {take = "<job>/take-N", band}, at most `MOST_TAKES`.
+  -- Takes of the project in the order in which they came: {take = "<job>/take-N", band, asked = file of the request},
+  -- at most `MOST_TAKES`.
   local MOST_TAKES = 60
 
   function projects.takes(proj) return projects.object(proj, "takes") or {} end
 
-  function projects.add_take(proj, take, band)
+  function projects.add_take(proj, take, band, asked)
     local takes = projects.takes(proj)
-    takes[#takes + 1] = { take = take, band = band }
+    takes[#takes + 1] = { take = take, band = band, asked = asked }
     while #takes > MOST_TAKES do table.remove(takes, 1) end
     projects.set(proj, "takes", json.encode(json.array(takes)))
   end

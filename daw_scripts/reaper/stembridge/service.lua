@@ -45,6 +45,8 @@ return function(use)
       ticks = 0, id = reaper.genGuid(""), done_wish = tonumber(get("done")) or 0, busy_until = reaper.time_precise(),
     }, Service)
     reaper.RecursiveCreateDirectory(data .. "/reaper", 0)
+    local ok, former = pcall(json.decode, get("status"))
+    if ok and type(former) == "table" and type(former.messages) == "table" then self.messages = former.messages end
     self.host = self:make_host()
     self:take_up()
     set("owner", self.id)
@@ -85,7 +87,7 @@ return function(use)
     end
     if #takes == 0 then takes[1] = 1 end
     for _, number in ipairs(takes) do
-      projects.add_take(proj, string.format("%s/take-%d", record.job, number), record.band)
+      projects.add_take(proj, string.format("%s/take-%d", record.job, number), record.band, record.asked)
     end
   end
 
@@ -130,14 +132,16 @@ return function(use)
     if not ok then self:say("error", "What is under way cannot be kept: " .. tostring(why)) end
   end
 
-  -- Tells the user: the window shows it; without a window, what needs the user goes to REAPER's console.
+  -- Tells the user: the window shows it; without a window, REAPER's help line under the tracks does, and what needs the
+  -- user goes to its console.
   function Service:say(kind, text, project)
     self.messages[#self.messages + 1] = { kind = kind, text = text, project = project or "", time = os.time() }
     while #self.messages > MOST_MESSAGES do table.remove(self.messages, 1) end
     local window = tonumber(get("window"))
     local watched = window and reaper.time_precise() - window < 2
-    if not watched and (kind == "error" or kind == "warning") then
-      reaper.ShowConsoleMsg("stembridge: " .. text .. "\n")
+    if not watched then
+      if reaper.APIExists("Help_Set") then reaper.Help_Set("stembridge: " .. text:gsub("%c+", " "), false) end
+      if kind == "error" or kind == "warning" then reaper.ShowConsoleMsg("stembridge: " .. text .. "\n") end
     end
     self.told = nil
   end
@@ -170,14 +174,24 @@ return function(use)
     self.jobs[#self.jobs + 1] = one
   end
 
+  -- Stops the project's job; where it has none, the jobs whose projects are closed.
+  function Service:cancel(project)
+    local running = self:job_of(project)
+    if running then return running:cancel() end
+    local stopped = 0
+    for _, one in ipairs(self.jobs) do
+      if not projects.find(one.record.project) then
+        one:cancel()
+        stopped = stopped + 1
+      end
+    end
+    if stopped == 0 then self:say("info", "Nothing is running in this project.", project) end
+  end
+
   function Service:obey(wish)
     local proj, path = projects.find({ id = wish.project, path = "" })
     if not proj then return end
-    if wish.verb == "cancel" then
-      local running = self:job_of(wish.project)
-      if running then return running:cancel() end
-      return self:say("info", "Nothing is running in this project.", wish.project)
-    end
+    if wish.verb == "cancel" then return self:cancel(wish.project) end
     if verbs.TITLES[wish.verb] then self:start(wish, proj, path) end
   end
 
