@@ -14,7 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bridge.client import engine_status
+from bridge.errors import StembridgeError
+from bridge.install.health import Finding, any_installed, engine_findings, script_findings
+from bridge.install.places import Surroundings
+from bridge.install.running import running_daws
 from bridge.paths import data_folder
+from bridge.transport.endpoint import is_locked, read_endpoint, runtime_folder
 
 PACKAGES = (
     "torch", "transformers", "diffusers", "safetensors", "msgspec", "pyzmq", "python-osc", "mido", "numpy", "scipy",
@@ -22,17 +27,15 @@ PACKAGES = (
 )  # fmt: skip
 GIGABYTE = 1 << 30
 
-Finding = tuple[str, bool, str]
-
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints one line per finding; exit code 1 when something that is needed is missing."""
+    """Prints one line per finding; exit code 1 when something is missing or wrong."""
     findings = [finding for check in CHECKS for finding in check()]
     if arguments.json:
         print(json.dumps([{"what": what, "ok": ok, "detail": detail} for what, ok, detail in findings]))
     else:
         for what, ok, detail in findings:
-            print(f"{'ok  ' if ok else 'MISS'}  {what:<16} {detail}")
+            print(f"{'ok  ' if ok else 'BAD '}  {what:<16} {detail}")
     return 0 if all(ok for _, ok, _ in findings) else 1
 
 
@@ -77,9 +80,25 @@ def folders() -> list[Finding]:
 
 
 def engine() -> list[Finding]:
-    """Whether an engine runs; none running is fine, it starts when it is needed."""
-    status = engine_status()
-    return [("engine", True, "not running (starts when needed)" if status is None else f"process {status.pid}")]
+    """The engine that runs, or that the installed DAW scripts wait for."""
+    runtime = runtime_folder()
+    try:
+        endpoint = read_endpoint(runtime)
+    except StembridgeError as problem:
+        return [("engine", False, f"{problem} Start stembridge as the user who works in the DAW.")]
+    return engine_findings(
+        endpoint,
+        alive=is_locked(runtime),
+        answers=engine_status() is not None,
+        needed=any_installed(Surroundings.here()),
+        runtime=runtime,
+        data=data_folder(),
+    )
+
+
+def daw_scripts() -> list[Finding]:
+    """The script in every DAW on this computer."""
+    return script_findings(Surroundings.here(), running_daws)
 
 
 def demo_song() -> list[Finding]:
@@ -89,4 +108,12 @@ def demo_song() -> list[Finding]:
     return [("demo song", Path(DEMO).is_file(), str(DEMO))]
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (python_version, packages, models, folders, engine, demo_song)
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    python_version,
+    packages,
+    models,
+    folders,
+    engine,
+    daw_scripts,
+    demo_song,
+)
