@@ -47,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     engine = command("engine", "engine", "Start, stop or look at the background engine.")
     engine.add_argument("action", choices=("start", "stop", "status"))
     engine.add_argument("--root", type=Path, action="append", default=[], help="a folder that requests may use")
+    engine.add_argument(
+        "--lan", metavar="ADDRESS[:PORT]", default="", help="let other machines in there, encrypted, by a pass file"
+    )
     engine.add_argument("--foreground", action="store_true", help="stay in this terminal (start)")
     _json(engine)
 

@@ -47,6 +47,7 @@ from bridge.messages import (
 )
 from bridge.paths import data_folder
 from bridge.transport.endpoint import Endpoint, is_alive, is_locked, make_private, read_endpoint, runtime_folder
+from bridge.transport.lan import named_engine
 from bridge.validate import MAX_MESSAGE
 
 if TYPE_CHECKING:
@@ -78,15 +79,22 @@ class Client:
         self._socket.setsockopt(zmq.LINGER, LAST_SEND_MS)
         self._socket.setsockopt(zmq.IDENTITY, new_identity())
         self._socket.setsockopt(zmq.MAXMSGSIZE, 4 * MAX_MESSAGE)
-        self._socket.connect(f"tcp://127.0.0.1:{endpoint.ports.zmq}")
+        if endpoint.curve is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, endpoint.curve.server.encode())
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, endpoint.curve.public.encode())
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, endpoint.curve.secret.encode())
+        self._socket.connect(f"tcp://{endpoint.address}:{endpoint.ports.zmq}")
         self._inbox: list[Event] = []
         self._heard_at = time.monotonic()
         self._pinged_at = 0.0
 
     @classmethod
     def connect(cls, *, start: bool = False, roots: Sequence[Path] = (), timeout: float = START_TIMEOUT) -> Self:
-        """A client of the running engine; `start` starts one where none runs. Raises `StembridgeError`."""
-        endpoint = find_engine()
+        """A client of the running engine; `start` starts one where none runs. Raises `StembridgeError`.
+
+        Where `STEMBRIDGE_ENGINE` names a pass, of that engine on another machine.
+        """
+        endpoint = named_engine() or find_engine()
         if endpoint is None and start:
             try:
                 endpoint = start_engine(roots=roots, timeout=timeout, wait_for_models=False)
@@ -193,7 +201,7 @@ class Client:
             if (end is not None and now >= end) or now - self._heard_at > LOST_AFTER:
                 raise self._lost()
             if now - self._heard_at > PING_EVERY:
-                if not is_alive(self.endpoint.pid):
+                if self.endpoint.curve is None and not is_alive(self.endpoint.pid):
                     raise self._lost()
                 if now - self._pinged_at > PING_EVERY:
                     self._pinged_at = now

@@ -33,14 +33,17 @@ from bridge.transport.endpoint import (
     remove_endpoint,
     write_endpoint,
 )
+from bridge.transport.lan import open_keys, text2address, write_pass
 from bridge.transport.mailbox import TICK, Mailbox
 from bridge.transport.osc import OscServer
+from bridge.transport.refusals import Refusals
 from bridge.transport.zeromq import ZeroMQServer
 from engine.desk import Desk
 from engine.runner import TIME_LIMIT, Runner
 from engine.store.database import DATABASE, open_database
 from engine.store.jobs import Kept, read_jobs
 from engine.store.journal import Journal
+from engine.store.lock import sole_holder
 from engine.worker import PIPELINE
 from engine.worker_process import WorkerProcess
 
@@ -60,6 +63,7 @@ class Front:
         self._options = options
         self._end = asyncio.Event()
         self._zeromq: ZeroMQServer | None = None
+        self._lan: ZeroMQServer | None = None
 
     async def run(self) -> None:
         """Serves until told to end. Raises `StembridgeError` where a port is taken or a folder unusable."""
@@ -72,10 +76,13 @@ class Front:
         runner = Runner(start, journal, self._publish, data / "parked", options.time_limit)
         desk = Desk(runner, roots, data / "results", self._end.set)
         runner.restore(kept)
-        mailbox = Mailbox(data / "mailbox", desk, token)
-        osc = OscServer(desk, token)
+        refusals = Refusals()
+        mailbox = Mailbox(data / "mailbox", desk, token, refusals)
+        osc = OscServer(desk, token, refusals)
         try:
-            self._zeromq = open_zeromq(desk, token, options.zmq_port)
+            self._zeromq = open_zeromq(desk, token, refusals, options.zmq_port)
+            if options.lan:
+                self._lan = open_lan(desk, refusals, data, options.lan)
             await osc.open(options.osc_port)
             mailbox.open()
             ports = Ports(self._zeromq.port, self._zeromq.observer_port, osc.udp_port, osc.tcp_port)
@@ -92,8 +99,9 @@ class Front:
             remove_endpoint(os.getpid())
             mailbox.close()
             await osc.close()
-            if self._zeromq is not None:
-                self._zeromq.close()
+            for server in (self._zeromq, self._lan):
+                if server is not None:
+                    server.close()
             log.info("the engine has ended")
 
     async def _serve(self, desk: Desk, mailbox: Mailbox) -> None:
@@ -109,8 +117,9 @@ class Front:
                 await asyncio.wait_for(self._end.wait(), TICK)
 
     def _publish(self, job: str, event: Event) -> None:
-        if self._zeromq is not None:
-            self._zeromq.publish(job, event)
+        for server in (self._zeromq, self._lan):
+            if server is not None:
+                server.publish(job, event)
 
     def _on_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -124,16 +133,50 @@ def read_kept(path: Path) -> Kept:
         return read_jobs(connection)
 
 
-def open_zeromq(desk: Desk, token: str, port: int) -> ZeroMQServer:
+def open_zeromq(desk: Desk, token: str, refusals: Refusals, port: int) -> ZeroMQServer:
     """The ZeroMQ sockets. Raises `StembridgeError` where the port is taken."""
     import zmq
 
     try:
-        return ZeroMQServer(desk, token, port=port)
+        return ZeroMQServer(desk, token, port=port, refusals=refusals)
     except zmq.ZMQError as error:
         raise StembridgeError(
             "port.taken", f"ZeroMQ port {port} cannot be used ({error}).", hint="Choose another."
         ) from error
+
+
+def open_lan(desk: Desk, refusals: Refusals, data: Path, wanted: str) -> ZeroMQServer:
+    """Sockets on an address of this machine for those who hold the pass. Raises `StembridgeError`."""
+    import zmq
+
+    address, port = text2address(wanted)
+    keys = open_keys(data)
+    try:
+        server = ZeroMQServer(
+            desk, keys.token, port=port, observer_port=port + 1, host=address, keys=keys, refusals=refusals
+        )
+    except zmq.ZMQError as error:
+        raise StembridgeError(
+            "lan.address",
+            f"{wanted} cannot be used ({error}).",
+            hint="Name an address of this machine, a free port.",
+        ) from error
+    ports = Ports(server.port, server.observer_port, 0, 0)
+    path = write_pass(
+        data, Endpoint(os.getpid(), VERSION, PROTOCOL, keys.token, ports, "", "", address=address, curve=keys.client)
+    )
+    log.warning("reachable from other machines at %s:%d for whoever holds %s", address, port, path)
+    return server
+
+
+@contextlib.contextmanager
+def sole_engine(data: Path) -> Iterator[None]:
+    """Held for the life of an engine. Raises `StembridgeError` where another one works on the same data folder."""
+    with sole_holder(data / "data.lock", 0.3) as alone:
+        if not alone:
+            hint = "Use that engine, end it, or set STEMBRIDGE_DATA to a folder of this one's own."
+            raise StembridgeError("data.in_use", "another engine works with this folder.", field=str(data), hint=hint)
+        yield
 
 
 @contextlib.contextmanager
@@ -166,6 +209,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--osc-port", type=int, default=0, help="UDP and TCP port for OSC (default: the system chooses)"
     )
+    parser.add_argument("--lan", metavar="ADDRESS[:PORT]", default="", help="be reachable there, encrypted, by pass")
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds that a job may run")
     return parser.parse_args(argv)
@@ -176,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     try:
         data = make_private(data_folder())
-        with engine_lock(), logging_to(data / LOG):
+        with engine_lock(), sole_engine(data), logging_to(data / LOG):
             try:
                 with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                     runner.run(Front(options).run())

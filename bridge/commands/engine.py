@@ -6,6 +6,8 @@ import argparse
 
 from bridge.client import engine_status, start_engine, stop_engine
 from bridge.messages import encode
+from bridge.paths import data_folder
+from bridge.transport.lan import NAMED, PASS
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,12 +30,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _start(arguments: argparse.Namespace) -> int:
+    lan = ["--lan", arguments.lan] if arguments.lan else []
     if arguments.foreground:
         import os
         import sys
 
         roots = [word for root in arguments.root for word in ("--root", str(root.resolve()))]
-        os.execv(sys.executable, [sys.executable, "-m", "engine.process", *roots])
-    endpoint = start_engine(roots=[root.resolve() for root in arguments.root])
+        os.execv(sys.executable, [sys.executable, "-m", "engine.process", *roots, *lan])
+    endpoint = start_engine(roots=[root.resolve() for root in arguments.root], options=lan)
     print(f"engine running (process {endpoint.pid})")
+    if lan:
+        print(f"reachable at {arguments.lan} by {data_folder() / PASS}: copy it to the other machine and let")
+        print(f"{NAMED} name it there; whoever holds it may use this engine")
     return 0

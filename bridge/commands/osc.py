@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bridge.terminal import print_table
-from bridge.transport.osc import osc_answers, osc_table
+from bridge.transport.osc_table import osc_answers, osc_table
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,12 +21,13 @@ import msgspec
 from bridge.errors import StembridgeError
 
 ENDPOINT = "endpoint.json"
+HOST = "127.0.0.1"
 LOCK = "engine.lock"
 MAX_ENDPOINT_BYTES = 64 << 10
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """TCP and UDP ports on 127.0.0.1. `zmq` takes requests, `zmq_pub` serves observers."""
+    """TCP and UDP ports. `zmq` takes requests, `zmq_pub` serves observers; 0: not served there."""
 
     zmq: int
     zmq_pub: int
@@ -34,8 +35,19 @@ class Ports(msgspec.Struct, frozen=True):
     osc_tcp: int
 
 
+class ClientKeys(msgspec.Struct, frozen=True):
+    """CURVE keys of a client on another machine, Z85: the engine's public one, and the client's own pair."""
+
+    server: str
+    public: str
+    secret: str
+
+
 class Endpoint(msgspec.Struct, frozen=True):
-    """What a client needs to talk to the engine. `token` goes into every message; `log` is the engine's log file."""
+    """What a client needs to talk to the engine. `token` goes into every message; `log` is the engine's log file.
+
+    `curve` is there for a client on another machine (`bridge.transport.lan`): without it nothing leaves loopback.
+    """
 
     pid: int
     version: str
@@ -44,6 +56,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     ports: Ports
     mailbox: str
     log: str
+    address: str = HOST
+    curve: ClientKeys | None = None
 
 
 def runtime_folder() -> Path:
@@ -116,7 +130,12 @@ def write_endpoint(endpoint: Endpoint, folder: Path | None = None) -> Path:
 
 def read_endpoint(folder: Path | None = None) -> Endpoint | None:
     """The endpoint file's content, or None where there is none or it is damaged. It may be stale: see `is_alive`."""
-    path = (folder or runtime_folder()) / ENDPOINT
+    return read_endpoint_file((folder or runtime_folder()) / ENDPOINT)
+
+
+def read_endpoint_file(path: Path) -> Endpoint | None:
+    """The endpoint in `path`, or None where there is none or it is damaged. Raises `StembridgeError` where the file
+    belongs to another user."""
     try:
         with path.open("rb") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_uid != os.getuid():

@@ -27,6 +27,7 @@ from bridge import VERSION
 from bridge.messages import FINAL, PROTOCOL, Accepted, Cancel, Event, Failed, Heard, Progress, Status, StemReady, encode
 from bridge.transport import Desk
 from bridge.transport.endpoint import make_private, same_token, write_private
+from bridge.transport.refusals import Refusals
 from bridge.validate import JOB_ID, MAX_MESSAGE
 
 TICK = 0.07
@@ -107,8 +108,9 @@ class MailboxOutlet:
 class Mailbox:
     """Serves a `Desk` from a folder."""
 
-    def __init__(self, folder: Path, desk: Desk, token: str) -> None:
+    def __init__(self, folder: Path, desk: Desk, token: str, refusals: Refusals | None = None) -> None:
         self.folder = folder
+        self._refusals = refusals or Refusals()
         self._requests, self._jobs, self._heartbeat = folder / "requests", folder / "jobs", folder / "engine.json"
         self._desk = desk
         self._token = token
@@ -176,7 +178,7 @@ class Mailbox:
         job = path.name.removesuffix(".json")
         raw = take_file(path)
         if raw is None or not JOB_ID.match(job):
-            log.warning("mailbox: %s is no request and was removed", path.name[:80])
+            self._refusals.count("mailbox.junk", f"{path.name[:80]!r} is no request and was removed")
             return
         folder = make_private(self._jobs / job)
         for old in folder.iterdir():
@@ -191,6 +193,7 @@ class Mailbox:
             outlet.send(Failed(job, "message.json", "the request is not a JSON object.", refused=True))
             return
         if not same_token(token, self._token):
+            self._refusals.count("token.wrong", "mailbox")
             hint = "Read engine.json again: the engine was started anew."
             outlet.send(Failed(job, "token.wrong", "the token is not this engine's.", hint=hint, refused=True))
         elif named != job:

@@ -1,7 +1,7 @@
 """The engine's OSC side: UDP and TCP on 127.0.0.1, dispatched by the table in `bridge.transport.osc_table`.
 
 Every message's first argument is the token. Answers go to the sender, to the port it set by /reply_port, or to the
-port that the message itself names. What an event looks like in OSC is in `event2message`.
+port that the message itself names. What an event looks like in OSC is in `bridge.transport.osc_outlet`.
 """
 
 from __future__ import annotations
@@ -14,141 +14,50 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge import VERSION
 from bridge.errors import RequestError, StembridgeError
 from bridge.messages import (
-    Accepted,
     Cancel,
-    Cancelled,
-    Done,
-    Event,
-    Failed,
-    Heard,
-    JobList,
     Jobs,
     Listen,
-    ModelList,
     Models,
+    Move,
+    Pause,
     Ping,
-    Pong,
-    Progress,
     Request,
+    Resume,
     Status,
-    StemReady,
     encode,
 )
 from bridge.transport import Desk
 from bridge.transport.draft import Drafts
-from bridge.transport.endpoint import same_token
-from bridge.transport.osc_packet import MAX_PACKET, Message, OscError, Stream, message2packet, packet2messages
-from bridge.transport.osc_table import ROOT, ROWS, TAGS, Row, osc_answers, osc_table
+from bridge.transport.endpoint import HOST, same_token
+from bridge.transport.osc_outlet import Answer, TcpOutlet, UdpOutlet, answer2packet
+from bridge.transport.osc_packet import MAX_PACKET, Message, OscError, Stream, packet2messages
+from bridge.transport.osc_table import ROOT, ROWS, Row, osc_answers, osc_table
+from bridge.transport.refusals import Refusals
 
-__all__ = ["OscServer", "event2message", "osc_answers", "osc_table"]
-
-HOST = "127.0.0.1"
 MAX_CONNECTIONS = 32
-MAX_UNSENT = 4 << 20
 MAX_REPLY_PORTS = 256
 ANSWER_ONLY = {answer.address for answer in osc_answers()} - set(ROWS)
 
 log = logging.getLogger(__name__)
 
-Answer = tuple[str, list[object]]
-"""Address under `ROOT`, and values."""
 
-
-def event2message(event: Event) -> list[Answer]:
-    """An event as OSC messages; their types are in the table's answers."""
-    if isinstance(event, Accepted):
-        return [("/accepted", [event.job, event.position, _eta(event.eta)])]
-    if isinstance(event, Progress):
-        told: list[Answer] = [("/note", [event.job, event.note])] if event.note else []
-        return [*told, ("/progress", [event.job, event.stage, event.fraction, _eta(event.eta)])]
-    if isinstance(event, Failed):
-        text = f"{event.field}: {event.message}" if event.field else event.message
-        return [("/failed", [event.job, event.code, text, event.hint])]
-    if isinstance(event, Cancelled):
-        return [("/cancelled", [event.job])]
-    if isinstance(event, Pong):
-        return [("/pong", [VERSION, int(event.ready), event.jobs])]
-    if isinstance(event, JobList | ModelList):
-        return [("/job_list" if isinstance(event, JobList) else "/model_list", [encode(event).decode()])]
-    name = {StemReady: "/stem", Done: "/done", Heard: "/heard"}[type(event)]
-    return [(name, [event.job, encode(event).decode()])]
-
-
-def answer2packet(answer: Answer) -> bytes:
-    """One answer as an OSC packet."""
-    address, values = answer
-    return message2packet(ROOT + address, TAGS[address], values)
-
-
-def _eta(eta: float | None) -> float:
-    return -1.0 if eta is None else eta
-
-
-@dataclass(frozen=True)
-class UdpOutlet:
-    """Back to a UDP port of this machine."""
-
-    server: OscServer
-    port: int
-
-    @property
-    def key(self) -> Hashable:
-        return ("osc", self.port)
-
-    @property
-    def client(self) -> str:
-        """See `bridge.transport.Outlet`."""
-        return f"osc {self.port}"
-
-    def send(self, event: Event) -> bool:
-        """See `bridge.transport.Outlet`. UDP cannot tell whether anybody is there."""
-        self.server.send_udp(self.port, event2message(event))
-        return True
-
-    def send_answers(self, answers: Sequence[Answer]) -> None:
-        """For answers that are no events."""
-        self.server.send_udp(self.port, answers)
-
-
-@dataclass(frozen=True, eq=False)
-class TcpOutlet:
-    """Back to a TCP connection, framed as its peer does."""
+@dataclass(eq=False)
+class Connection:
+    """A TCP peer. `proven`: it has sent the token, so it is nobody's stranger."""
 
     writer: asyncio.StreamWriter
-    stream: Stream
-    number: int
-
-    @property
-    def key(self) -> Hashable:
-        return ("osc tcp", self.number)
-
-    @property
-    def client(self) -> str:
-        """See `bridge.transport.Outlet`."""
-        return f"osc tcp {self.number}"
-
-    def send(self, event: Event) -> bool:
-        """See `bridge.transport.Outlet`. False where the peer has closed, or reads nothing."""
-        return self.send_answers(event2message(event))
-
-    def send_answers(self, answers: Sequence[Answer]) -> bool:
-        """For answers that are no events."""
-        if self.writer.is_closing() or self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            return False
-        for answer in answers:
-            self.writer.write(self.stream.frame(answer2packet(answer)))
-        return True
+    proven: bool = False
 
 
 @dataclass(frozen=True)
 class Sender:
-    """Who sent a message: `owner` tells drafts apart, `outlet` leads back."""
+    """Who sent a message: `owner` tells drafts apart, `outlet` leads back; `connection` for TCP."""
 
     owner: Hashable
     outlet: UdpOutlet | TcpOutlet
+    connection: Connection | None = None
 
 
 @dataclass
@@ -157,11 +66,12 @@ class OscServer:
 
     desk: Desk
     token: str
+    refusals: Refusals = field(default_factory=Refusals)
     udp_port: int = 0
     tcp_port: int = 0
     _drafts: Drafts = field(default_factory=Drafts)
     _reply_ports: dict[Hashable, int] = field(default_factory=dict)
-    _connections: set[asyncio.StreamWriter] = field(default_factory=set)
+    _connections: list[Connection] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _udp: asyncio.DatagramTransport | None = None
     _tcp: asyncio.Server | None = None
@@ -188,8 +98,8 @@ class OscServer:
             self._udp.close()
         if self._tcp is not None:
             self._tcp.close()
-        for writer in list(self._connections):
-            writer.close()
+        for connection in self._connections:
+            connection.writer.close()
 
     def send_udp(self, port: int, answers: Sequence[Answer]) -> None:
         """Sends answers to a UDP port of this machine."""
@@ -211,30 +121,47 @@ class OscServer:
         self._packet(packet, Sender(owner, UdpOutlet(self, self._reply_ports.get(owner, port))))
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= MAX_CONNECTIONS and not self._make_room():
+            self.refusals.count("osc.crowded", "too many TCP connections")
             writer.close()
             return
-        self._connections.add(writer)
+        connection = Connection(writer)
+        self._connections.append(connection)
         stream = Stream()
         number = next(self._numbers)
-        sender = Sender(("tcp", number), TcpOutlet(writer, stream, number))
+        sender = Sender(("tcp", number), TcpOutlet(writer, stream, number, self.refusals), connection)
         try:
             while data := await reader.read(MAX_PACKET):
                 for packet in stream.feed(data):
                     self._packet(packet, sender)
-        except (OscError, ConnectionError) as error:
-            log.warning("OSC connection closed: %s", error)
+        except OscError as error:
+            self.refusals.count("osc.stream", str(error))
+        except ConnectionError:
+            log.debug("an OSC connection broke off")
         finally:
-            self._connections.discard(writer)
+            self._forget(connection)
             self._reply_ports.pop(sender.owner, None)
             with contextlib.suppress(ConnectionError):
                 writer.close()
+
+    def _make_room(self) -> bool:
+        """Ends the oldest connection that has not sent the token yet. False: all have."""
+        stranger = next((c for c in self._connections if not c.proven), None)
+        if stranger is None:
+            return False
+        self.refusals.count("osc.evicted", "a TCP connection that never sent the token made room for another")
+        self._forget(stranger)
+        stranger.writer.transport.abort()
+        return True
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
 
     def _packet(self, packet: bytes, sender: Sender) -> None:
         try:
             messages = packet2messages(packet)
         except OscError as error:
-            log.warning("OSC packet of %d bytes refused: %s", len(packet), error)
             self._complain(sender, "", RequestError("osc.packet", f"{error}."))
             return
         for message in messages:
@@ -249,6 +176,8 @@ class OscServer:
             if not isinstance(token, str) or not same_token(token, self.token):
                 hint = "The first argument is the token of the endpoint file."
                 raise RequestError("token.wrong", "the token is not this engine's.", field=message.address, hint=hint)
+            if sender.connection is not None:
+                sender.connection.proven = True
             row = ROWS.get(message.address)
             if row is None:
                 raise RequestError("osc.address", "no such address.", field=message.address, hint=f"Send {ROOT}/help.")
@@ -257,6 +186,7 @@ class OscServer:
             self._complain(sender, message.address, error)
 
     def _complain(self, sender: Sender, address: str, error: RequestError) -> None:
+        self.refusals.count(error.code, f"OSC {address} {error.message}")
         outlet = self._outlet(sender)
         outlet.send_answers([("/error", [address[:200], error.code, error.message, error.hint])])
 
@@ -312,6 +242,15 @@ class OscServer:
 
     def _on_jobs(self, sender: Sender, port: int | None) -> None:
         self._ask(Jobs(), sender, port)
+
+    def _on_pause(self, sender: Sender, port: int | None, id: str = "") -> None:
+        self._ask(Pause(id), sender, port)
+
+    def _on_resume(self, sender: Sender, port: int | None, id: str = "") -> None:
+        self._ask(Resume(id), sender, port)
+
+    def _on_move(self, sender: Sender, port: int | None, id: str, position: int) -> None:
+        self._ask(Move(id, position), sender, port)
 
     def _on_models(self, sender: Sender, port: int | None) -> None:
         self._ask(Models(), sender, port)

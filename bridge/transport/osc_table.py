@@ -100,6 +100,9 @@ TABLE: tuple[Row, ...] = (
     _row("/cancel", "id:text port:whole?", "Stop a queued or running job.", "cancel"),
     _row("/status", "id:text port:whole?", "How a job stands, and its further events.", "status"),
     _row("/jobs", "port:whole?", "Answered by /job_list json.", "jobs"),
+    _row("/pause", "id:text? port:whole?", 'Let a job wait, keeping what it has finished; id "": the queue.', "pause"),
+    _row("/resume", "id:text? port:whole?", 'Go on with a paused or parked job; id "": with the queue.', "resume"),
+    _row("/move", "id:text position:whole port:whole?", "Put a waiting job at that place (0: first) of yours.", "move"),
     _row("/models", "port:whole?", "Answered by /model_list json.", "models"),
     _row(
         "/draft/new",

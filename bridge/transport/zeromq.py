@@ -1,4 +1,6 @@
-"""The engine's ZeroMQ side: a ROUTER for requests and their events, an XPUB for observers; 127.0.0.1 only.
+"""The engine's ZeroMQ side: a ROUTER for requests and their events, an XPUB for observers; on 127.0.0.1.
+
+A second one may serve one address of this machine to clients whose CURVE key it knows (`bridge.transport.lan`).
 
 Frames from a DEALER: `["stembridge/1", token, json]`; back: `["stembridge/1", json]`.
 Observers subscribe to the token, or to token + "/" + job: each publication is `[token/job, "stembridge/1", json]`.
@@ -15,16 +17,23 @@ import contextlib
 import logging
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import zmq
 
 from bridge.messages import PROTOCOL, Event, Failed, encode
 from bridge.transport import Desk
-from bridge.transport.endpoint import same_token
+from bridge.transport.endpoint import HOST, same_token
+from bridge.transport.refusals import Refusals
 from bridge.validate import MAX_MESSAGE
 
+if TYPE_CHECKING:
+    from zmq.auth.thread import ThreadAuthenticator
+
+    from bridge.transport.lan import LanKeys
+
 FRAME = f"stembridge/{PROTOCOL}".encode()
-HOST = "127.0.0.1"
+DOMAIN = "stembridge"
 MAX_QUEUED = 1000
 HEARTBEAT_MS = 1000
 DEAD_AFTER_MS = 4000
@@ -45,13 +54,46 @@ def bound_socket(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_AFTER_MS)
 
 
+@dataclass(frozen=True)
+class Guests:
+    """Tells libzmq whose CURVE key may come in (ZAP); called in the doorman's thread."""
+
+    key: bytes
+    refusals: Refusals
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """Whether it is the key of our pass."""
+        known = domain == DOMAIN and same_token(key, self.key.decode())
+        if not known:
+            self.refusals.count("lan.key", "a stranger's key")
+        return known
+
+
 class ZeroMQServer:
     """Serves a `Desk`. Make it inside a running event loop; `close` it there."""
 
-    def __init__(self, desk: Desk, token: str, *, port: int = 0, observer_port: int = 0) -> None:
-        """Binds both sockets; port 0 lets the system choose. Raises `zmq.ZMQError` where a port is taken."""
+    def __init__(
+        self,
+        desk: Desk,
+        token: str,
+        *,
+        port: int = 0,
+        observer_port: int = 0,
+        host: str = HOST,
+        keys: LanKeys | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
+        """Binds both sockets; port 0 lets the system choose. Beyond loopback `keys` are a must.
+
+        Raises `zmq.ZMQError` where a port is taken or the address is not this machine's.
+        """
+        if keys is None and host != HOST:
+            raise ValueError("nothing leaves loopback without keys")
         self._desk = desk
         self._token = token
+        self._host = host
+        self._refusals = refusals or Refusals()
+        self._doorman: ThreadAuthenticator | None = None
         self._topic = token.encode()
         self._loop = asyncio.get_running_loop()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
@@ -61,40 +103,61 @@ class ZeroMQServer:
         try:
             for socket in (self._router, self._observers):
                 bound_socket(socket)
+                if keys is not None:
+                    self._lock(socket, keys)
             self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
             self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)
             self._observers.setsockopt(zmq.XPUB_MANUAL, 1)
             self.port = (
-                self._router.bind_to_random_port(f"tcp://{HOST}") if not port else self._bind(self._router, port)
+                self._router.bind_to_random_port(f"tcp://{host}") if not port else self._bind(self._router, port)
             )
             self.observer_port = (
                 self._bind(self._observers, observer_port)
                 if observer_port
-                else self._observers.bind_to_random_port(f"tcp://{HOST}")
+                else self._observers.bind_to_random_port(f"tcp://{host}")
             )
         except zmq.ZMQError:
-            self._context.destroy(linger=0)
+            self._end_sockets()
             raise
         self._loop.add_reader(self._router.FD, self._drain)
         self._loop.add_reader(self._observers.FD, self._drain)
         self._drain_soon()
 
-    @staticmethod
-    def _bind(socket: zmq.Socket[bytes], port: int) -> int:
-        socket.bind(f"tcp://{HOST}:{port}")
+    def _bind(self, socket: zmq.Socket[bytes], port: int) -> int:
+        socket.bind(f"tcp://{self._host}:{port}")
         return port
+
+    def _lock(self, socket: zmq.Socket[bytes], keys: LanKeys) -> None:
+        """Encrypts a socket not yet bound, and admits the one client key."""
+        if self._doorman is None:
+            from zmq.auth.thread import ThreadAuthenticator
+
+            self._doorman = ThreadAuthenticator(self._context)
+            self._doorman.start()
+            self._doorman.configure_curve_callback(DOMAIN, Guests(keys.client.public.encode(), self._refusals))
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode())
+        socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN.encode())
+
+    def _end_sockets(self) -> None:
+        if self._doorman is not None:
+            self._doorman.stop()
+        self._context.destroy(linger=0)
 
     def close(self) -> None:
         """Unbinds. Events not yet sent are lost."""
         self._loop.remove_reader(self._router.FD)
         self._loop.remove_reader(self._observers.FD)
         self._due = True
-        self._context.destroy(linger=0)
+        self._end_sockets()
 
     def send(self, peer: bytes, event: Event) -> bool:
         """Sends to one client. False: it is gone, or it has not read for so long that its queue is full."""
         try:
             self._router.send_multipart([peer, FRAME, encode(event)], zmq.NOBLOCK)
+        except zmq.Again:
+            self._refusals.count("zmq.unread", "a client asks and does not read the answers")
+            return False
         except zmq.ZMQError:
             return False
         finally:
@@ -146,15 +209,19 @@ class ZeroMQServer:
     def _receive(self, frames: list[bytes]) -> None:
         peer = frames[0]
         if len(frames) != 4:
-            self.send(peer, _refused("frames.count", "a request has three frames: protocol, token, JSON."))
+            self._refuse(peer, "frames.count", "a request has three frames: protocol, token, JSON.")
         elif frames[1] != FRAME:
             hint = "Use the client that came with this engine."
-            self.send(peer, _refused("protocol.unknown", f"this engine speaks {FRAME.decode()}.", hint))
+            self._refuse(peer, "protocol.unknown", f"this engine speaks {FRAME.decode()}.", hint)
         elif not same_token(frames[2], self._token):
             hint = "Read the endpoint file again: the engine was started anew."
-            self.send(peer, _refused("token.wrong", "the token is not this engine's.", hint))
+            self._refuse(peer, "token.wrong", "the token is not this engine's.", hint)
         else:
             self._desk.receive(frames[3], ZeroMQOutlet(self, peer))
+
+    def _refuse(self, peer: bytes, code: str, message: str, hint: str = "") -> None:
+        self._refusals.count(code, "ZeroMQ")
+        self.send(peer, Failed("", code, message, hint=hint, refused=True))
 
     def _admit(self, subscription: bytes) -> None:
         """Honours a subscription (first byte 1) or its end (0) for topics that begin with the token."""
@@ -185,8 +252,3 @@ class ZeroMQOutlet:
 
     def send(self, event: Event) -> bool:
         return self.server.send(self.peer, event)
-
-
-def _refused(code: str, message: str, hint: str = "") -> Failed:
-    log.warning("ZeroMQ message refused: %s", code)
-    return Failed("", code, message, hint=hint, refused=True)
