@@ -76,12 +76,11 @@ class AceStep(DiffusionRenderer):
     def _key(self, pipe: Any, stretch: Stretch) -> Hashable:
         task = self.task(stretch)
         words = stretch2words(stretch, task)
-        told = _told(words)
+        told = self._told(pipe, stretch, task, words)
         lengths = pipe.text_lengths(words.caption, words.lyrics, words.language, **told)
         frames = frames_of(stretch.guide, self._rate(pipe), pipe.hop)
-        track = words.track if task in ("lego", "extract") else ""
         started = self._starts(stretch, task), stretch.reference is not None, stretch.holes
-        return task, frames, lengths, track, tuple(told.items()), self._levels(stretch, task)[0], *started
+        return task, frames, lengths, tuple(told.items()), self._levels(stretch, task)[0], *started
 
     def _runs(self, pipe: Any, stretch: Stretch) -> int:
         task = self.task(stretch)
@@ -147,11 +146,10 @@ class AceStep(DiffusionRenderer):
         salt: int = 0,
     ) -> list[Audio]:
         """One run of the pipeline. `source`, `start`: float32 [rows, 2, n] at the model's rate."""
-        from engine.diffusion.ace_step_pipeline import COVER, Start
+        from engine.diffusion.ace_step_pipeline import Start
 
         words = [stretch2words(row, task) for row in rows]
         levels = self._levels(rows[0], task)
-        uncoded = task == "cover" and not self.checkpoint.codes
         rate = self._rate(pipe)
         references = [row.reference for row in rows if row.reference is not None]
         pipe.start = Start(start, levels[0]) if start is not None and levels[0] < 1.0 else None
@@ -160,28 +158,37 @@ class AceStep(DiffusionRenderer):
                 prompt=[w.caption for w in words],
                 lyrics=[w.lyrics if task != "extract" else INSTRUMENTAL for w in words],
                 vocal_language=[w.language for w in words],
-                audio_duration=frames_of(rows[0].guide, rate, pipe.hop) / pipe.latents_per_second,
                 num_inference_steps=len(levels),
                 timesteps=levels,
                 guidance_scale=self.preset.guidance[task],
                 shift=self.preset.shift,
                 generator=generators(rows, salt),
-                task_type="text2music" if uncoded else task,
-                instruction=COVER if uncoded else None,
-                track_name=words[0].track,
+                task_type="text2music" if self._uncoded(task) else task,
                 src_audio=source,
                 reference_audio=[clip2tensor(c, rate, round(c.seconds * rate)) for c in references] or None,
                 repainting_start=hole[0] if hole else None,
                 repainting_end=hole[1] if hole else None,
                 output_type="latent",
                 callback_on_step_end=steps.on_step_end,
-                bpm=words[0].bpm,
-                keyscale=words[0].key,
-                timesignature=words[0].metre,
+                **self._told(pipe, rows[0], task, words[0]),
             ).audios
         finally:
             pipe.start = None
         return [sound.numpy() for sound in pipe.decode(latents)]
+
+    def _uncoded(self, task: Task) -> bool:
+        """Whether a cover's source goes in as latents, for want of the tokenizer of semantic codes."""
+        return task == "cover" and not self.checkpoint.codes
+
+    def _told(self, pipe: Any, stretch: Stretch, task: Task, words: Words) -> dict[str, Any]:
+        """What all rows of a call are told alike."""
+        return {
+            "audio_duration": frames_of(stretch.guide, self._rate(pipe), pipe.hop) / pipe.latents_per_second,
+            "instruction": pipe._get_task_instruction(task, words.track),
+            "bpm": words.bpm,
+            "keyscale": words.key,
+            "timesignature": words.metre,
+        }
 
     def _tensors(self, pipe: Any, rows: Sequence[Stretch], clips: Sequence[Clip] | None) -> torch.Tensor | None:
         if clips is None:
@@ -189,10 +196,6 @@ class AceStep(DiffusionRenderer):
         rate = self._rate(pipe)
         samples = frames_of(rows[0].guide, rate, pipe.hop) * pipe.hop
         return torch.stack([clip2tensor(clip, rate, samples) for clip in clips])
-
-
-def _told(words: Words) -> dict[str, Any]:
-    return {"bpm": words.bpm, "keyscale": words.key, "timesignature": words.metre}
 
 
 def _stack(sounds: Sequence[Audio]) -> torch.Tensor:

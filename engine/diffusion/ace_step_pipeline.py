@@ -19,13 +19,12 @@ from typing import Any
 
 import torch
 from diffusers import AceStepPipeline, FlowMatchEulerDiscreteScheduler
-from diffusers.pipelines.ace_step.pipeline_ace_step import TASK_INSTRUCTIONS
 from diffusers.utils.torch_utils import randn_tensor
 
+from engine.diffusion.ace_step_words import shorten
 from engine.diffusion.placement import Placement, load_pipeline
 
 ENCODER_SEED = 0
-COVER = TASK_INSTRUCTIONS["cover"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class StemAceStep(AceStepPipeline):  # type: ignore[misc]
     """See the module."""
 
     start: Start | None = None
+    heard: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def hop(self) -> int:
@@ -62,12 +62,15 @@ class StemAceStep(AceStepPipeline):  # type: ignore[misc]
     def prepare_reference_audio_latents(
         self, reference_audio: Sequence[torch.Tensor], batch_size: int, device: Any, dtype: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each row's reference [2, n] by itself."""
+        """Each row's reference [2, n] by itself; all stems and windows of a take have the same, so the last is kept."""
         prepare = super().prepare_reference_audio_latents
         rows = []
         for row in reference_audio:
-            with seeded(device):
-                rows.append(prepare(reference_audio=row, batch_size=1, device=device, dtype=dtype)[0])
+            if self.heard is None or not torch.equal(self.heard[0], row):
+                with seeded(device):
+                    latents = prepare(reference_audio=row, batch_size=1, device=device, dtype=dtype)[0]
+                self.heard = (row, latents)
+            rows.append(self.heard[1])
         return torch.cat(rows), torch.arange(batch_size, device=device, dtype=torch.long)
 
     def prepare_latents(
@@ -96,10 +99,26 @@ class StemAceStep(AceStepPipeline):  # type: ignore[misc]
         rows = torch.split(latents.transpose(1, 2).to(self.vae.dtype), 1)
         return [self.vae.decode(row).sample[0].float().cpu() for row in rows]
 
+    def encode_prompt(self, prompt: list[str], lyrics: list[str], *args: Any, **told: Any) -> Any:
+        """With captions short enough for the metadata that follow them to be read."""
+        return super().encode_prompt([self._fit(caption, **told) for caption in prompt], lyrics, *args, **told)
+
+    def _fit(self, caption: str, max_text_length: int = 256, **told: Any) -> str:
+        shown = {key: told.get(key) for key in ("audio_duration", "instruction", "bpm", "keyscale", "timesignature")}
+        while caption:
+            text, _ = self._format_prompt(prompt=caption, **shown)
+            excess = len(self.tokenizer(text, verbose=False).input_ids) - max_text_length
+            if excess <= 0:
+                break
+            caption = shorten(caption, excess)
+        return caption
+
     def text_lengths(self, caption: str, lyrics: str, language: str, **told: Any) -> tuple[int, int]:
         """Tokens of a row's texts: rows are padded to the longest, and the network sees the padding."""
-        texts = self._format_prompt(prompt=caption, lyrics=lyrics, vocal_language=language, **told)
-        return tuple(len(self.tokenizer(text).input_ids) for text in texts)  # type: ignore[return-value]
+        caption = self._fit(caption, **told)
+        text, words = self._format_prompt(prompt=caption, lyrics=lyrics, vocal_language=language, **told)
+        lengths = [len(self.tokenizer(t, verbose=False).input_ids) for t in (text, words)]
+        return lengths[0], lengths[1]
 
 
 class seeded:

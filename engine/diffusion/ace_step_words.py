@@ -52,15 +52,27 @@ def stretch2words(stretch: Stretch, task: Task) -> Words:
 
 
 def _caption(stretch: Stretch, task: Task) -> str:
-    """Concrete sources of sound first: the model renders what is named."""
+    """What sounds, first: the model renders what is named. The user's words are last, where a long text is cut."""
     track = TRACKS[stretch.role].replace("keyboard", "keyboards")
     if task == "text2music" and stretch.role == "vocals":
         alone = "song with lead vocals"
     elif stretch.role == "vocals":
         alone = "lead vocals, a cappella stem"
     else:
-        alone = f"solo {track}, isolated instrumental stem, no other instruments"
-    return ", ".join(filter(None, (stretch.words.strip(), alone, "clean studio recording")))
+        alone = f"solo {track}, isolated instrumental stem"
+    return ", ".join(filter(None, (alone, "studio recording", stretch.words.strip())))
+
+
+def shorten(caption: str, excess: int) -> str:
+    """The caption with at least `excess` letters less, cut between phrases or words.
+
+    The text encoder reads a fixed number of tokens and cuts what follows: tempo, key and metre, which come last.
+    """
+    kept = caption[: max(0, len(caption) - excess)]
+    for gap in (", ", " "):
+        if gap in kept:
+            return kept.rsplit(gap, 1)[0]
+    return kept
 
 
 def words2remarks(stretch: Stretch) -> tuple[str, ...]:

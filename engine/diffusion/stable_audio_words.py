@@ -35,11 +35,10 @@ PRESETS = {"distilled": Preset(8, 1.0), "base": Preset(50, 7.0)}
 
 
 def stretch2prompt(stretch: Stretch) -> str:
-    """Words, instrument, tempo, key and metre, as the model's captions have them."""
-    metre = f"{stretch.beats}/{stretch.unit}"
+    """Instrument, tempo, key and metre as the model's captions have them; the user's words last: long texts are cut."""
     key = f"{stretch.tonic} {stretch.mode}" if stretch.tonic else ""
-    told = (stretch.words.strip(), ALONE[stretch.role], f"{stretch.bpm:.4g} BPM", key, f"{metre} time")
-    return ", ".join(filter(None, (*told, "isolated stem, studio recording")))
+    told = (ALONE[stretch.role], f"{stretch.bpm:.4g} BPM", key, f"{stretch.beats}/{stretch.unit} time")
+    return ", ".join(filter(None, (*told, "isolated stem, studio recording", stretch.words.strip())))
 
 
 def schedule(steps: int, level: float) -> list[float]:
