@@ -18,6 +18,7 @@ from engine.diffusion.vocabulary import FIRST, Vocabulary
 from engine.llama import one_thread
 from engine.report import Tick
 from engine.score import Note
+from engine.shipped import check_weights
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "parts-1.safetensors"
 FROM_NOTHING = 5.0
@@ -34,6 +35,7 @@ class PartsModel:
     @classmethod
     def load(cls, path: Path | None = None) -> PartsModel:
         """The shipped weights, or those of `path` (safetensors with shape and vocabulary in its metadata)."""
+        check_weights(path or WEIGHTS)
         with safe_open(path or WEIGHTS, framework="pt") as file:
             meta = file.metadata()
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118

@@ -33,6 +33,7 @@ from engine.lelm.slots import (
 from engine.llama import one_thread
 from engine.report import Tick
 from engine.score import Chord, FormSection, Key
+from engine.shipped import check_weights
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "plan-1.safetensors"
 SIZES = LeLMConfig(code_size=CODES, dim=160, inner=432, heads=5, layers=5, theta=10_000.0)
@@ -52,6 +53,7 @@ class PlanModel(nn.Module):
     @classmethod
     def load(cls, path: Path | None = None) -> PlanModel:
         """The shipped weights, or those of `path` (safetensors with the sizes in its metadata)."""
+        check_weights(path or WEIGHTS)
         with safe_open(path or WEIGHTS, framework="pt") as file:
             fields = json.loads(file.metadata()["config"])
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
