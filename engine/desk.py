@@ -40,7 +40,7 @@ from bridge.paths import under_roots
 from bridge.transport import Outlet
 from bridge.validate import MAX_MESSAGE, check_request, raw2request
 from engine.job import Job, request2body, request2job
-from engine.models import check_choice
+from engine.models import check_choice, current_rows
 from engine.runner import Runner
 
 MAX_CHECKING = 16
@@ -248,7 +248,7 @@ class Desk:
     def _models(self, outlet: Outlet) -> None:
         keeper = self.runner.keeper
         if keeper.models is not None:
-            outlet.send(ModelList(keeper.models))
+            outlet.send(ModelList(current_rows(keeper.models)))
         elif keeper.broken:
             outlet.send(keeper.broken)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bridge.checkpoints import Checkpoint, folder2hash
@@ -38,7 +39,7 @@ class Shelf:
     """Renderers by name, the last used last. `free` tells the free GiB of a device."""
 
     def __init__(self, free: Callable[[str], float] = free_gib) -> None:
-        self._kept: dict[str, tuple[str, Fit, DiffusionRenderer]] = {}
+        self._kept: dict[str, tuple[str, DiffusionRenderer]] = {}
         self._free = free
         self._lock = threading.Lock()
 
@@ -58,28 +59,26 @@ class Shelf:
             stamp = _stamp(checkpoint)
             kept = self._kept.pop(row.name, None)
             if kept is not None and kept[0] != stamp:
-                kept[2].release()
+                kept[1].release()
                 kept = None
             if kept is None:
-                kept = (stamp, fit, KINDS[checkpoint.family](checkpoint, fit2placement(fit)))
+                make_room = partial(self._make_room, row.name, fit)
+                kept = (stamp, KINDS[checkpoint.family](checkpoint, fit2placement(fit), make_room))
             self._kept[row.name] = kept
-            if not kept[2].loaded:
-                self._make_room(row.name, fit)
-            return kept[2]
+            return kept[1]
 
     def release(self) -> None:
         """Gives all memory back; renderers load again when they are used."""
-        with self._lock:
-            for _, _, renderer in self._kept.values():
-                renderer.release()
+        for _, renderer in tuple(self._kept.values()):
+            renderer.release()
 
     def _make_room(self, name: str, fit: Fit) -> None:
-        """Releases others, the longest unused first, until the model fits."""
-        for other, (_, _, renderer) in self._kept.items():
+        """Releases others that do nothing now, the longest unused first, until the model fits."""
+        for other, (_, renderer) in tuple(self._kept.items()):
             if self._free(fit.device) >= fit.gib + SPARE_GIB:
                 return
             if other != name and renderer.loaded:
-                renderer.release()
+                renderer.release_idle()
 
 
 def fit2placement(fit: Fit) -> Placement:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,17 @@ class DiffusionRenderer(ABC):
     batch: int
     matches_reference: bool
 
-    def __init__(self, checkpoint: Checkpoint, placement: Placement) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, placement: Placement, make_room: Callable[[], None] = lambda: None
+    ) -> None:
+        """Loads nothing. `make_room` is called before the weights are."""
         self.name = checkpoint.name
         self.weights = checkpoint.weights
         self.licence = checkpoint.licence.name
         self.sings = checkpoint.sings
         self.checkpoint = checkpoint
         self.placement = placement
+        self._make_room = make_room
         self._pipe: Any = None
         self._lock = threading.RLock()
 
@@ -90,15 +94,24 @@ class DiffusionRenderer(ABC):
         """The pipeline, loaded when first wanted."""
         with self._lock:
             if self._pipe is None:
+                self._make_room()
                 self._pipe = self._load()
             return self._pipe
 
     def release(self) -> None:
-        """See `engine.rendering.Renderer`."""
+        """See `engine.rendering.Renderer`. Waits for a rendering under way."""
         with self._lock:
             pipe, self._pipe = self._pipe, None
             if pipe is not None:
                 free_memory(pipe)
+
+    def release_idle(self) -> None:
+        """As `release`, unless another thread renders or loads."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self.release()
+            finally:
+                self._lock.release()
 
     @abstractmethod
     def _load(self) -> Any:

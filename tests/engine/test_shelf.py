@@ -56,13 +56,36 @@ def test_the_guide_needs_none(added: Path) -> None:
 @pytest.mark.parametrize(("free", "both"), [(1000.0, True), (0.0, False)])
 def test_two_are_kept_only_where_there_is_room(added: Path, free: float, both: bool) -> None:
     shelf = Shelf(free=lambda device: free)
-    first = take(shelf, "ace")
+    first, second = take(shelf, "ace"), take(shelf, "sa")
     first.open()
-    second = take(shelf, "sa")
     second.open()
     assert first.loaded is both
     assert second.loaded
     assert take(shelf, "ace") is first
+
+
+def test_one_that_is_at_work_is_not_taken_away(added: Path) -> None:
+    """Two threads that load at once must not wait for each other for ever."""
+    import threading
+
+    shelf = Shelf(free=lambda device: 0.0)
+    first, second = take(shelf, "ace"), take(shelf, "sa")
+    first.open()
+    working, done = threading.Event(), threading.Event()
+
+    def tick(_fraction: float) -> None:
+        working.set()
+        done.wait(30)
+
+    thread = threading.Thread(target=first.render, args=([stretch()], tick))
+    thread.start()
+    assert working.wait(30)
+    second.open()
+    assert first.loaded
+    assert second.loaded
+    done.set()
+    thread.join(60)
+    assert not thread.is_alive()
 
 
 def test_files_that_changed_or_went_are_an_error(added: Path) -> None:
