@@ -19,22 +19,25 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from bridge.errors import RequestError, StembridgeError
 from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render, StemReady
 from bridge.paths import data_folder
+from bridge.transport.endpoint import make_private
 from engine.report import JobCancelled, JobPaused, Reporter
 from engine.stages import NO_STAGES, StageCache
 from engine.store.database import DATABASE
+from engine.store.lock import sole_holder
 from engine.store.stages import StageStore
 from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
 
 PIPELINE = "engine.pipeline:Pipeline"
 REPORT_EVERY = 0.5
 """Seconds between two progress events at least."""
+PREDECESSOR_SECONDS = 20.0
 NICER = 5
 """The worker steps back behind the front process and the DAW."""
 
@@ -112,17 +115,18 @@ class JobReporter:
 class Worker:
     """Takes commands, runs jobs, answers."""
 
-    def __init__(self, commands: BinaryIO, channel: Channel, stages: StageStore | None = None) -> None:
-        """Without `stages` every job computes everything."""
+    def __init__(self, commands: BinaryIO, channel: Channel) -> None:
+        """From now on it ends when the front does."""
         self._commands = commands
         self._channel = channel
-        self._stages = stages
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._stops: dict[str, StopSign] = {}
 
-    def serve(self, pipeline: str) -> None:
-        """Loads the pipeline ("module:Class") and runs jobs until the front is gone."""
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
+
+    def serve(self, pipeline: str, stages: StageStore | None = None) -> None:
+        """Loads the pipeline ("module:Class") and runs jobs until the front is gone; without `stages` every job
+        computes everything."""
         try:
             runner = load_pipeline(pipeline)
             rows = runner.models().models
@@ -138,12 +142,12 @@ class Worker:
             run = self._runs.get()
             stop = self._stops[run.request.job]
             reporter = JobReporter(run.request.job, self._channel, stop)
-            if self._stages is not None:
-                self._stages.begin(run.request.job)
-            final = run_job(runner, run, reporter, self._stages or NO_STAGES)
+            if stages is not None:
+                stages.begin(run.request.job)
+            final = run_job(runner, run, reporter, stages or NO_STAGES)
             reporter.flush()
             del self._stops[run.request.job]
-            self._channel.send(Said(final, fresh=self._stages is None or self._stages.hits == 0))
+            self._channel.send(Said(final, fresh=stages is None or stages.hits == 0))
 
     def _read_commands(self) -> None:
         """Runs in its own thread, so that a job can be stopped while it works. Ends the process with the front."""
@@ -192,6 +196,19 @@ def open_stages() -> StageStore | None:
         return None
 
 
+@contextlib.contextmanager
+def sole_worker() -> Iterator[None]:
+    """Waits until the worker of an engine that was killed is gone, so that no two write one take.
+
+    Such a worker ends within moments, when it finds its front gone. Ends this process where it does not.
+    """
+    with sole_holder(make_private(data_folder()) / "worker.lock", PREDECESSOR_SECONDS) as alone:
+        if not alone:
+            print("another worker uses this data folder", file=sys.stderr)
+            raise SystemExit(1)
+        yield
+
+
 def load_pipeline(name: str) -> PipelineLike:
     """Makes the pipeline named "module:Class"."""
     module, _, attribute = name.partition(":")
@@ -219,8 +236,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if hasattr(os, "nice"):
         os.nice(NICER)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(BrokenPipeError):
-        Worker(commands, Channel(events), open_stages()).serve(options.pipeline)
+    worker = Worker(commands, Channel(events))
+    with contextlib.suppress(BrokenPipeError), sole_worker():
+        worker.serve(options.pipeline, open_stages())
 
 
 if __name__ == "__main__":
