@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mido
+import msgspec
 import numpy as np
 import soundfile
 
@@ -153,7 +154,9 @@ class NoiseEngine:
             for number, stem in enumerate(request.stems):
                 events.append(self._stem(request, folder, take, number, stem.title, stem.role))
             manifests.append(str(folder / "manifest.json"))
-        return [*events, self.fail or Done(request.job, tuple(manifests), 0.1, ("one thing to know",))]
+        if self.fail:
+            return [*events, msgspec.structs.replace(self.fail, job=request.job)]
+        return [*events, Done(request.job, tuple(manifests), 0.1, ("one thing to know",))]
 
     def _stem(self, request: Render, folder: Path, take: int, number: int, name: str, role: str) -> StemReady:
         arrangement = request.arrangement

@@ -194,7 +194,7 @@ def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], 
 
 
 def test_continue_without_more_locators_adds_a_section(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
-    live, host = generated
+    _, host = generated
     press(host, CONTINUE, 2)
     (section,) = engine.requests[1].arrangement.sections
     assert (section.name, section.label, section.start, section.end) == ("Chorus again", "chorus", 24.0, 32.0)

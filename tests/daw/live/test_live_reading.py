@@ -1,0 +1,263 @@
+"""What the script reads: locators, keys, the notes of clips, MIDI files; as functions, and through the strict fake."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import mido
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stembridge import labels, marks, reading, smf
+from stembridge.smf import Note
+from stembridge.trouble import Trouble
+
+from bridge.arrangement import ROLES
+from bridge.labels import WORDS, name2label
+from bridge.midifile import read_smf
+from tests.daw.live.conftest import Opener
+from tests.daw.live.desk import NoiseEngine
+from tests.daw.live.fake_gate import Proxy
+from tests.daw.live.fake_live import FakeLive
+from tests.daw.live.saved_sets import BEFORE_SONG, write_als
+from tests.daw.live.test_live_scenarios import GENERATE, clips, press, refused
+
+Locator = marks.Locator
+
+
+def test_labels_are_those_of_the_engine() -> None:
+    assert labels.WORDS == WORDS
+    assert labels.ROLES == ROLES
+    names = [shape(word) for row in WORDS.values() for word in row for shape in (str.upper, str.title, "{} 2".format)]
+    for name in [*names, "Versatile", "", "Pré-Refrain", "ÄÖÜ", "Refrain2", "[Chorus]", "Solo Gitarre", "x" * 300]:
+        assert labels.name2label(name) == name2label(name)
+
+
+def test_sections_between_locators() -> None:
+    found = marks.locators2sections(
+        [Locator(16.0, "Chorus: loud, wide"), Locator(0.0, "Intro"), Locator(32.0, "End"), Locator(24.0, "")], 99.0
+    )
+    assert [(s["name"], s["label"], s["start"], s["end"], s["words"]) for s in found] == [
+        ("Intro", "intro", 0.0, 16.0, ""),
+        ("Chorus", "chorus", 16.0, 24.0, "loud, wide"),
+        ("Section 3", "verse", 24.0, 32.0, ""),
+    ]
+
+
+@pytest.mark.parametrize(("song_end", "end"), [(40.0, 40.0), (8.0, 24.0), (0.0, 24.0)])
+def test_the_last_section_ends_with_the_music(song_end: float, end: float) -> None:
+    found = marks.locators2sections([Locator(0.0, "Verse"), Locator(8.0, "A"), Locator(16.0, "B")], song_end)
+    assert found[-1]["end"] == end
+    assert marks.locators2sections([Locator(4.0, "only")], 0.0)[0]["end"] == 36.0
+
+
+def test_keys_of_locators() -> None:
+    keys, others = marks.split_keys([Locator(8.0, "KEY = f# dorian"), Locator(0.0, "key=Am"), Locator(0.0, "Verse")])
+    assert keys == [
+        {"beat": 0.0, "tonic": "A", "mode": "minor"},
+        {"beat": 8.0, "tonic": "F#", "mode": "dorian"},
+    ]
+    assert others == [Locator(0.0, "Verse")]
+    with pytest.raises(Trouble, match="key=H flat"):
+        marks.split_keys([Locator(0.0, "key=H flat")])
+
+
+def test_scales() -> None:
+    assert marks.scale2key(9, "Minor") == (("A", "minor"), "")
+    key, told = marks.scale2key(2, "Harmonic Minor")
+    assert key == ("D", "minor")
+    assert "as D minor" in told
+    assert marks.scale2key(0, "Hirajoshi") == (
+        None,
+        "The band does not know the scale 'Hirajoshi'; it listens for the key instead.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "scale_mode", "root", "scale", "expected"),
+    [
+        ("11.3.25", None, 0, "Major", []),
+        ("11.3.25", None, 9, "Minor", [("A", "minor")]),
+        ("12.0.5", False, 9, "Minor", []),
+        ("12.3.0", True, 0, "Major", [("C", "major")]),
+        ("12.3.0", True, 4, "In-Sen", []),
+    ],
+)
+def test_the_key_of_the_set(
+    version: str, scale_mode: bool | None, root: int, scale: str, expected: list[tuple[str, str]]
+) -> None:
+    live = FakeLive(version)
+    live.song.values.update(root_note=root, scale_name=scale, scale_mode=bool(scale_mode))
+    told: list[str] = []
+    found = reading.read_key(Proxy(live.song), told)
+    assert [(key["tonic"], key["mode"]) for key in found] == expected
+    assert bool(told) == (scale == "In-Sen")
+
+
+def brute(start: float, end: float, low: float, high: float, begin: float, looping: bool, note: float) -> list[float]:
+    """Where a note at `note` of the clip sounds: the playhead moved in small steps."""
+    found, at, beat, step = [], begin, start, 1 / 16
+    while beat < end - 1e-9:
+        if abs(at - note) < 1e-9:
+            found.append(beat)
+        at, beat = at + step, beat + step
+        if looping and at >= high - 1e-9:
+            at = low
+    return found
+
+
+sixteenths = st.integers(0, 64).map(lambda n: n / 16)
+
+
+@given(sixteenths, st.integers(1, 200), sixteenths, st.integers(1, 64), sixteenths, st.booleans(), sixteenths)
+def test_notes_of_looped_clips(
+    start: float, span: int, low: float, width: int, begin: float, looping: bool, at: float
+) -> None:
+    live = FakeLive("12.3.0")
+    high = low + width / 16
+    begin = min(begin, high - 1 / 16) if looping else begin
+    clip = live.user_midi(live.user_track("x"), start, 1.0, (60, at, 1 / 32))
+    clip.low, clip.high, clip.begin, clip.cut_end = low, high, begin, start + span / 16
+    clip.values["looping"] = looping
+    found = [note.start for note in reading.clip2notes(Proxy(clip))]
+    assert found == pytest.approx(brute(start, start + span / 16, low, high, begin, looping, at))
+
+
+def test_notes_end_at_borders_and_muted_ones_are_silent() -> None:
+    live = FakeLive("11.3.25")
+    clip = live.user_midi(live.user_track("x"), 8.0, 4.0, (60, 0.0, 9.0), (61, 1.0, 1.0))
+    clip.notes[1].values["mute"] = True
+    assert reading.clip2notes(Proxy(clip)) == [Note(8.0, 4.0, 60, 90)]
+
+
+def test_tracks_that_the_band_hears() -> None:
+    live = FakeLive("12.3.0")
+    live.user_track("heard")
+    live.user_track("muted").values["mute"] = True
+    live.user_track("not soloed").values["muted_via_solo"] = True
+    live.user_track("audio", "audio")
+    live.named("1-MIDI").data["stembridge"] = '{"stem": "bass", "kind": "midi", "files": []}'
+    heard = [track.name for track in Proxy(live.song).tracks if reading.is_context(track)]
+    assert heard == ["heard"]
+
+
+beats = st.integers(0, 4000).map(lambda n: n / 960)
+notes_drawn = st.lists(
+    st.builds(Note, beats, st.integers(1, 4000).map(lambda n: n / 960), st.integers(0, 127), st.integers(1, 127)),
+    max_size=20,
+    unique_by=lambda note: note.pitch,
+)
+
+
+@given(notes_drawn)
+def test_midi_files_both_ways(drawn: list[Note]) -> None:
+    data = smf.notes2smf(drawn, "Bäss ♪", 97.0, (7, 8))
+    assert smf.smf2notes(data) == sorted(drawn)
+    file = mido.MidiFile(file=io.BytesIO(data))
+    assert sum(message.type == "note_on" for message in file.tracks[0]) == len(drawn)
+
+
+def test_the_engine_reads_the_script_s_midi_files(tmp_path: Path) -> None:
+    (tmp_path / "a.mid").write_bytes(smf.notes2smf([Note(1.5, 0.25, 64, 100)], "Keys", 120.0, (3, 4)))
+    found = read_smf(tmp_path / "a.mid")
+    assert [(n.start, n.length, n.pitch, n.velocity) for track in found.tracks for n in track.notes] == [
+        (1.5, 0.25, 64, 100)
+    ]
+
+
+@given(notes_drawn, st.data())
+def test_damaged_midi_files_are_refused_or_read(drawn: list[Note], data: st.DataObject) -> None:
+    raw = bytearray(smf.notes2smf(drawn, "x", 120.0, (4, 4)))
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    del raw[data.draw(st.integers(0, len(raw))) :]
+    with contextlib.suppress(smf.SmfError):
+        smf.smf2notes(bytes(raw))
+
+
+# Through Live
+
+
+def test_tempo_automation_and_seven_eight(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+    tempi = [(BEFORE_SONG, 100.0), (4.0, 100.0), (11.0, 140.0), (11.0, 90.0)]
+    metres = [(BEFORE_SONG, 4, 4), (4.0, 7, 8)]
+    live = FakeLive(version, write_als(project / "Sång.als", tempi, metres))
+    live.tempo, live.automation.values["automation_state"] = tempi, 1
+    live.user_locators((4.0, "Verse"), (11.0, "Chorus"), (18.0, "End"))
+    host = open_set(live, sample_rate=44_100)
+    press(host, GENERATE)
+    (asked,) = engine.requests
+    clock = asked.arrangement.timeline()
+    for beat in (0.0, 4.0, 7.3, 11.0, 18.0):
+        assert clock.beat2second(beat) == pytest.approx(live.beat2second(beat), abs=1e-9)
+    assert [(m.beat, m.beats, m.unit) for m in asked.arrangement.metres] == [(0.0, 4, 4), (4.0, 7, 8)]
+    (audio,) = clips(live, "drums")
+    assert audio.start == 4.0
+    assert audio.get_end_time() == pytest.approx(18.0, abs=1e-4)
+    assert audio.get_sample_length() == clock.span2samples(4.0, 18.0, 44_100)
+    assert not host.said("it ends on beat")
+    assert host.said("The changes of time signature are those of the set as it was saved last")
+
+
+@pytest.mark.parametrize(
+    ("state", "saved", "shown", "text"),
+    [
+        (1, None, 100.0, "Live tells its course only through the saved set. Save the set"),
+        (1, [(BEFORE_SONG, 100.0), (8.0, 120.0)], 103.0, "its automation has changed since. Save the set"),
+        (2, [(BEFORE_SONG, 100.0), (8.0, 120.0)], 100.0, "Re-Enable Automation"),
+    ],
+)
+def test_a_tempo_that_cannot_be_known_is_not_guessed(
+    state: int, saved: list[tuple[float, float]] | None, shown: float, text: str,
+    project: Path, engine: NoiseEngine, open_set: Opener,
+) -> None:  # fmt: skip
+    live = FakeLive("12.3.0", write_als(project / "S.als", saved) if saved else None)
+    live.tempo, live.automation.values["automation_state"] = [(0.0, shown)], state
+    live.user_loop(0.0, 16.0)
+    refused(open_set(live), GENERATE, text)
+    assert engine.requests == []
+
+
+def test_a_time_signature_that_changed_since_is_told(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+    live = FakeLive("12.3.0", write_als(project / "S.als", metres=[(BEFORE_SONG, 4, 4), (8.0, 3, 4)]))
+    live.song.values["signature_numerator"] = 5
+    live.user_loop(0.0, 16.0)
+    refused(open_set(live), GENERATE, "in the saved set it is 4/4: it has changed since")
+
+
+def test_three_hundred_locators_of_any_name(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+    live = FakeLive(version, write_als(project / "S.als", [(BEFORE_SONG, 200.0)]))
+    live.tempo = [(0.0, 200.0)]
+    names = ["Strophe ♥", "サビ", "Ünïcödé " * 30, "x" * 250, "", "Припев: громко"]
+    live.user_locators(*[(4.0 * i, names[i % len(names)]) for i in range(300)])
+    track = live.user_track("ドラム/\\:*? " + "y" * 200)
+    live.user_midi(track, 0.0, 4.0, (60, 0.0, 1.0))
+    host = open_set(live, sample_rate=8000, stems=["drums"])
+    press(host, GENERATE)
+    (asked,) = engine.requests
+    assert len(asked.arrangement.sections) == 300
+    assert {len(s.name) for s in asked.arrangement.sections} >= {200}
+    assert asked.arrangement.sections[5].words == "громко"
+    assert asked.arrangement.tracks[0].name.startswith("ドラム")
+    assert len(clips(live, "drums")) == 1
+
+
+def test_more_sections_than_the_engine_takes(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+    live = FakeLive("12.3.0", write_als(project / "S.als"))
+    live.user_locators(*[(4.0 * i, "A") for i in range(501)])
+    refused(open_set(live), GENERATE, "501 sections are marked; at most 500")
+
+
+def test_the_rate_is_that_of_most_clips(project: Path, engine: NoiseEngine, open_set: Opener, tmp_path: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    live = FakeLive("12.3.0", write_als(project / "S.als"))
+    live.user_loop(0.0, 4.0)
+    track = live.user_track("Takes", "audio")
+    for number, rate in enumerate((44_100, 44_100, 96_000)):
+        soundfile.write(tmp_path / f"{number}.wav", np.zeros((rate, 1)), rate)
+        track.create_audio_clip(str(tmp_path / f"{number}.wav"), 100.0 * number)
+    press(open_set(live, stems=["bass"]), GENERATE)
+    assert engine.requests[0].arrangement.sample_rate == 44_100
