@@ -93,6 +93,6 @@ def read_xml(raw: bytes, path: Path) -> Element:
     parser.EntityDeclHandler = refuse
     try:
         parser.Parse(raw, True)
-    except (expat.ExpatError, UnicodeError) as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # an encoding that there is not, or that lies
         raise damaged(path, f"its XML is broken ({error})") from error
     return builder.close()

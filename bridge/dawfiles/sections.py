@@ -95,7 +95,8 @@ def regions2sections(regions: Sequence[tuple[float, float, str, str]]) -> tuple[
         elif not kept or start > kept[-1][0] + 1e-6:
             kept.append(region)
     sections: list[Section] = []
-    for (start, end, name, label), after in zip(kept, [*kept[1:], None], strict=True):
+    for i, (start, end, name, label) in enumerate(kept):
+        after = kept[i + 1] if i + 1 < len(kept) else None
         stop = end if after is None else min(end, after[0])
         if stop < end - 1e-6 and after is not None:
             remarks.append(f'the region "{name}" ends where "{after[2]}" begins.')

@@ -127,11 +127,12 @@ class _Walk:
             return
         start = self._beat(place, number(clip, "time"))
         end = place.high
-        if clip.get("duration") is not None:
-            end = min(end, self._beat(place, number(clip, "time") + number(clip, "duration")))
+        duration = number(clip, "duration", -1.0)
+        if duration >= 0:
+            end = min(end, self._beat(place, number(clip, "time") + duration))
         unit = clip.get("contentTimeUnit") or place.unit
         inside = replace(place, unit=unit, beat=start, play=number(clip, "playStart"), high=end)
-        if clip.get("duration") is None and clip.get("playStop") is not None:
+        if duration < 0 and clip.get("playStop") is not None:
             end = min(end, self._beat(inside, number(clip, "playStop")))
         for passing in self._rounds(clip, replace(inside, high=end)):
             if passing.high > place.low:
