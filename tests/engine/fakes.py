@@ -1,8 +1,9 @@
 """A pipeline that is small but real: it reports, obeys cancels and writes playable files, as the tests ask.
 
-What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once" or
-"crash=always" (the process kills itself in the middle), "deaf" (it reports nothing, so it cannot be stopped),
-"error=job", "error=bug" (it fails), "noise" (it prints, as libraries do), "hold=FILE" (it goes on when FILE is there).
+What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once",
+"crash=always" or "crash=until cure=FILE" (the process kills itself in the middle), "deaf" (it reports nothing, so it
+cannot be stopped), "error=job", "error=bug" (it fails), "noise" (it prints, as libraries do), "hold=FILE" (it goes on
+when FILE is there).
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class EchoPipeline:
         while held and not Path(held).exists():
             time.sleep(0.01)
         mark = out.parent / f"{request.job}.crashed"
-        if wish(request, "crash") == "always" or (wish(request, "crash") == "once" and not mark.exists()):
+        uncured = wish(request, "crash") == "until" and not Path(wish(request, "cure")).exists()
+        if uncured or wish(request, "crash") == "always" or (wish(request, "crash") == "once" and not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if wish(request, "error") == "job":

@@ -178,7 +178,7 @@ def test_sigterm_lets_the_jobs_wait_for_the_next_engine(endpoint: Endpoint, tmp_
     with Client.connect() as client:
         for request in requests:
             assert isinstance(list(client.request(request))[-1], Done)
-        assert [(row.job, row.state) for row in client.jobs().jobs] == [("running", "done"), ("queued", "done")]
+        assert {row.job: row.state for row in client.jobs().jobs} == {"running": "done", "queued": "done"}
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to look at open files")

@@ -1,0 +1,254 @@
+"""The queue of a real engine: turns, classes, pausing, moving, parking, limits; and all of it after a restart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bridge.client import Client, start_engine
+from bridge.messages import (
+    Accepted,
+    Cancel,
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    JobList,
+    JobRow,
+    Move,
+    Pause,
+    Progress,
+    Render,
+    Resume,
+    Status,
+    StemReady,
+)
+from bridge.transport.endpoint import Endpoint, read_endpoint
+from tests.engine.rig import ECHO, echo_engine, song, wait_for
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
+    with echo_engine(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def client(endpoint: Endpoint) -> Iterator[Client]:
+    with Client(endpoint) as connected:
+        yield connected
+
+
+def named_client(endpoint: Endpoint, name: str, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr("bridge.client.new_identity", lambda: f"{name}/{os.urandom(8).hex()}".encode())
+    return Client(endpoint)
+
+
+def rows(client: Client) -> dict[str, JobRow]:
+    return {row.job: row for row in client.jobs().jobs}
+
+
+def answer(client: Client, message: Pause | Resume | Move, job: str) -> Event:
+    client.send(message)
+    return client._wait(lambda e: getattr(e, "job", None) in (job, "") or (not job and isinstance(e, JobList)), 30)
+
+
+def put(client: Client, request: Render) -> None:
+    assert isinstance(next(client.request(request)), Accepted)
+
+
+def queue(client: Client) -> list[str]:
+    waiting = [row for row in client.jobs().jobs if row.state == "queued"]
+    return [row.job for row in sorted(waiting, key=lambda row: row.position)]
+
+
+def kill_front(endpoint: Endpoint) -> Endpoint:
+    """Kills the engine as it stands and starts another one."""
+    everyone = [psutil.Process(endpoint.pid), *psutil.Process(endpoint.pid).children()]
+    os.kill(endpoint.pid, signal.SIGKILL)
+    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    return start_engine(options=ECHO)
+
+
+def test_clients_take_turns_and_batch_waits(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "go"
+    with named_client(endpoint, "one", monkeypatch) as one, named_client(endpoint, "two", monkeypatch) as two:
+        put(one, song("first", tmp_path, f"hold={gate}"))
+        for i in range(3):
+            put(one, song(f"one-{i}", tmp_path))
+        put(two, song("two-batch", tmp_path, priority="batch"))
+        put(two, song("two-0", tmp_path))
+        with named_client(endpoint, "two", monkeypatch) as again:
+            put(again, song("two-1", tmp_path))
+        expected = ["two-0", "one-0", "two-1", "one-1", "one-2", "two-batch"]
+        assert queue(one) == expected
+        told = [next(one.request(Status(name))) for name in expected]
+        assert [event.position for event in told if isinstance(event, Accepted)] == list(range(6))
+        gate.touch()
+        wait_for(lambda: all(row.state == "done" for row in rows(one).values()))
+    manifests = [(tmp_path / "stembridge" / name / "take-1" / "manifest.json").stat().st_mtime_ns for name in expected]
+    assert manifests == sorted(manifests)
+
+
+def test_a_moved_job_goes_where_it_is_put_and_stays_there_after_a_kill(
+    client: Client, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    gate = tmp_path / "go"
+    put(client, song("first", tmp_path, f"hold={gate}"))
+    for name in ("a", "b", "c", "d"):
+        put(client, song(name, tmp_path))
+    assert answer(client, Move("d"), "d") == Accepted("d", 0, None)
+    assert answer(client, Move("a", 2), "a") == Accepted("a", 2, None)
+    assert answer(client, Move("b", 99), "b") == Accepted("b", 3, None)
+    assert queue(client) == ["d", "a", "c", "b"]
+    refused = answer(client, Move("first"), "first")
+    assert isinstance(refused, Failed)
+    assert (refused.code, refused.refused) == ("job.not_waiting", True)
+    with Client(kill_front(endpoint)) as other:
+        assert queue(other) in (["d", "a", "c", "b"], ["first", "d", "a", "c", "b"])
+        gate.touch()
+        wait_for(lambda: all(row.state == "done" for row in rows(other).values()))
+
+
+def test_a_waiting_job_is_paused_and_resumed(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    put(client, song("first", tmp_path, f"hold={gate}"))
+    put(client, song("a", tmp_path))
+    put(client, song("b", tmp_path))
+    told = answer(client, Pause("a"), "a")
+    assert isinstance(told, Progress)
+    assert told.stage == "paused"
+    assert (rows(client)["a"].state, queue(client)) == ("paused", ["b"])
+    gate.touch()
+    wait_for(lambda: rows(client)["b"].state == "done")
+    with Client(kill_front(endpoint)) as other:
+        assert rows(other)["a"].state == "paused"
+        resumed = answer(other, Resume("a"), "a")
+        assert isinstance(resumed, Accepted)
+        assert resumed.position == 0
+        wait_for(lambda: rows(other)["a"].state == "done")
+        assert isinstance(list(other.request(Status("a")))[-1], Done)
+
+
+def test_a_running_job_is_paused_and_frees_the_worker(client: Client, tmp_path: Path) -> None:
+    following = client.request(song("long", tmp_path, "steps=300 pause=0.01"))
+    next(event for event in following if isinstance(event, Progress))
+    began = time.monotonic()
+    client.send(Pause("long"))
+    told = next(event for event in following if isinstance(event, Progress) and event.stage == "paused")
+    print(f"\npausing a running job: {(time.monotonic() - began) * 1000:.0f} ms")
+    assert told.job == "long"
+    with Client(client.endpoint) as other:
+        assert isinstance(list(other.request(song("between", tmp_path)))[-1], Done)
+        assert rows(other)["long"].state == "paused"
+        assert (tmp_path / "stembridge" / "long" / "take-1").is_dir()
+        put_again = answer(other, Resume("long"), "long")
+    assert isinstance(put_again, Accepted)
+    assert isinstance(list(following)[-1], Done)
+
+
+def test_a_paused_job_can_be_cancelled(client: Client, tmp_path: Path) -> None:
+    following = client.request(song("long", tmp_path, "steps=300 pause=0.01"))
+    next(event for event in following if isinstance(event, Progress))
+    client.send(Pause("long"))
+    next(event for event in following if isinstance(event, Progress) and event.stage == "paused")
+    assert client.cancel("long") == Cancelled("long")
+    assert not list(tmp_path.rglob("take-*"))
+
+
+def test_the_whole_queue_is_held_also_after_a_kill(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    held = answer(client, Pause(), "")
+    assert isinstance(held, JobList)
+    assert held.paused
+    put(client, song("a", tmp_path))
+    with Client(kill_front(endpoint)) as other:
+        other.models()
+        assert other.jobs().paused
+        assert rows(other)["a"].state == "queued"
+        going = answer(other, Resume(), "")
+        assert isinstance(going, JobList)
+        assert not going.paused
+        wait_for(lambda: rows(other)["a"].state == "done")
+
+
+def test_a_poison_job_is_parked_with_its_log_and_runs_again_when_asked(client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "cured"
+    last = list(client.request(song("poison", tmp_path, f"noise crash=until cure={gate}")))[-1]
+    assert isinstance(last, Failed)
+    assert last.code == "worker.crashed"
+    assert "--resume poison" in last.hint
+    log = tmp_path / "data" / "parked" / "poison.log"
+    assert str(log) in last.hint
+    assert "libraries print" in log.read_text()
+    assert rows(client)["poison"].state == "parked"
+    assert not list(tmp_path.rglob("take-*"))
+    assert list(client.request(Status("poison")))[-1] == last
+    with Client(kill_front(client.endpoint)) as other:
+        assert rows(other)["poison"].state == "parked"
+        gate.touch()
+        following = other.request(Status("poison"))
+        assert list(following)[-1] == last
+        assert isinstance(answer(other, Resume("poison"), "poison"), Accepted)
+        rest = list(other.request(Status("poison")))
+        assert isinstance(rest[-1], Done)
+        assert [event.stem for event in rest if isinstance(event, StemReady)] == ["drums", "bass", "keys"]
+
+
+def test_a_job_that_brings_engines_down_is_parked(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    put(client, song("heavy", tmp_path, f"hold={tmp_path / 'never'}"))
+    running = endpoint
+    for _ in range(8):
+        with Client(running) as other:
+            wait_for(lambda other=other: rows(other)["heavy"].state == "running")
+        running = kill_front(running)
+    with Client(running) as other:
+        wait_for(lambda: rows(other)["heavy"].state == "parked")
+        last = list(other.request(Status("heavy")))[-1]
+    assert isinstance(last, Failed)
+    assert "8 engines have ended" in last.message
+
+
+def test_a_job_that_runs_too_long_fails_and_says_so(tmp_path: Path) -> None:
+    with echo_engine(tmp_path, "--time-limit", "0.5") as endpoint, Client(endpoint) as client:
+        last = list(client.request(song("endless", tmp_path, "steps=3000 pause=0.01")))[-1]
+        assert isinstance(last, Failed)
+        assert (last.code, last.refused) == ("job.too_long", False)
+        assert "--time-limit" in last.hint
+        assert isinstance(list(client.request(song("short", tmp_path)))[-1], Done)
+        assert not list((tmp_path / "stembridge").glob("endless"))
+
+
+def test_a_cancel_that_an_engine_died_over_still_holds(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    following = client.request(song("unwanted", tmp_path, "deaf steps=3000 pause=0.01"))
+    next(following)
+    wait_for(lambda: rows(client)["unwanted"].state == "running")
+    with Client(endpoint) as other:
+        other.send(Pause())
+        following = other.request(Status("unwanted"))
+        began = time.monotonic()
+        other.send(Cancel("unwanted"))
+        told = next(e for e in following if isinstance(e, Progress) and e.stage == "cancelling")
+        print(f"\ncancel acknowledged after {(time.monotonic() - began) * 1000:.0f} ms (bound 300 ms)")
+        assert told.job == "unwanted"
+    with Client(kill_front(endpoint)) as again:
+        assert list(again.request(Status("unwanted")))[-1] == Cancelled("unwanted")
+    assert not list(tmp_path.rglob("take-*"))
+
+
+def test_an_eta_is_there_at_once_after_a_restart(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    style = "steps=20 pause=0.01"
+    list(client.request(song("measure", tmp_path, style)))
+    assert read_endpoint() is not None
+    with Client(kill_front(endpoint)) as other:
+        accepted = next(other.request(song("measured", tmp_path, style)))
+    assert isinstance(accepted, Accepted)
+    assert accepted.eta is not None
+    assert accepted.eta > 0
