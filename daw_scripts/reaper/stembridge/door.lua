@@ -26,7 +26,8 @@ return function(use)
   -- Leaves a wish for the project in front.
   function door.ask(verb, wish)
     wish = wish or {}
-    wish.verb, wish.project = verb, projects.id((projects.active()))
+    local proj, path = projects.active()
+    wish.verb, wish.project, wish.path = verb, projects.id(proj, path), path
     local number = (tonumber(reaper.GetExtState(SECTION, "wishes")) or 0) + 1
     reaper.SetExtState(SECTION, "wish:" .. number, json.encode(wish), false)
     reaper.SetExtState(SECTION, "wishes", tostring(number), false)

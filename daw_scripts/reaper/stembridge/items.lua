@@ -164,7 +164,7 @@ return function(use)
     local changed = not source or reaper.GetMediaSourceParent(source) or reaper.TakeFX_GetCount(take) > 0
       or reaper.GetTakeNumStretchMarkers(take) > 0 or reaper.CountTakeEnvelopes(take) > 0
       or math.abs(take_value("D_PLAYRATE") - 1) > 1e-9 or math.abs(take_value("D_PITCH")) > 1e-9
-      or take_value("I_CHANMODE") ~= 0
+      or math.abs(take_value("D_VOL") - 1) > 1e-9 or take_value("I_CHANMODE") ~= 0
     if changed then return nil end
     local path = reaper.GetMediaSourceFileName(source, "")
     local ending = path:match("%.(%w+)$")

@@ -22,7 +22,7 @@ local STILL_EVERY = 15 -- ticks between tries to unite while the transport runs
 --   now()               seconds, for slices
 --   save()              keeps the records of all jobs
 --   say(job, kind, text) tells the user: "info", "done", "warning", "error"
---   find(known)         the open project, or nil
+--   find(known, live)   the open project and its path, or nil; `live` is what it was before
 --   landed(proj, job)   set of the landing names that are, or were, in the project
 --   ready(proj)         nil, or why nothing can be placed now
 --   prepare(proj, event, pause)   a stem's notes, made ready; or nil and why not
@@ -38,11 +38,21 @@ function job.new(use, record, box, host)
   return self
 end
 
--- Begins with reading: `work(pause)` gives {asked, text, path, band, note}, or raises an error for the user.
-function job:read(work)
-  self.record.state = "reading"
+-- Begins with reading the open project `live`: `work(pause)` gives {asked, text, path, band, note}, or raises an error
+-- for the user.
+function job:read(work, live)
+  self.record.state, self.live = "reading", live
   self.text = "Reading the project ..."
-  self.work = self.slices.new(work, self.host.now, SLICE)
+  self.work = self.slices.new(work, self.host.now, SLICE, function()
+    if not self:project() then error("The project was closed while it was read.", 0) end
+  end)
+end
+
+-- The job's project and its path, or nil while it is closed.
+function job:project()
+  local proj, path = self.host.find(self.record.project, self.live)
+  self.live = proj
+  return proj, path
 end
 
 function job:say(kind, text)
@@ -186,7 +196,7 @@ end
 
 -- Why nothing can land now, or nil and the project.
 function job:obstacle()
-  local proj, path = self.host.find(self.record.project)
+  local proj, path = self:project()
   if not proj then return "The project is closed; what is ready lands when it is opened again." end
   if path ~= self.record.project.path then
     self.record.project.path = path
@@ -298,7 +308,7 @@ end
 
 function job:finish(result)
   if LOST[result.code] and (self.record.sent or 0) < MOST_SENDS then return self:go("holding") end
-  local proj = self.host.find(self.record.project)
+  local proj = self:project()
   if not proj and result.type == "done" then
     self.text = "Done. The project is closed; it is noted when it is opened again."
     return
@@ -315,7 +325,7 @@ end
 function job:unite()
   if self.ticks % STILL_EVERY ~= 0 then return end
   local why, proj = self:obstacle()
-  if why and proj == nil and not self.host.find(self.record.project) then return self:go("over") end
+  if why and not self:project() then return self:go("over") end
   if why or self.host.playing(proj) then return end
   self.host.unite(proj, self.placed, self.record.title)
   self:go("over")
@@ -325,6 +335,7 @@ end
 function job:cancel()
   local state = self.record.state
   if state == "over" or state == "uniting" then return end
+  if state == "reading" then self.work:stop() end
   if state ~= "waiting" or self.box:take_back(self.record.job) then
     self:say("info", self.record.title .. ": cancelled before the band began.")
     return self:go("over")

@@ -25,16 +25,6 @@ return function(use)
     return ok and type(value) == "table" and value or nil
   end
 
-  -- The project's id; one is given where it has none.
-  function projects.id(proj)
-    local id = projects.get(proj, "id")
-    if id == "" then
-      id = reaper.genGuid(""):gsub("[^%w%-]", "")
-      projects.set(proj, "id", id)
-    end
-    return id
-  end
-
   -- All open projects {proj, path}, in the order of their tabs.
   function projects.open()
     local found = {}
@@ -52,16 +42,37 @@ return function(use)
     return proj, path or ""
   end
 
-  -- The open project that `known` {id, path} means, or nil.
-  function projects.find(known)
-    local found
-    for _, one in ipairs(projects.open()) do
-      if projects.get(one.proj, "id") == known.id then
-        if one.path == known.path then return one.proj, one.path end
-        found = found or one
+  local function exists(path) return path ~= "" and reaper.file_exists(path) end
+
+  -- The project's id; one is given where it has none, or has the same as another tab that was never saved either: both
+  -- were made from one template.
+  function projects.id(proj, path)
+    local id, taken = projects.get(proj, "id"), false
+    if id ~= "" and path == "" then
+      for _, one in ipairs(projects.open()) do
+        taken = taken or one.proj ~= proj and one.path == "" and projects.get(one.proj, "id") == id
       end
     end
-    if found then return found.proj, found.path end
+    if id == "" or taken then
+      id = reaper.genGuid(""):gsub("[^%w%-]", "")
+      projects.set(proj, "id", id)
+    end
+    return id
+  end
+
+  -- The open project that `known` {id, path} means, and its path; or nil. `live`, where given, is the tab that it was in:
+  -- it stays the one when it is saved under another name. Of tabs with the same id (a copy, a template) the path decides;
+  -- another path counts only where the known file is not there any more, or never was.
+  function projects.find(known, live)
+    local same, moved
+    for _, one in ipairs(projects.open()) do
+      if projects.get(one.proj, "id") == known.id then
+        if one.proj == live then return one.proj, one.path end
+        if one.path == known.path then same = same or one else moved = moved or one end
+      end
+    end
+    if not same and moved and not exists(known.path) then same = moved end
+    if same then return same.proj, same.path end
     return nil
   end
 

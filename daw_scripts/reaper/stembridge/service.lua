@@ -170,7 +170,7 @@ return function(use)
       project = { id = wish.project, path = path },
     }
     local one = job.new(use, record, self.box, self.host)
-    one:read(function(pause) return describe.request(proj, path, wish.project, wish, pause) end)
+    one:read(function(pause) return describe.request(proj, path, wish.project, wish, pause) end, proj)
     self.jobs[#self.jobs + 1] = one
   end
 
@@ -189,7 +189,7 @@ return function(use)
   end
 
   function Service:obey(wish)
-    local proj, path = projects.find({ id = wish.project, path = "" })
+    local proj, path = projects.find({ id = wish.project, path = wish.path })
     if not proj then return end
     if wish.verb == "cancel" then return self:cancel(wish.project) end
     if verbs.TITLES[wish.verb] then self:start(wish, proj, path) end
@@ -255,6 +255,9 @@ return function(use)
 
   -- What REAPER calls when the script ends.
   function Service:close()
+    for _, one in ipairs(self.jobs) do
+      if one.record.state == "reading" then one:cancel() end
+    end
     self:save()
     self:publish()
     if get("owner") == self.id then reaper.DeleteExtState(SECTION, "alive", false) end
