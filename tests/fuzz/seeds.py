@@ -18,6 +18,7 @@ from bridge.timeline import Bar, Metre
 from bridge.transport.osc_packet import BUNDLE, Stream, message2packet
 from engine.previous import score2json
 from engine.score import Chord, FormSection, Key, Note, Part, Score
+from tests.bridge.dawfiles.files import BITWIG, CUBASE, REAPER, STUDIO_ONE, dawproject
 from tests.e2e.songs import chord_song
 from tests.fuzz.targets import TOKEN
 
@@ -31,6 +32,9 @@ def seeds(target: str, folder: Path) -> list[bytes]:
         "osc_stream": osc_streams,
         "osc_session": osc_sessions,
         "midi": lambda: midi_files(folder),
+        "rpp": lambda: [REAPER.encode(), REAPER.replace("\n", "\r\n").encode()],
+        "dawproject": lambda: [dawproject(folder / "song.dawproject", BITWIG).read_bytes()],
+        "dawproject_xml": lambda: [text.encode() for text in (BITWIG, CUBASE, STUDIO_ONE)],
         "audio": audio_files,
         "manifest": lambda: [manifest2json(read_manifest(DATA / "manifest.example.json"))],
         "event": lambda: [encode(Failed("a", "code", "message"))],

@@ -6,14 +6,17 @@ A target raises nothing but what it documents; anything else is a crash, and a c
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from bridge.dawfiles.read import song_file2arrangement
 from bridge.errors import StembridgeError
 from bridge.handover.manifest import json2manifest
 from bridge.messages import Event, Render, decode_event
@@ -129,6 +132,32 @@ def as_midi(data: bytes) -> None:
             smf2arrangement(path).timeline()
 
 
+def as_rpp(data: bytes) -> None:
+    """A REAPER project."""
+    _as_song(data, "song.rpp")
+
+
+def as_dawproject(data: bytes) -> None:
+    """A DAWproject: the ZIP as a whole."""
+    _as_song(data, "song.dawproject")
+
+
+def as_dawproject_xml(data: bytes) -> None:
+    """The XML of a DAWproject in a ZIP that is well."""
+    box = io.BytesIO()
+    with zipfile.ZipFile(box, "w") as archive:
+        archive.writestr("project.xml", data)
+    _as_song(box.getvalue(), "song.dawproject")
+
+
+def _as_song(data: bytes, name: str) -> None:
+    with small_folder() as folder:
+        (folder / name).write_bytes(data)
+        with contextlib.suppress(StembridgeError):
+            arrangement, _ = song_file2arrangement(folder / name, folder / "context")
+            assert arrangement.timeline().end >= arrangement.end - 1e-6
+
+
 def as_audio(data: bytes) -> None:
     """An audio file's header, as a reference or a context track."""
     with small_folder() as folder:
@@ -186,6 +215,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "request": as_request,
     "event": as_event,
     "midi": as_midi,
+    "rpp": as_rpp,
+    "dawproject": as_dawproject,
+    "dawproject_xml": as_dawproject_xml,
     "audio": as_audio,
     "manifest": as_manifest,
     "endpoint": as_endpoint,
