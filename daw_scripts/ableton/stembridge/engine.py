@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import sys
+import tempfile
 from typing import Any, NamedTuple, Sequence
 
 from . import PROTOCOL, VERSION
@@ -65,6 +66,7 @@ def endpoint_folders(chosen: str = "") -> list[str]:
             folders.append(os.path.expanduser("~/Library/Caches/TemporaryItems/stembridge"))
         else:
             folders.append(f"/run/user/{os.getuid()}/stembridge")
+            folders.append(os.path.join(tempfile.gettempdir(), f"runtime-{os.getuid()}", "stembridge"))
     return folders
 
 

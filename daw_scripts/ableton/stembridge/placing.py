@@ -16,6 +16,8 @@ from .trouble import Trouble
 
 NEAR = 1e-6
 """Beats within which a position counts as the one asked for: 0.03 samples at 120 bpm."""
+SAMPLE_NEAR = 5e-4
+"""More beats than a sample lasts, at any tempo and rate."""
 END_NEAR = 2e-3
 COLOURS = {
     "drums": 0xC8553D, "bass": 0x8C4A9E, "keys": 0x3D7EC8, "guitar": 0xC88B3D, "pad": 0x3DA59E, "strings": 0x7A9E3D,
@@ -260,7 +262,10 @@ class _Told:
 
 
 def _is_free(track: Any, start: float, end: float) -> bool:
-    return all(clip.end_time <= start + NEAR or clip.start_time >= end - NEAR for clip in track.arrangement_clips)
+    """Whether nothing lies there. A clip of whole samples may end a part of a sample after the beat that it ends on."""
+    return all(
+        clip.end_time <= start + SAMPLE_NEAR or clip.start_time >= end - SAMPLE_NEAR for clip in track.arrangement_clips
+    )
 
 
 def _same_path(one: Any, other: str) -> bool:

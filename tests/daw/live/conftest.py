@@ -32,12 +32,12 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def engine(runtime: Path, tmp_path: Path) -> Iterator[NoiseEngine]:
+def noise(runtime: Path, tmp_path: Path) -> Iterator[NoiseEngine]:
     """An engine that plays noise, running."""
-    noise = NoiseEngine(runtime, [tmp_path])
-    noise.start()
-    yield noise
-    noise.stop()
+    engine = NoiseEngine(runtime, [tmp_path])
+    engine.start()
+    yield engine
+    engine.stop()
 
 
 @pytest.fixture

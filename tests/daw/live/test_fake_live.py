@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,11 @@ def wav(folder: Path, seconds: float = 2.0) -> str:
     return str(path)
 
 
+@functools.cache
+def stub(path: Path) -> list[ast.stmt]:
+    return ast.parse(path.read_text()).body
+
+
 # The list
 
 
@@ -79,7 +86,7 @@ def test_the_list_agrees_with_the_stubs() -> None:
     for name, entry in MEMBERS.items():
         *outer, member = name.split(".")
         module = {"CuePoint": "Song", "MidiNote": "Clip"}.get(outer[0], outer[0])
-        body = ast.parse((folder / f"{module}.pyi").read_text()).body
+        body = stub(folder / f"{module}.pyi")
         for cls in outer:
             body = next(node.body for node in body if isinstance(node, ast.ClassDef) and node.name == cls)
         found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == member]
@@ -186,7 +193,7 @@ def test_clips_are_refused_where_live_refuses_them(live: FakeLive, tmp_path: Pat
     song = seen(live)
     audio, midi = song.create_audio_track(-1), song.create_midi_track(-1)
     (tmp_path / "no.wav").write_text("no audio")
-    for wrong in (
+    refused: tuple[Callable[[], Any], ...] = (
         lambda: midi.create_audio_clip(wav(tmp_path), 0.0),
         lambda: audio.create_midi_clip(0.0, 4.0),
         lambda: audio.create_audio_clip(wav(tmp_path), -0.1),
@@ -198,7 +205,8 @@ def test_clips_are_refused_where_live_refuses_them(live: FakeLive, tmp_path: Pat
         lambda: midi.clip_slots[0].create_audio_clip(wav(tmp_path)),
         lambda: midi.clip_slots[0].delete_clip(),
         lambda: song.end_undo_step(),
-    ):
+    )
+    for wrong in refused:
         with pytest.raises(RuntimeError):
             wrong()
     live.tracks[-2].frozen = True

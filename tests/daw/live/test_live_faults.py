@@ -39,12 +39,12 @@ def test_the_engine_is_started_late(project: Path, runtime: Path, tmp_path: Path
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     ticks(host, 5)
-    engine = NoiseEngine(runtime, [tmp_path])
-    engine.start()
+    noise = NoiseEngine(runtime, [tmp_path])
+    noise.start()
     try:
         press(host, GENERATE)
     finally:
-        engine.stop()
+        noise.stop()
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
 
 
@@ -60,36 +60,36 @@ def test_an_endpoint_file_that_nobody_stands_behind(project: Path, runtime: Path
 
 @pytest.mark.parametrize("forget", [False, True])
 def test_the_engine_is_killed_in_the_middle(
-    forget: bool, project: Path, engine: NoiseEngine, open_set: Opener, tmp_path: Path
+    forget: bool, project: Path, noise: NoiseEngine, open_set: Opener, tmp_path: Path
 ) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
-    engine.stop(forget=forget)
+    noise.stop(forget=forget)
     host.run_until(lambda: host.said("The job goes on when the engine is there again"))
     if forget:
         (old,) = tmp_path.glob("My Song Project/stembridge/live-*")
         old.rename(old.with_name("gone"))
-    engine.hold = False
-    engine.start()
+    noise.hold = False
+    noise.start()
     host.run_until(lambda: host.said("Done: "))
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
     assert [len(clips(live, name)) for name in FRESH] == [1] * len(FRESH)
-    assert len({request.job for request in engine.requests}) == 1
+    assert len({request.job for request in noise.requests}) == 1
     assert len(live.undo) == 1
 
 
-def test_a_lost_engine_can_be_given_up(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_lost_engine_can_be_given_up(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
-    engine.stop()
+    noise.stop()
     host.run_until(lambda: host.said("is lost"))
     host.press(CANCEL)
     host.run_until(lambda: host.said("Given up"))
@@ -133,19 +133,19 @@ def test_an_engine_that_babbles(answer: bytes, project: Path, runtime: Path, ope
     ],
 )
 def test_events_that_are_not_understood(
-    address: str, tags: str, values: list[Any], project: Path, engine: NoiseEngine, open_set: Opener
+    address: str, tags: str, values: list[Any], project: Path, noise: NoiseEngine, open_set: Opener
 ) -> None:
     from stembridge.osc import Message
 
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
-    job = engine.requests[0].job
+    job = noise.requests[0].job
     host.script._heard(Message(address, [job if value == "JOB" else value for value in values]))
-    engine.release()
+    noise.release()
     host.run_until(lambda: not host.script._band.busy)
     assert not host.said("Traceback")
     assert live.touched == []
@@ -174,9 +174,7 @@ def test_a_damaged_endpoint_file(project: Path, runtime: Path, open_set: Opener)
         host.run_until(lambda host=host: host.said("not running"))  # type: ignore[misc]
 
 
-def test_the_disk_is_full(
-    project: Path, engine: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_disk_is_full(project: Path, noise: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     host.run_until(lambda: host.said("The engine is there"))
@@ -191,14 +189,14 @@ def test_the_disk_is_full(
     host.press(GENERATE)
     host.run_until(lambda: host.said("The disk is full"))
     monkeypatch.undo()
-    assert engine.requests == []
+    assert noise.requests == []
     assert not list(project.rglob("*.part"))
 
 
-def test_the_engine_says_why_it_cannot(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_the_engine_says_why_it_cannot(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.fail = Failed("", "disk.full", "the disk is full: 12 MB are missing.", hint="Make room, then ask again.")
+    noise.fail = Failed("", "disk.full", "the disk is full: 12 MB are missing.", hint="Make room, then ask again.")
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("12 MB are missing. Make room, then ask again."))
@@ -206,7 +204,7 @@ def test_the_engine_says_why_it_cannot(project: Path, engine: NoiseEngine, open_
     assert not host.script._band.busy
 
 
-def test_a_refusal_is_shown(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_refusal_is_shown(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     live.user_locators((24.0, "far away"), (20_000.0, "End"))
     host = open_set(live, sample_rate=8000)
@@ -216,25 +214,23 @@ def test_a_refusal_is_shown(project: Path, engine: NoiseEngine, open_set: Opener
     assert not host.script._band.busy
 
 
-def test_tracks_deleted_while_the_band_plays(
-    version: str, project: Path, engine: NoiseEngine, open_set: Opener
-) -> None:
+def test_tracks_deleted_while_the_band_plays(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song(version, project)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
     live.user_selects(live.named("bass"), live.named("drums"))
-    engine.hold = True
+    noise.hold = True
     host.press(REROLL)
     host.run_until(lambda: sum("drums is ready" in line for line in host.logged) == 2)
     live.user_delete(live.named("bass"))
     live.user_delete(live.named("Rhodes"))
-    engine.release()
+    noise.release()
     host.run_until(lambda: sum("Done: " in line for line in host.logged) == 2)
     assert [clip.start for clip in clips(live, "bass")] == [0.0]
     assert not host.said("Traceback")
 
 
-def test_a_frozen_track_is_left_alone(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_frozen_track_is_left_alone(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
@@ -244,10 +240,10 @@ def test_a_frozen_track_is_left_alone(project: Path, engine: NoiseEngine, open_s
     assert len(clips(live, "bass 2")) == 1
 
 
-def test_the_set_is_closed_and_opened_again(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_the_set_is_closed_and_opened_again(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
@@ -255,18 +251,18 @@ def test_the_set_is_closed_and_opened_again(project: Path, engine: NoiseEngine, 
     host.disconnect()
     live.close()
     host.midi((0xBF, GENERATE, 127))
-    engine.release()
+    noise.release()
     again = song("12.3.0", project)
     again.data = saved
     host = open_set(again, sample_rate=8000)
     host.run_until(lambda: host.said("Done: "))
     assert again.names == ["1-MIDI", "Rhodes", *FRESH]
-    assert len(engine.requests) == 1
+    assert len(noise.requests) == 1
     press(host, TAKE, 2)
-    assert engine.requests[1].seed == 1
+    assert noise.requests[1].seed == 1
 
 
-def test_a_set_that_remembers_nonsense(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_set_that_remembers_nonsense(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     for nonsense in ("", "null", "[]", '{"take": 3}', '{"take": {"job": 1}}', 7, '{"running": {"job": "x"}}', "\x00"):
         live = song("12.3.0", project)
         live.data["stembridge"] = nonsense
@@ -275,7 +271,7 @@ def test_a_set_that_remembers_nonsense(project: Path, engine: NoiseEngine, open_
         host.disconnect()
 
 
-def test_an_edition_without_room_for_more_tracks(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_an_edition_without_room_for_more_tracks(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     live.max_tracks = 5
     host = open_set(live, sample_rate=8000)
@@ -285,29 +281,29 @@ def test_an_edition_without_room_for_more_tracks(project: Path, engine: NoiseEng
     assert len(live.undo) == 1
 
 
-def test_a_clip_that_landed_wrong_is_told(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_clip_that_landed_wrong_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000, stems=["drums"])
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
     live.tempo = [(0.0, 100.0)]
-    engine.release()
+    noise.release()
     host.run_until(lambda: host.said("the tempo has changed since"))
 
 
-def test_a_missing_stem_file_is_told(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_missing_stem_file_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
     next(project.rglob("bass.wav")).unlink()
     next(project.rglob("pad.mid")).write_bytes(b"MThd and no more")
     next(project.rglob("keys.wav")).write_bytes(b"no audio")
-    engine.release()
+    noise.release()
     host.run_until(lambda: host.said("Done: "))
     assert host.said("The file of bass is missing")
     assert host.said("The notes of pad cannot be read")
@@ -316,7 +312,7 @@ def test_a_missing_stem_file_is_told(project: Path, engine: NoiseEngine, open_se
 
 
 @pytest.mark.parametrize("old", ["11.2.0", "11.3.20", "12.0.0"])
-def test_a_live_that_cannot_place_audio(old: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_live_that_cannot_place_audio(old: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song(old, project)
     host = open_set(live)
     host.run_until(lambda: host.said("The engine is there"))
@@ -325,7 +321,7 @@ def test_a_live_that_cannot_place_audio(old: str, project: Path, engine: NoiseEn
     assert not host.said("Traceback")
 
 
-def test_the_request_of_the_last_take_is_missing(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_the_request_of_the_last_take_is_missing(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
@@ -335,7 +331,7 @@ def test_the_request_of_the_last_take_is_missing(project: Path, engine: NoiseEng
     host.run_until(lambda: host.said("What the last take was asked with is missing"))
 
 
-def test_the_tempo_was_changed_since_the_take(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_the_tempo_was_changed_since_the_take(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
@@ -344,7 +340,7 @@ def test_the_tempo_was_changed_since_the_take(project: Path, engine: NoiseEngine
     host.run_until(lambda: host.said("tempo has changed since the last take"))
 
 
-def test_the_folder_of_the_project_was_moved(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_the_folder_of_the_project_was_moved(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
@@ -352,7 +348,7 @@ def test_the_folder_of_the_project_was_moved(project: Path, engine: NoiseEngine,
     project.rename(moved)
     live.path = moved / "Song.als"
     press(host, TAKE, 2)
-    assert engine.requests[1].project.root == str(moved)
+    assert noise.requests[1].project.root == str(moved)
 
 
 def test_a_port_that_is_taken(project: Path, runtime: Path, open_set: Opener) -> None:
@@ -364,7 +360,7 @@ def test_a_port_that_is_taken(project: Path, runtime: Path, open_set: Opener) ->
 
 
 def test_a_fault_of_our_own_is_logged_and_told(
-    project: Path, engine: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch
+    project: Path, noise: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = open_set(song("12.3.0", project))
     monkeypatch.setattr(host.script._band, "step", lambda: 1 // 0)

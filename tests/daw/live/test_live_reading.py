@@ -179,7 +179,7 @@ def test_damaged_midi_files_are_refused_or_read(drawn: list[Note], data: st.Data
 # Through Live
 
 
-def test_tempo_automation_and_seven_eight(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_tempo_automation_and_seven_eight(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     tempi = [(BEFORE_SONG, 100.0), (4.0, 100.0), (11.0, 140.0), (11.0, 90.0)]
     metres = [(BEFORE_SONG, 4, 4), (4.0, 7, 8)]
     live = FakeLive(version, write_als(project / "Sång.als", tempi, metres))
@@ -187,7 +187,7 @@ def test_tempo_automation_and_seven_eight(version: str, project: Path, engine: N
     live.user_locators((4.0, "Verse"), (11.0, "Chorus"), (18.0, "End"))
     host = open_set(live, sample_rate=44_100)
     press(host, GENERATE)
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     clock = asked.arrangement.timeline()
     for beat in (0.0, 4.0, 7.3, 11.0, 18.0):
         assert clock.beat2second(beat) == pytest.approx(live.beat2second(beat), abs=1e-9)
@@ -210,23 +210,23 @@ def test_tempo_automation_and_seven_eight(version: str, project: Path, engine: N
 )
 def test_a_tempo_that_cannot_be_known_is_not_guessed(
     state: int, saved: list[tuple[float, float]] | None, shown: float, text: str,
-    project: Path, engine: NoiseEngine, open_set: Opener,
+    project: Path, noise: NoiseEngine, open_set: Opener,
 ) -> None:  # fmt: skip
     live = FakeLive("12.3.0", write_als(project / "S.als", saved) if saved else None)
     live.tempo, live.automation.values["automation_state"] = [(0.0, shown)], state
     live.user_loop(0.0, 16.0)
     refused(open_set(live), GENERATE, text)
-    assert engine.requests == []
+    assert noise.requests == []
 
 
-def test_a_time_signature_that_changed_since_is_told(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_time_signature_that_changed_since_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive("12.3.0", write_als(project / "S.als", metres=[(BEFORE_SONG, 4, 4), (8.0, 3, 4)]))
     live.song.values["signature_numerator"] = 5
     live.user_loop(0.0, 16.0)
     refused(open_set(live), GENERATE, "in the saved set it is 4/4: it has changed since")
 
 
-def test_three_hundred_locators_of_any_name(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_three_hundred_locators_of_any_name(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive(version, write_als(project / "S.als", [(BEFORE_SONG, 200.0)]))
     live.tempo = [(0.0, 200.0)]
     names = ["Strophe ♥", "サビ", "Ünïcödé " * 30, "x" * 250, "", "Припев: громко"]
@@ -235,7 +235,7 @@ def test_three_hundred_locators_of_any_name(version: str, project: Path, engine:
     live.user_midi(track, 0.0, 4.0, (60, 0.0, 1.0))
     host = open_set(live, sample_rate=8000, stems=["drums"])
     press(host, GENERATE)
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert len(asked.arrangement.sections) == 300
     assert {len(s.name) for s in asked.arrangement.sections} >= {200}
     assert asked.arrangement.sections[5].words == "громко"
@@ -243,13 +243,13 @@ def test_three_hundred_locators_of_any_name(version: str, project: Path, engine:
     assert len(clips(live, "drums")) == 1
 
 
-def test_more_sections_than_the_engine_takes(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_more_sections_than_the_engine_takes(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive("12.3.0", write_als(project / "S.als"))
     live.user_locators(*[(4.0 * i, "A") for i in range(501)])
     refused(open_set(live), GENERATE, "501 sections are marked; at most 500")
 
 
-def test_the_rate_is_that_of_most_clips(project: Path, engine: NoiseEngine, open_set: Opener, tmp_path: Path) -> None:
+def test_the_rate_is_that_of_most_clips(project: Path, noise: NoiseEngine, open_set: Opener, tmp_path: Path) -> None:
     import numpy as np
     import soundfile
 
@@ -260,4 +260,4 @@ def test_the_rate_is_that_of_most_clips(project: Path, engine: NoiseEngine, open
         soundfile.write(tmp_path / f"{number}.wav", np.zeros((rate, 1)), rate)
         track.create_audio_clip(str(tmp_path / f"{number}.wav"), 100.0 * number)
     press(open_set(live, stems=["bass"]), GENERATE)
-    assert engine.requests[0].arrangement.sample_rate == 44_100
+    assert noise.requests[0].arrangement.sample_rate == 44_100

@@ -56,7 +56,7 @@ def clips(live: FakeLive, name: str) -> list[Clip]:
 
 
 @pytest.fixture
-def opened(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> tuple[FakeLive, Host]:
+def opened(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> tuple[FakeLive, Host]:
     """A set of which nothing was asked yet."""
     live = song(version, project)
     return live, open_set(live, sample_rate=8000)
@@ -69,9 +69,9 @@ def generated(opened: tuple[FakeLive, Host]) -> tuple[FakeLive, Host]:
     return opened
 
 
-def test_whole_song(generated: tuple[FakeLive, Host], engine: NoiseEngine, project: Path) -> None:
+def test_whole_song(generated: tuple[FakeLive, Host], noise: NoiseEngine, project: Path) -> None:
     live, host = generated
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     sections = asked.arrangement.sections
     assert [(s.name, s.label, s.start, s.end) for s in sections] == [
         ("Intro", "intro", 0.0, 8.0),
@@ -103,7 +103,7 @@ def test_whole_song(generated: tuple[FakeLive, Host], engine: NoiseEngine, proje
 
 @pytest.mark.parametrize("keeps", [False, True])
 def test_stems_keep_their_length_however_live_turns_warping_off(
-    keeps: bool, opened: tuple[FakeLive, Host], engine: NoiseEngine
+    keeps: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine
 ) -> None:
     live, host = opened
     live.unwarping_keeps_length = keeps
@@ -114,11 +114,11 @@ def test_stems_keep_their_length_however_live_turns_warping_off(
     assert not host.said("it ends on beat")
 
 
-def test_the_loop_is_the_selection(opened: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_the_loop_is_the_selection(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = opened
     live.user_loop(12.0, 20.0)
     press(host, GENERATE)
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert [(s.name, s.start, s.end) for s in asked.arrangement.sections] == [
         ("Verse 1", 12.0, 16.0),
         ("Chorus", 16.0, 20.0),
@@ -128,13 +128,13 @@ def test_the_loop_is_the_selection(opened: tuple[FakeLive, Host], engine: NoiseE
     assert audio.get_end_time() == pytest.approx(20.0, abs=1e-3)
 
 
-def test_reroll_of_the_selected_stem_in_the_loop(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_reroll_of_the_selected_stem_in_the_loop(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = generated
     live.user_loop(8.0, 12.0)
     live.user_selects(live.named("bass"))
     undone = len(live.undo)
     press(host, REROLL, 2)
-    first, second = engine.requests
+    first, second = noise.requests
     scope = second.scope
     assert scope is not None
     assert (scope.take, scope.stems, scope.start, scope.end) == (f"{first.job}/take-1", ("bass",), 8.0, 12.0)
@@ -158,11 +158,11 @@ def test_reroll_of_the_selected_stem_in_the_loop(generated: tuple[FakeLive, Host
     assert live.touched == []
 
 
-def test_add_the_part_that_the_selected_track_is_called(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_add_the_part_that_the_selected_track_is_called(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = generated
     live.user_selects(live.user_track("E-Gitarre", "audio"))
     press(host, ADD, 2)
-    first, second = engine.requests
+    first, second = noise.requests
     assert second.scope is not None
     assert second.scope.stems == ("guitar",)
     assert [stem.title for stem in second.stems] == [*STEMS, "guitar"]
@@ -172,16 +172,16 @@ def test_add_the_part_that_the_selected_track_is_called(generated: tuple[FakeLiv
     assert clips(live, "E-Gitarre") == []
     live.user_selects()
     press(host, ADD, 3)
-    assert engine.requests[2].scope is not None
-    assert engine.requests[2].scope.stems == ("strings",)
-    assert engine.requests[2].scope.take == f"{second.job}/take-1"
+    assert noise.requests[2].scope is not None
+    assert noise.requests[2].scope.stems == ("strings",)
+    assert noise.requests[2].scope.take == f"{second.job}/take-1"
 
 
-def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = generated
     live.user_locators((24.0, "Bridge"), (32.0, "Outro"), (36.0, "End"))
     press(host, CONTINUE, 2)
-    first, second = engine.requests
+    first, second = noise.requests
     assert second.continues == f"{first.job}/take-1"
     assert [(s.label, s.start, s.end) for s in second.arrangement.sections] == [
         ("bridge", 24.0, 32.0),
@@ -193,15 +193,15 @@ def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], 
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
 
 
-def test_continue_without_more_locators_adds_a_section(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_continue_without_more_locators_adds_a_section(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     _, host = generated
     press(host, CONTINUE, 2)
-    (section,) = engine.requests[1].arrangement.sections
+    (section,) = noise.requests[1].arrangement.sections
     assert (section.name, section.label, section.start, section.end) == ("Chorus again", "chorus", 24.0, 32.0)
 
 
 def test_continue_never_cuts_what_the_musician_put_behind(
-    generated: tuple[FakeLive, Host], engine: NoiseEngine, tmp_path: Path
+    generated: tuple[FakeLive, Host], noise: NoiseEngine, tmp_path: Path
 ) -> None:
     live, host = generated
     soundfile.write(tmp_path / "mine.wav", np.zeros((8000, 2)), 8000)
@@ -213,13 +213,13 @@ def test_continue_never_cuts_what_the_musician_put_behind(
     assert live.touched == []
 
 
-def test_next_take_lands_in_lanes_or_in_a_scene(generated: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_next_take_lands_in_lanes_or_in_a_scene(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = generated
     scenes = len(live.scenes)
     press(host, TAKE, 2)
     press(host, TAKE, 3)
-    first, second, third = engine.requests
-    assert [request.seed for request in engine.requests] == [0, 1, 2]
+    first, second, third = noise.requests
+    assert [request.seed for request in noise.requests] == [0, 1, 2]
     assert second.arrangement == third.arrangement == first.arrangement
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
     for stem in STEMS:
@@ -234,24 +234,24 @@ def test_next_take_lands_in_lanes_or_in_a_scene(generated: tuple[FakeLive, Host]
     assert live.touched == []
 
 
-def test_takes_asked_for_at_once(opened: tuple[FakeLive, Host], engine: NoiseEngine, open_set: Opener) -> None:
+def test_takes_asked_for_at_once(opened: tuple[FakeLive, Host], noise: NoiseEngine, open_set: Opener) -> None:
     live, host = opened
     host.disconnect()
     host = open_set(live, sample_rate=8000, takes=2, stems=["drums"], versions="scenes")
     press(host, GENERATE)
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert asked.takes == 2
     assert len(clips(live, "drums")) == 1
     (inside,) = [slot.inside for slot in live.named("drums").slots if slot.inside]
     assert inside.file is not None
     assert inside.file.parent.name == "take-2"
     press(host, TAKE, 2)
-    assert engine.requests[1].seed == 2
+    assert noise.requests[1].seed == 2
 
 
 @pytest.mark.parametrize("warped", [False, True])
 def test_match_the_selected_clip(
-    warped: bool, opened: tuple[FakeLive, Host], engine: NoiseEngine, project: Path
+    warped: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine, project: Path
 ) -> None:
     live, host = opened
     refused(host, MATCH, "Select the audio clip")
@@ -262,7 +262,7 @@ def test_match_the_selected_clip(
     live.view.values["detail_clip"] = clip
     live.auto_warp = True
     press(host, MATCH)
-    (reference,) = engine.requests[0].arrangement.references
+    (reference,) = noise.requests[0].arrangement.references
     assert reference.audio == str(project / "reference.wav")
     assert reference.from_second == pytest.approx(2.0)
     assert reference.seconds == pytest.approx(5.0)
@@ -270,9 +270,9 @@ def test_match_the_selected_clip(
     assert clip.warped == warped
 
 
-def test_cancel_places_nothing(opened: tuple[FakeLive, Host], engine: NoiseEngine) -> None:
+def test_cancel_places_nothing(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = opened
-    engine.hold = True
+    noise.hold = True
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     host.run_until(lambda: host.said("drums is ready"))
@@ -282,7 +282,7 @@ def test_cancel_places_nothing(opened: tuple[FakeLive, Host], engine: NoiseEngin
     host.run_until(lambda: host.said("Cancelled. Nothing was placed."))
     assert live.names == ["1-MIDI", "Rhodes"]
     assert live.undo == []
-    engine.hold = False
+    noise.hold = False
     press(host, GENERATE)
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
 
@@ -296,11 +296,11 @@ def test_what_needs_a_take_says_so(opened: tuple[FakeLive, Host]) -> None:
     host.run_until(lambda: host.said("Nothing is under way"))
 
 
-def test_nothing_marked_says_what_to_do(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_nothing_marked_says_what_to_do(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive("12.3.0", write_als(project / "Song.als"))
     refused(open_set(live), GENERATE, "Nothing is marked")
     live.user_loop(4.0, 12.0)
     host = open_set(live, sample_rate=8000)
     press(host, GENERATE)
-    (section,) = engine.requests[0].arrangement.sections
+    (section,) = noise.requests[0].arrangement.sections
     assert (section.name, section.start, section.end) == ("Selection", 4.0, 12.0)

@@ -76,7 +76,7 @@ def test_notes_and_controllers() -> None:
         assert wishes.midi2verb(data, known) == verb
 
 
-def test_a_note_generates(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_note_generates(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("11.3.25", project)
     host = open_set(live, sample_rate=8000)
     host.run_until(lambda: host.said("The engine is there"))
@@ -85,7 +85,7 @@ def test_a_note_generates(project: Path, engine: NoiseEngine, open_set: Opener) 
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
 
 
-def test_a_clip_s_name_is_a_command(version: str, project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_a_clip_s_name_is_a_command(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song(version, project)
     clip = live.user_midi(live.named("1-MIDI"), 8.0, 4.0)
     live.user_names_clip(clip, "/gen bass")
@@ -97,14 +97,14 @@ def test_a_clip_s_name_is_a_command(version: str, project: Path, engine: NoiseEn
     assert not host.script._band.busy
     live.user_names_clip(clip, "/gen drums: dusty")
     host.run_until(done(host, 1))
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert [(s.name, s.start, s.end) for s in asked.arrangement.sections] == [("Verse 1", 8.0, 12.0)]
     assert [stem.role for stem in asked.stems] == ["drums"]
     assert asked.style == "dusty"
     assert clip.values["name"] == "/gen drums: dusty"
     live.user_names_clip(clip, "/gen drums chorus")
     host.run_until(done(host, 2))
-    assert [(s.name, s.start) for s in engine.requests[1].arrangement.sections] == [("Chorus", 16.0)]
+    assert [(s.name, s.start) for s in noise.requests[1].arrangement.sections] == [("Chorus", 16.0)]
     live.user_names_clip(clip, "/gen drums chrous")
     host.run_until(lambda: host.said("'chrous' is neither a stem"))
     live.user_names_clip(clip, "/reroll drums")
@@ -136,7 +136,7 @@ def told(phone: socket.socket) -> list[tuple[str, list[object]]]:
         found.append((message.address, message.values))
 
 
-def test_osc_from_outside(project: Path, engine: NoiseEngine, open_set: Opener, phone: socket.socket) -> None:
+def test_osc_from_outside(project: Path, noise: NoiseEngine, open_set: Opener, phone: socket.socket) -> None:
     live = song("12.0.5", project)
     host = open_set(live, sample_rate=8000)
     host.run_until(lambda: host.said("The engine is there"))
@@ -147,7 +147,7 @@ def test_osc_from_outside(project: Path, engine: NoiseEngine, open_set: Opener, 
     send(phone, host, "/generate", "f", 1.0)
     send(phone, host, "/generate", "f", 0.0)
     host.run_until(done(host, 1))
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert (asked.style, asked.seed, [stem.role for stem in asked.stems]) == ("lo-fi, warm", 7, ["bass", "guitar"])
     heard = told(phone)
     assert any(address == "/stembridge/live/progress" for address, _ in heard)
@@ -157,7 +157,7 @@ def test_osc_from_outside(project: Path, engine: NoiseEngine, open_set: Opener, 
     }  # fmt: skip
     send(phone, host, "/reroll", "s", "bass chorus: louder")
     host.run_until(done(host, 2))
-    again = engine.requests[1]
+    again = noise.requests[1]
     assert again.scope is not None
     assert (again.scope.sections, again.scope.stems, again.style) == (("Chorus",), ("bass",), "louder")
     for address, tags, values, text in (
@@ -201,23 +201,23 @@ def test_warnings_stay_in_sight(project: Path, runtime: Path, open_set: Opener) 
     assert sum("not running" in line for line in host.logged) == 1
 
 
-def test_pressing_twice_asks_once(project: Path, engine: NoiseEngine, open_set: Opener) -> None:
+def test_pressing_twice_asks_once(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = song("12.3.0", project)
     host = open_set(live, sample_rate=8000)
     host.run_until(lambda: host.said("The engine is there"))
     host.press(GENERATE)
     press(host, GENERATE)
-    assert len(engine.requests) == 1
+    assert len(noise.requests) == 1
 
 
-def test_an_unsaved_set(engine: NoiseEngine, open_set: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsaved_set(noise: NoiseEngine, open_set: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "temporary"))
     live = FakeLive("12.3.0")
     live.user_loop(0.0, 8.0)
     live.user_midi(live.user_track("Keys"), 0.0, 8.0, (60, 0.0, 1.0))
     host = open_set(live, sample_rate=8000, stems=["bass"])
     press(host, GENERATE)
-    (asked,) = engine.requests
+    (asked,) = noise.requests
     assert asked.project.root == ""
     assert host.said("The set is not saved yet")
     assert (tmp_path / "temporary" / "stembridge" / "requests" / f"{asked.job}.json").is_file()
