@@ -104,7 +104,7 @@ class Desk:
             elif isinstance(request, Status):
                 self._status(request.job, outlet)
             elif isinstance(request, Jobs):
-                self._tell_jobs(outlet)
+                outlet.send(self._job_list())
             elif isinstance(request, Pause | Resume):
                 self._pause(request.job, isinstance(request, Pause), outlet)
             elif isinstance(request, Move):
@@ -212,7 +212,7 @@ class Desk:
     def _pause(self, name: str, pause: bool, outlet: Outlet) -> None:
         if not name:
             self.runner.hold(pause)
-            self._tell_jobs(outlet)
+            self.runner.news.tell(outlet, [self._job_list()])
             return
         job = self._job(name)
         if job.final is not None and (pause or job.state != "parked"):
@@ -237,13 +237,12 @@ class Desk:
         """The job of that id. Raises `RequestError` where there is none."""
         job = self.runner.table.get(name)
         if job is None:
-            raise RequestError(
-                "job.unknown", f"there is no job {name[:80]!r}.", field="job", hint="`stembridge jobs` lists them."
-            )
+            hint = "`stembridge jobs` lists them. If it was sent just before an engine ended, send it again."
+            raise RequestError("job.unknown", f"there is no job {name[:80]!r}.", field="job", hint=hint)
         return job
 
-    def _tell_jobs(self, outlet: Outlet) -> None:
-        self.runner.news.tell(outlet, [JobList(self.runner.table.rows(time.monotonic()), self.runner.held)])
+    def _job_list(self) -> JobList:
+        return JobList(self.runner.table.rows(time.monotonic()), self.runner.held)
 
     def _models(self, outlet: Outlet) -> None:
         keeper = self.runner.keeper

@@ -10,12 +10,13 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bridge.handover.files import PROBES
 from bridge.messages import (
     Cancelled,
     Done,
@@ -72,7 +73,9 @@ class Runner:
         """Takes over the jobs of an earlier engine. Those that the user wanted to stop end now."""
         self.table.restore(kept.jobs, kept.speeds)
         self.held = kept.held
-        for job in self.table.waiting():
+        waiting = self.table.waiting()
+        self._go(asyncio.to_thread(remove_probes, [job.out for job in waiting]))
+        for job in waiting:
             log.info("job %s was %s when the last engine ended", job.id, "begun" if job.begun else "queued")
             if job.cancelling:
                 self._sweep_and_finish(job, Cancelled(job.id))
@@ -290,6 +293,14 @@ def write_log(path: Path, text: str) -> None:
         path.write_text(text)
     except OSError as error:
         log.error("%s cannot be written: %s", path, error)
+
+
+def remove_probes(folders: Sequence[Path]) -> None:
+    """Removes what a look at the free space of jobs' folders has left, where that was broken off."""
+    for home in {home for folder in folders for home in (folder, *folder.parents[:2])}:
+        for probe in home.glob(PROBES):
+            with contextlib.suppress(OSError):
+                probe.unlink()
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -19,6 +19,8 @@ from typing import BinaryIO
 from bridge.errors import JobError, StembridgeError
 
 PART_SUFFIX = ".part"
+PROBES = f".stembridge-*{PART_SUFFIX}"
+"""What `check_writable` writes and removes."""
 
 _FULL = {errno.ENOSPC, errno.EFBIG, *(getattr(errno, name) for name in ("EDQUOT",) if hasattr(errno, name))}
 _READONLY = {errno.EACCES, errno.EPERM, errno.EROFS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,57 @@ def test_an_eta_is_there_at_once_after_a_restart(client: Client, endpoint: Endpo
     assert isinstance(accepted, Accepted)
     assert accepted.eta is not None
     assert accepted.eta > 0
+
+
+def test_accepted_means_written_down_and_the_front_never_waits_for_the_disk(
+    client: Client, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    client.models()
+    other = sqlite3.connect(tmp_path / "data" / "engine.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    client.send(song("waits", tmp_path))
+    times = []
+    for _ in range(200):
+        began = time.perf_counter()
+        client.ping()
+        times.append((time.perf_counter() - began) * 1000)
+    print(f"\nround trip while the database is locked: worst {max(times):.1f} ms")
+    assert rows(client) == {}
+    assert other.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+    other.execute("ROLLBACK")
+    following = client.request(song("waits", tmp_path))
+    assert isinstance(next(following), Accepted)
+    assert other.execute("SELECT id FROM jobs").fetchall() == [("waits",)]
+    assert isinstance(list(following)[-1], Done)
+    assert other.execute("SELECT state, request FROM jobs").fetchall() == [("done", None)]
+    other.close()
+
+
+def test_a_request_that_was_not_accepted_is_forgotten_with_its_engine(
+    client: Client, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    client.models()
+    other = sqlite3.connect(tmp_path / "data" / "engine.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    client.send(song("lost", tmp_path))
+    client.ping()
+    time.sleep(0.2)
+    os.kill(endpoint.pid, signal.SIGKILL)
+    other.close()
+    start_engine(options=ECHO)
+    with Client.connect() as again:
+        (unknown,) = again.request(Status("lost"))
+        assert isinstance(unknown, Failed)
+        assert unknown.code == "job.unknown"
+        assert isinstance(list(again.request(song("lost", tmp_path)))[-1], Done)
+
+
+def test_leftovers_of_a_look_at_the_disk_are_swept(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    put(client, song("held", tmp_path, f"hold={tmp_path / 'never'}"))
+    wait_for(lambda: list(tmp_path.rglob("drums.wav")))
+    left = [folder / ".stembridge-0badcafe.part" for folder in (tmp_path, tmp_path / "stembridge" / "held")]
+    for path in left:
+        path.touch()
+    with Client(kill_front(endpoint)):
+        wait_for(lambda: not any(path.exists() for path in left))
+    assert (tmp_path / "stembridge" / "held" / "take-1" / "drums.wav").exists()

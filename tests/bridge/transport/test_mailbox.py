@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import time
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from bridge.client import start_engine
 from bridge.messages import Accepted, Cancel, Cancelled, Event, Progress, Status, encode
 from bridge.transport import Outlet
-from bridge.transport.endpoint import Endpoint
+from bridge.transport.endpoint import Endpoint, is_locked
 from bridge.transport.mailbox import KEEP_SECONDS, Mailbox
 from bridge.validate import MAX_MESSAGE
-from tests.engine.rig import echo_engine, song, wait_for
+from tests.engine.rig import ECHO, echo_engine, song, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,28 @@ def test_what_is_no_request_is_removed(script: Script, tmp_path: Path) -> None:
     wait_for(lambda: not list(requests.iterdir()))
     assert secret.exists()
     assert result(script.ask("box-lives", tmp_path))["type"] == "done"
+
+
+def test_a_job_goes_on_when_its_engine_was_killed(tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    with echo_engine(tmp_path) as first:
+        script = Script(Path(first.mailbox))
+        folder = script.ask("box-killed", tmp_path, f"hold={gate}")
+        lost = script.box / "jobs" / "box-lost"
+        wait_for((folder / "stem-001.json").exists)
+        before = (folder / "stem-001.json").read_text()
+        (folder / ".half.part").write_text("{")
+        lost.mkdir()
+        os.kill(first.pid, signal.SIGKILL)
+        wait_for(lambda: not is_locked())
+        start_engine(options=ECHO)
+        gate.touch()
+        assert result(folder)["type"] == "done"
+        assert (folder / "stem-001.json").read_text() == before
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "accepted.json", "progress.json", "result.json", "stem-001.json", "stem-002.json", "stem-003.json",
+        ]  # fmt: skip
+        assert result(lost)["code"] == "job.unknown"
 
 
 class RecordingDesk:
