@@ -86,7 +86,7 @@ class StableAudio(DiffusionRenderer):
         low, high = LOGSNR
         told: dict[str, Any] = {
             "prompt": [stretch2prompt(row) for row in rows],
-            "duration": samples / rate,
+            "duration": frames2seconds(samples // pipe.hop, pipe.hop, rate),
             "num_inference_steps": self.preset.steps,
             "logsnr_min": low,
             "logsnr_max": high,
@@ -120,6 +120,11 @@ class StableAudio(DiffusionRenderer):
         finally:
             pipe.inpaint.start = None
         return latents
+
+
+def frames2seconds(frames: int, hop: int, rate: int) -> float:
+    """A duration of which the pipelines, who round up what they multiply back, make exactly so many latent frames."""
+    return (frames * hop - 0.5) / rate
 
 
 def _stack(clips: Sequence[Clip], rate: int, samples: int) -> torch.Tensor:

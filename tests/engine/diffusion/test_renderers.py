@@ -91,6 +91,18 @@ def test_the_answer_is_as_long_as_the_guide_at_any_rate(
 
 
 @pytest.mark.parametrize("kind", QUICK)
+@pytest.mark.parametrize("task", ["cover", "repaint", "text2music"])
+def test_lengths_on_and_beside_a_latent_frame(renderers: dict[str, DiffusionRenderer], kind: str, task: str) -> None:
+    rate, hop = (48_000, 1920) if kind.startswith("ace") else (44_100, 4096)
+    for samples in [n * hop + d for n in (1, 5, 6, 21) for d in (-1, 0, 1)]:
+        guide = tone(samples / rate, rate)
+        wish = stretch(guide=guide, role="pad", strength=1.0 if task == "text2music" else 0.6)
+        if task == "repaint":
+            wish = replace(wish, earlier=guide, holes=((0.0, samples / rate / 2),))
+        one(renderers[kind], wish)
+
+
+@pytest.mark.parametrize("kind", QUICK)
 def test_what_it_is_told_is_heard(renderers: dict[str, DiffusionRenderer], kind: str) -> None:
     wish = stretch()
     usual = one(renderers[kind], wish)

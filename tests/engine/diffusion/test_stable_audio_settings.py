@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ from diffusers.pipelines.stable_audio_3.pipeline_stable_audio_3 import logsnr_si
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.diffusion.stable_audio import frames2seconds
 from engine.diffusion.stable_audio_words import LOGSNR, level_for, levels_from, schedule, stretch2prompt, words2remarks
 from tests.engine.diffusion.stretches import open_renderer, silent_tick, stretch, tone
 
@@ -31,6 +33,13 @@ def test_strength_is_the_most_noise_that_a_sound_passes_through(steps: int, stre
 def test_more_strength_is_never_less_noise(steps: int, a: float, b: float) -> None:
     low, high = sorted((a, b))
     assert level_for(low, steps) <= level_for(high, steps) + 1e-9
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_duration_comes_back_as_the_frames_that_it_was_made_of(rate: int) -> None:
+    hop = 4096
+    for frames in range(1, 5000):
+        assert math.ceil(frames2seconds(frames, hop, rate) * rate / hop) == frames
 
 
 def test_an_entered_schedule_falls_from_the_entry() -> None:
