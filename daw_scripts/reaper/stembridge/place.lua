@@ -47,33 +47,47 @@ return function(use)
 
   local function set_depth(track, value) reaper.SetMediaTrackInfo_Value(track, "I_FOLDERDEPTH", value) end
 
+  -- Adds a track at `index` and notes it in `layout`, stembridge's tracks in order (`own.tracks`).
+  local function add_to_layout(proj, layout, index, entry)
+    entry.track, entry.index = insert_track(proj, index), index
+    local at = #layout + 1
+    for i = #layout, 1, -1 do
+      if layout[i].index >= index then
+        layout[i].index = layout[i].index + 1
+        at = i
+      end
+    end
+    table.insert(layout, at, entry)
+    return entry
+  end
+
   -- The last track of the band, folder included; a folder at the project's end is made where there is none.
-  local function last_of_band(proj, band)
+  local function last_of_band(proj, layout, band)
     local last, bands = nil, 0
-    for _, one in ipairs(own.tracks(proj)) do
+    for _, one in ipairs(layout) do
       if one.band == band then last = one end
       if one.what == "band" then bands = bands + 1 end
     end
-    if last then return last.track, last.index end
-    local index = reaper.CountTracks(proj)
-    local folder = insert_track(proj, index)
-    dress(folder, bands == 0 and "stembridge" or "stembridge " .. bands + 1, GREY, tags.band(band))
-    return folder, index
+    if last then return last end
+    local folder = add_to_layout(proj, layout, reaper.CountTracks(proj), { what = "band", band = band })
+    dress(folder.track, bands == 0 and "stembridge" or "stembridge " .. bands + 1, GREY, tags.band(band))
+    return folder
   end
 
   -- A new track behind the band's last one; it takes over from that one where it closes the folder.
-  local function add_track(proj, band, kind, stem, role)
-    local before, index = last_of_band(proj, band)
-    local track = insert_track(proj, index + 1)
-    local _, tag = reaper.GetSetMediaTrackInfo_String(before, tags.KEY, "", false)
-    if tag == tags.band(band) and depth(before) == 0 then
-      set_depth(before, 1)
+  local function add_track(proj, layout, band, kind, event)
+    local before = last_of_band(proj, layout, band)
+    local made = { what = "track", band = band, kind = kind, stem = event.stem }
+    local track = add_to_layout(proj, layout, before.index + 1, made).track
+    if before.what == "band" and depth(before.track) == 0 then
+      set_depth(before.track, 1)
       set_depth(track, -1)
-    elseif depth(before) < 0 then
-      set_depth(track, depth(before))
-      set_depth(before, 0)
+    elseif depth(before.track) < 0 then
+      set_depth(track, depth(before.track))
+      set_depth(before.track, 0)
     end
-    dress(track, kind == "midi" and stem .. " MIDI" or stem, COLOURS[role] or GREY, tags.track(band, kind, stem))
+    local name = kind == "midi" and event.stem .. " MIDI" or event.stem
+    dress(track, name, COLOURS[event.role] or GREY, tags.track(band, kind, event.stem))
     return track
   end
 
@@ -95,16 +109,16 @@ return function(use)
   end
 
   -- The track where a stem's span goes: one with the same span (further takes), else one where the span is free.
-  local function find_spot(proj, band, kind, event, start, stop)
+  local function find_spot(proj, layout, band, kind, event, start, stop)
     local free
-    for _, one in ipairs(own.tracks(proj)) do
+    for _, one in ipairs(layout) do
       if one.band == band and one.kind == kind and one.stem == event.stem then
         local same, overlaps, all_same = look(one.track, start, stop)
         if same then return one.track, same, all_same and not overlaps end
         if not overlaps then free = free or one.track end
       end
     end
-    return free or add_track(proj, band, kind, event.stem, event.role), nil, false
+    return free or add_track(proj, layout, band, kind, event), nil, false
   end
 
   local function lane_count(track)
@@ -155,15 +169,16 @@ return function(use)
     reaper.GetSetMediaItemTakeInfo_String(take, tags.KEY, tag, true)
   end
 
-  -- A new item, or a further take of the item there, by `fill(take or nil, item)`; see `find_spot`.
-  local function add_item(proj, band, kind, event, start, stop, activate, make, fill)
-    local track, same, lanes_fit = find_spot(proj, band, kind, event, start, stop)
+  -- A new item by `make(track)`, or a further take of the item there; `fill(take)` gives it its source and name.
+  local function add_item(proj, layout, task, kind, start, stop, make, fill)
+    local activate = task.activate
+    local track, same, lanes_fit = find_spot(proj, layout, task.band, kind, task.event, start, stop)
     local freemode = math.floor(reaper.GetMediaTrackInfo_Value(track, "I_FREEMODE"))
     local use_lane = same and lanes_fit and major() >= 7 and (freemode == 0 or freemode == LANES)
     if same and not use_lane then
       local before = reaper.GetActiveTake(same)
       local take = reaper.AddTakeToMediaItem(same)
-      fill(take, same)
+      fill(take)
       reaper.SetActiveTake(activate and take or before or take)
       reaper.UpdateItemInProject(same)
       return same
@@ -177,17 +192,17 @@ return function(use)
       reaper.UpdateTimeline()
     end
     plain(item)
-    fill(reaper.GetActiveTake(item), item)
+    fill(reaper.GetActiveTake(item))
     reaper.UpdateItemInProject(item)
     return item
   end
 
-  local function place_audio(proj, task)
+  local function place_audio(proj, layout, task)
     local event = task.event
     local start, length = event.start_sample / event.sample_rate, event.samples / event.sample_rate
     local source = reaper.PCM_Source_CreateFromFile(event.wav)
     if not source then return "REAPER cannot read " .. event.wav end
-    local item = add_item(proj, task.band, "audio", event, start, start + length, task.activate, function(track)
+    local item = add_item(proj, layout, task, "audio", start, start + length, function(track)
       local new = reaper.AddMediaItemToTrack(track)
       reaper.SetMediaItemInfo_Value(new, "D_POSITION", start)
       reaper.SetMediaItemInfo_Value(new, "D_LENGTH", length)
@@ -261,12 +276,12 @@ return function(use)
     reaper.MIDI_Sort(take)
   end
 
-  local function place_midi(proj, task)
+  local function place_midi(proj, layout, task)
     local event, midi = task.event, task.midi
     if not midi.events then return nil end -- a stem that keeps silent has no notes, and none are missed
     local start = map.beat2second(proj, event.start_beat)
     local stop = (event.start_sample + event.samples) / event.sample_rate
-    add_item(proj, task.band, "midi", event, start, stop, task.activate, function(track)
+    add_item(proj, layout, task, "midi", start, stop, function(track)
       return reaper.CreateNewMIDIItemInProj(track, start, stop, false)
     end, function(take)
       if not reaper.TakeIsMIDI(take) then reaper.SetMediaItemTake_Source(take, reaper.PCM_Source_CreateFromType("MIDI")) end
@@ -282,9 +297,10 @@ return function(use)
     reaper.Undo_BeginBlock2(proj)
     reaper.PreventUIRefresh(1)
     local ok, why = pcall(function()
+      local layout = own.tracks(proj)
       for _, task in ipairs(tasks) do
-        local wrong = place_audio(proj, task)
-        if not wrong and task.midi then wrong = place_midi(proj, task) end
+        local wrong = place_audio(proj, layout, task)
+        if not wrong and task.midi then wrong = place_midi(proj, layout, task) end
         if wrong then problem = string.format("%s: %s", task.event.stem, wrong) end
       end
     end)

@@ -140,7 +140,7 @@ return function(use)
     local window = tonumber(get("window"))
     local watched = window and reaper.time_precise() - window < 2
     if not watched then
-      if reaper.APIExists("Help_Set") then reaper.Help_Set("stembridge: " .. text:gsub("%c+", " "), false) end
+      reaper.Help_Set("stembridge: " .. text:gsub("%c+", " "), false)
       if kind == "error" or kind == "warning" then reaper.ShowConsoleMsg("stembridge: " .. text .. "\n") end
     end
     self.told = nil
