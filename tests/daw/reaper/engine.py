@@ -6,9 +6,11 @@ import json
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -55,6 +57,10 @@ class BandEngine(StrictEngine):
         super().__enter__()
         return self
 
+    def __exit__(self, *_: Any) -> None:
+        super().__exit__()
+        assert not self.problems, self.problems
+
     def kill(self) -> None:
         """As `kill -9`: nothing is tidied; the heartbeat stays as it was."""
         self.ending.set()
@@ -75,6 +81,12 @@ class BandEngine(StrictEngine):
         appear(self.box / "engine.json", json.dumps(beat).encode())
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception:
+            self.problems.append(traceback.format_exc())
+
+    def _serve(self) -> None:
         beaten = 0.0
         while not self.ending.wait(0.004):
             if time.monotonic() - beaten > 0.5:

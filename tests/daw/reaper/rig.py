@@ -40,11 +40,7 @@ def lua(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str | Path):
-        return (
-            '"'
-            + "".join(f"\\{byte:03d}" if byte < 32 or byte in b'"\\' else chr(byte) for byte in str(value).encode())
-            + '"'
-        )
+        return '"' + "".join(f"\\{byte:03d}" for byte in str(value).encode()) + '"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"[{lua(key)}] = {lua(item)}" for key, item in value.items()) + "}"
     return "{" + ", ".join(lua(item) for item in value) + "}"
@@ -67,6 +63,7 @@ class Reaper:
         system: str = "Other",
         device_rate: float = 48_000.0,
         boots: int = 1,
+        imgui: bool = False,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         config = {
@@ -77,6 +74,7 @@ class Reaper:
             "env": {"HOME": str(home), **(env or {})},
             "device_rate": device_rate,
             "boots": boots,
+            "imgui": imgui,
         }
         self.process = subprocess.Popen(
             [interpreter, str(FAKE / "main.lua"), lua(config)],

@@ -119,7 +119,7 @@ def read_takes(dump: str) -> list[Take]:
 
 def file_notes(path: str) -> Notes:
     """The notes of a MIDI file at 960 ticks to the quarter note: (tick, length, pitch, velocity)."""
-    song = mido.MidiFile(path)
+    song = mido.MidiFile(path, charset="utf-8")
     found: list[tuple[int, int, int, int]] = []
     for track in song.tracks:
         now, sounding = 0, {}

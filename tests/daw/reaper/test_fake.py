@@ -204,7 +204,7 @@ def test_the_list_is_what_the_documentation_says() -> None:
         name, since, signature = row.split("\t")
         if name in documented:
             assert documented[name] == (since, signature)
-        else:
+        elif not name.startswith("ImGui_"):
             newer[name] = since
     assert all(float(since) > 7 for since in newer.values()), newer
     assert set(newer.values()) == {"7.03", "7.18", "7.62", "7.72"}

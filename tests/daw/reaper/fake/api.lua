@@ -5,7 +5,7 @@
 
 local POINTERS = {
   ReaProject = true, MediaTrack = true, MediaItem = true, MediaItem_Take = true, PCM_source = true,
-  AudioAccessor = true, ProjectMarker = true,
+  AudioAccessor = true, ProjectMarker = true, ImGui_Context = true,
 }
 
 -- Names and texts that REAPER writes into project files and .ini files; other strings may hold any bytes but NUL.
@@ -84,6 +84,7 @@ return function(fake)
 
   function api.exists(name)
     local signature = api.signatures[name]
+    if name:find("^ImGui_") then return signature ~= nil and fake.imgui end
     return signature ~= nil and signature.since <= fake.version
   end
 
@@ -222,7 +223,8 @@ return function(fake)
         local signature = api.signatures[name]
         if not signature then fake.refuse("reaper." .. tostring(name) .. " is not in the list of functions", 2) end
         if not api.exists(name) then
-          fake.refuse(string.format("reaper.%s came with %s; this is %s", name, signature.since, fake.version_text), 2)
+          local came = name:find("^ImGui_") and "an extension" or signature.since
+          fake.refuse(string.format("reaper.%s came with %s; this is %s", name, came, fake.version_text), 2)
         end
         known[name] = api.function_of(name)
         return known[name]

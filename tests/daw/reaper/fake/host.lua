@@ -39,6 +39,14 @@ return function(fake)
     return text ~= nil, text or given
   end
 
+  function impl.GetUserFileNameForRead(given, title, _)
+    local path = fake.modal("GetUserFileNameForRead", title)
+    return path ~= nil, path or given
+  end
+
+  -- A line in REAPER's status bar.
+  function impl.Help_Set(text, _) fake.help[#fake.help + 1] = text end
+
   function impl.ShowConsoleMsg(text) fake.console[#fake.console + 1] = text end
 
   -- Values stored for all projects -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 -- A REAPER that is pickier than the real one, for tests of scripts: builds itself, then obeys commands on its input.
 --
---   lua main.lua CONFIG      CONFIG: a Lua expression of { version, os, home, list, env, device_rate, boots }
+--   lua main.lua CONFIG      CONFIG: a Lua expression of { version, os, home, list, env, device_rate, boots, imgui }
 --
 -- A command is a line with a count of bytes, then so many bytes of Lua text, which knows `fake`, `user`, `window`,
 -- `model` and `keep` (a table that stays). Its result comes back the same way as JSON, after "ok" or "error".
@@ -10,8 +10,8 @@ local config = assert(load("return " .. arg[1], "=config"))()
 
 local fake = {
   version_text = config.version, version = tonumber(config.version), os = config.os or "Other", home = config.home,
-  env = config.env or {}, device_rate = config.device_rate or 48000.0, boots = config.boots or 1,
-  refusals = {}, notes = {}, crashes = {}, modals = {}, console = {}, executed = {}, native = {}, registered = {}, written = {},
+  env = config.env or {}, device_rate = config.device_rate or 48000.0, boots = config.boots or 1, imgui = config.imgui == true,
+  refusals = {}, notes = {}, crashes = {}, modals = {}, console = {}, help = {}, executed = {}, native = {}, registered = {}, written = {},
   renamed = {}, removed = {}, worst = {}, owed = {}, unsorted = {}, frozen = 0, switched = 0, opens = 0, frames_read = 0,
   ticks_cost = 0.0, by_user = false,
 }
@@ -36,6 +36,7 @@ fake.tempo = part("tempo")
 part("tracks")
 part("items")
 fake.window = part("window")
+part("imgui")
 part("scripts")
 part("sources")
 part("midi")

@@ -81,6 +81,7 @@ return function(fake)
 
   function model.alive(kind, object)
     if kind == "AudioAccessor" then return model.accessors[object] == true end
+    if kind == "ImGui_Context" then return object.used ~= nil and fake.tick_number - object.used <= 1 end
     if kind == "PCM_source" and model.free_sources[object] then return true end
     while object and not object.state do object = owner[object] end
     return object ~= nil and object.open == true

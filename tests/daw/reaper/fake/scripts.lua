@@ -5,7 +5,7 @@ return function(fake)
   local impl = fake.api.impl
   local running, current = {}, nil
   local TICK = 1 / 30
-  local COST = { call = 2e-6, open = 60e-6, byte = 2e-9 }
+  local COST = { call = 2e-6, open = 60e-6, byte = 2e-9, frame = 2e-7 }
 
   fake.tick_number, fake.offset = 0, 0.0
   local spent = 0.0
@@ -213,6 +213,7 @@ return function(fake)
       owes("an unsorted MIDI take")
       fake.sort_midi(source)
     end
+    fake.imgui_hand.settle(owes)
     for _, project in ipairs(fake.model.projects) do
       if #project.blocks > 0 then owes("an open undo block") end
     end

@@ -206,6 +206,7 @@ return function(fake)
     if values.size < channels * count then fake.refuse("GetAudioAccessorSamples: the array is too small", 3) end
     if not model.alive("MediaItem_Take", take) then return -1 end
     fake.frames_read = fake.frames_read + count
+    fake.spend("frame", count)
     local source, shift = take.source, 0.0
     if source.kind == "SECTION" then source, shift = source.parent, source.offset end
     accessor.header = accessor.header or read_header(source.file)

@@ -51,7 +51,8 @@ return function(fake)
     end)
   end
 
-  -- `notes`: { start, stop, pitch, velocity, channel } in ticks. `texts`: { tick, type, text } of meta events.
+  -- `notes`: { start, stop, pitch, velocity, channel } in ticks. `texts`: { tick, type, text } of meta events. The source
+  -- is as long as the item unless `options.ticks` says otherwise.
   function user.midi(track, position, length, notes, texts, options)
     return step(model.owner(track), "Insert MIDI item", function()
       local item = fake.new_item(track, position + 0.0, length + 0.0)
@@ -70,12 +71,15 @@ return function(fake)
         if a[1] ~= b[1] then return a[1] < b[1] end
         return a[3]:byte() < b[3]:byte()
       end)
+      local project = model.owner(track)
+      local beats = fake.tempo.time2qn(project, position + length) - fake.tempo.time2qn(project, position)
+      last = options and options.ticks or math.max(last, math.floor(beats * 960 + 0.5))
       events[#events + 1] = { last, 0, "\xB0\x7B\x00" }
       take.source.events, take.source.length = events, last / 960
       for key, value in pairs(options or {}) do
         if key == "scale" then take.source.scale = value
         elseif take[key] ~= nil then take[key] = value
-        else item[key] = value end
+        elseif item[key] ~= nil then item[key] = value end
       end
       fake.sort_items(track)
       return item

@@ -201,8 +201,9 @@ return function(fake)
     window.click_at(shown.x + shown.w / 2, shown.y + shown.h / 2)
   end
 
+  -- What is beyond ASCII comes with a "u" in the highest byte.
   function window.type(keys)
-    for _, code in utf8.codes(keys) do table.insert(window.keys, code) end
+    for _, code in utf8.codes(keys) do table.insert(window.keys, code < 128 and code or 0x75000000 | code) end
   end
 
   function window.press(code) table.insert(window.keys, code) end
