@@ -1,3 +1,4 @@
+-- NoIndex: true
 -- @description stembridge: Cancel
 -- @author stembridge
 -- @version 0.1.0

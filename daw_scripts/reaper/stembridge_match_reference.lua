@@ -1,3 +1,4 @@
+-- NoIndex: true
 -- @description stembridge: Match reference
 -- @author stembridge
 -- @version 0.1.0
