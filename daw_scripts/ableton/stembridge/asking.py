@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Generator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Generator, NamedTuple, Sequence
 
 from . import marks, reading, request
 from .labels import name2role
@@ -11,6 +11,10 @@ from .memory import Memory, Running, Stem, Take, tag_of
 from .placing import TOO_OLD, Landing, Placer, can_place, our_tracks
 from .trouble import Trouble
 from .wishes import Names, Wish
+
+if TYPE_CHECKING:
+    from Live.Song import Song
+
 
 ADD_ORDER = ("drums", "bass", "keys", "pad", "lead", "guitar", "strings", "brass", "arp")
 """What "add a part" adds when nobody says which: the first that the take lacks."""
@@ -31,12 +35,12 @@ class Asked(NamedTuple):
 Steps = Generator[None, None, Asked]
 
 
-def root_of(song: Any) -> str:
+def root_of(song: Song) -> str:
     """The set's folder; empty while it is unsaved."""
     return os.path.dirname(str(getattr(song, "file_path", "") or ""))
 
 
-def names_of(song: Any, memory: Memory) -> Names:
+def names_of(song: Song, memory: Memory) -> Names:
     """What may be called by name in this set."""
     try:
         sections = [str(s["name"]) for s in reading.read_sections(song)[0]]
@@ -45,7 +49,7 @@ def names_of(song: Any, memory: Memory) -> Names:
     return Names(sections, [stem.name for stem in memory.take.stems] if memory.take else [])
 
 
-def ask(song: Any, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Steps:
+def ask(song: Song, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Steps:
     """Works a wish out step by step: stops after each piece of work, returns what is asked. Raises `Trouble`."""
     if not can_place(song):
         raise Trouble(TOO_OLD)
@@ -62,7 +66,7 @@ def ask(song: Any, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Step
     return (yield from steps)
 
 
-def _generate(song: Any, wish: Wish, settings: dict[str, Any]) -> Steps:
+def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
     """A new take of the marked sections: of the loop where it is on, of the clip that asked, of those named."""
     references = [reading.read_reference(song)] if wish.verb == "match" else []
     sections, keys = reading.read_sections(song)
@@ -84,7 +88,7 @@ def _generate(song: Any, wish: Wish, settings: dict[str, Any]) -> Steps:
     return _asked(wish.verb, built, [], described.told, f"Asked for {_listed(stems)}{like}.")
 
 
-def _continue(song: Any, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
+def _continue(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
     """The take goes on: with the sections after it, or with the loop, or with one more as long as its last."""
     earlier = request.load(take.request, root_of(song))
     sections, keys = reading.read_sections(song)
@@ -111,7 +115,7 @@ def _continue(song: Any, wish: Wish, take: Take, settings: dict[str, Any]) -> St
     )
 
 
-def _edit(song: Any, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
+def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
     """A take on the arrangement of the one at hand: bars written anew, a stem more, or all of it with another seed."""
     built = request.edit(request.load(take.request, root_of(song)), request.new_job())
     yield
@@ -157,7 +161,7 @@ def _moved(arrangement: dict[str, Any], now: reading.Described) -> bool:
     )
 
 
-def _added(song: Any, wish: Wish, take: Take) -> list[Stem]:
+def _added(song: Song, wish: Wish, take: Take) -> list[Stem]:
     """The stems to add: those named, else what the selected track is called, else the first usual one missing."""
     taken = [stem.name for stem in take.stems]
     if wish.stems:
@@ -168,7 +172,7 @@ def _added(song: Any, wish: Wish, take: Take) -> list[Stem]:
     return request.roles2stems([role or (missing or ["guitar"])[0]], taken)
 
 
-def _chosen(song: Any, wish: Wish, take: Take) -> list[str]:
+def _chosen(song: Song, wish: Wish, take: Take) -> list[str]:
     """Names of the stems to write anew: those named, else those on selected tracks of ours, else all in the loop."""
     if wish.stems:
         found = [s.name for s in take.stems if s.name.lower() in wish.stems or s.role in wish.stems]
@@ -184,7 +188,7 @@ def _chosen(song: Any, wish: Wish, take: Take) -> list[str]:
     return [stem.name for stem in take.stems]
 
 
-def _stretch(song: Any, wish: Wish, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _stretch(song: Song, wish: Wish, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Sections or beats of the scope; empty for the whole take. Raises `Trouble` for a loop beside the take."""
     if wish.sections:
         return {"sections": [s["name"] for s in marks.named(sections, wish.sections)]}
@@ -204,7 +208,7 @@ def _listed(stems: Sequence[Stem]) -> str:
 # Where it lands
 
 
-def land(placer: Placer, song: Any, running: Running, landings: Sequence[Landing], settings: dict[str, Any]) -> None:
+def land(placer: Placer, song: Song, running: Running, landings: Sequence[Landing], settings: dict[str, Any]) -> None:
     """Places a job's stems by its verb: new music on fresh tracks or behind the take that it continues, another
     version of something as `versions` says: take lanes where Live has them, else a scene (a whole take) or fresh tracks
     with the earlier clips deactivated (a re-roll)."""
@@ -228,14 +232,14 @@ def land(placer: Placer, song: Any, running: Running, landings: Sequence[Landing
             placer.mute_earlier(landing)
 
 
-def _way(song: Any, verb: str, versions: str) -> str:
+def _way(song: Song, verb: str, versions: str) -> str:
     lanes = any(hasattr(track, "create_take_lane") for track in song.tracks)
     if versions == "auto":
         return "lanes" if lanes else "tracks" if verb == "reroll" else "scenes"
     return "tracks" if versions == "lanes" and not lanes else versions
 
 
-def _new_scene(song: Any) -> int:
+def _new_scene(song: Song) -> int:
     """Index of a new scene at the end."""
     scene = song.create_scene(-1)
     index = len(song.scenes) - 1
@@ -243,7 +247,7 @@ def _new_scene(song: Any) -> int:
     return index
 
 
-def _version(song: Any, landing: Landing) -> int:
+def _version(song: Song, landing: Landing) -> int:
     """Number of the version that lands: how many files the stem's tracks have got, and one."""
     return 1 + sum(
         len(tag.files) for _, tag in our_tracks(song) if tag.stem == landing.name and landing.wav not in tag.files

@@ -5,7 +5,7 @@ One job at a time. `step` does a little of what is under way; a take lands as a 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import VERSION, asking, memory, request
 from .engine import Engine, text2object
@@ -15,13 +15,17 @@ from .speaker import Speaker
 from .trouble import Trouble
 from .wishes import Wish
 
+if TYPE_CHECKING:
+    from Live.Song import Song
+
+
 FINISHED = {"/done", "/failed", "/cancelled"}
 
 
 class Band:
     """Works for one set (`song`). `settings` are those of all sets; the set's own are laid over them."""
 
-    def __init__(self, song: Any, engine: Engine, speaker: Speaker, settings: dict[str, Any], note_class: Any) -> None:
+    def __init__(self, song: Song, engine: Engine, speaker: Speaker, settings: dict[str, Any], note_class: Any) -> None:
         self._song = song
         self._engine = engine
         self._speaker = speaker

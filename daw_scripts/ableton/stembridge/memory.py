@@ -7,7 +7,12 @@ What is stored is JSON text of bounded length; what cannot be read back counts a
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from Live.Song import Song
+    from Live.Track import Track
+
 
 KEY = "stembridge"
 MAX_TEXT = 64 << 10
@@ -53,7 +58,7 @@ class Memory(NamedTuple):
     settings: dict[str, Any] = {}  # noqa: RUF012 (never changed in place)
 
 
-def load(song: Any) -> Memory:
+def load(song: Song) -> Memory:
     """The set's memory; empty where there is none, or it is of another shape."""
     try:
         found = _text2object(song.get_data(KEY, ""))
@@ -67,7 +72,7 @@ def load(song: Any) -> Memory:
         return Memory()
 
 
-def save(song: Any, memory: Memory) -> None:
+def save(song: Song, memory: Memory) -> None:
     """Stores the memory in the set."""
     song.set_data(
         KEY,
@@ -89,7 +94,7 @@ class Tag(NamedTuple):
     files: list[str]
 
 
-def tag_of(track: Any) -> Tag | None:
+def tag_of(track: Track) -> Tag | None:
     """The tag of a track, or None for a track of the user's."""
     try:
         return Tag(**_text2object(track.get_data(KEY, "")))
@@ -97,7 +102,7 @@ def tag_of(track: Any) -> Tag | None:
         return None
 
 
-def set_tag(track: Any, tag: Tag) -> None:
+def set_tag(track: Track, tag: Tag) -> None:
     """Marks a track as ours."""
     track.set_data(KEY, json.dumps(tag._asdict()))
 

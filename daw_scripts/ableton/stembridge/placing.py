@@ -7,12 +7,20 @@ behind what is on a track of ours, never over anything. Live would cut what lies
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
 from .memory import Tag, set_tag, tag_of
 from .smf import Note, SmfError, smf2notes
 from .tempo import Pairs, beat2second, second2beat
 from .trouble import Trouble
+
+if TYPE_CHECKING:
+    from Live.Clip import Clip
+    from Live.ClipSlot import ClipSlot
+    from Live.Song import Song
+    from Live.TakeLane import TakeLane
+    from Live.Track import Track
+
 
 NEAR = 1e-6
 """Beats within which a position counts as the one asked for: 0.03 samples at 120 bpm."""
@@ -65,7 +73,7 @@ def event2landing(event: dict[str, Any], pairs: Pairs, end: float) -> Landing:
     return Landing(name, role, take, wav, start, samples, rate, notes, pairs)
 
 
-def can_place(song: Any) -> bool:
+def can_place(song: Song) -> bool:
     """Whether this Live has what placing needs."""
     return any(hasattr(track, "create_audio_clip") for track in song.tracks)
 
@@ -73,7 +81,7 @@ def can_place(song: Any) -> bool:
 class Placer:
     """Places landings. `problems` collects what went wrong, `places` says where things are, for the user."""
 
-    def __init__(self, song: Any, note_class: Any) -> None:
+    def __init__(self, song: Song, note_class: Any) -> None:
         self._song = song
         self._note_class = note_class
         self.problems: list[str] = []
@@ -89,11 +97,11 @@ class Placer:
 
     def behind(self, landing: Landing) -> None:
         """On the track of the same stem, where nothing lies at that place yet; on fresh tracks otherwise."""
-        tracks = [self._track_of(landing.name, kind) for kind in ("audio", "midi")]
-        if any(track is None or not _is_free(track, landing.start, landing.end) for track in tracks):
+        audio, midi = self._track_of(landing.name, "audio"), self._track_of(landing.name, "midi")
+        if audio is None or midi is None or not all(_is_free(track, landing) for track in (audio, midi)):
             self.on_fresh_tracks(landing)
             return
-        for track, kind in zip(tracks, ("audio", "midi")):
+        for track, kind in ((audio, "audio"), (midi, "midi")):
             with self._told(landing, kind):
                 self._arrange(track, track, landing, kind)
 
@@ -144,7 +152,7 @@ class Placer:
             raise
         self.places.append(str(track.name))
 
-    def _arrange(self, place: Any, track: Any, landing: Landing, kind: str) -> None:
+    def _arrange(self, place: Track | TakeLane, track: Track, landing: Landing, kind: str) -> None:
         """A clip at the landing's beat on a track or take lane; `track` is the one that keeps the tag."""
         if kind == "audio":
             clip = place.create_audio_clip(landing.wav, landing.start)
@@ -157,7 +165,7 @@ class Placer:
                 clip = self._by_way_of_a_slot(track, landing)
         self._finish(clip, track, landing, kind, landing.start)
 
-    def _by_way_of_a_slot(self, track: Any, landing: Landing) -> Any:
+    def _by_way_of_a_slot(self, track: Track, landing: Landing) -> Clip:
         """Before Live 12.2 MIDI clips are made in the Session only: one is made there, copied, and removed again."""
         slot = next((slot for slot in track.clip_slots if not slot.has_clip), None)
         if slot is None:
@@ -168,18 +176,18 @@ class Placer:
         finally:
             slot.delete_clip()
 
-    def _notes_in(self, slot: Any, landing: Landing) -> Any:
+    def _notes_in(self, slot: ClipSlot, landing: Landing) -> Clip:
         clip = slot.create_clip(landing.end - landing.start)
         self._add_notes(clip, landing)
         return clip
 
-    def _add_notes(self, clip: Any, landing: Landing) -> None:
+    def _add_notes(self, clip: Clip, landing: Landing) -> None:
         make = self._note_class
         clip.add_new_notes(
             tuple(make(note.pitch, note.start, note.length, float(note.velocity)) for note in landing.notes)
         )
 
-    def _finish(self, clip: Any, track: Any, landing: Landing, kind: str, start: float | None) -> None:
+    def _finish(self, clip: Clip, track: Track, landing: Landing, kind: str, start: float | None) -> None:
         """Names the clip, turns warping off, marks the track as ours, and reads back what is there."""
         clip.name = landing.name if landing.take == 1 else f"{landing.name} (take {landing.take})"
         if kind == "audio":
@@ -194,7 +202,7 @@ class Placer:
         set_tag(track, Tag(landing.name, kind, files[-32:]))
         self.problems += [f"{track.name}: {what}" for what in self._differences(clip, landing, kind, start)]
 
-    def _differences(self, clip: Any, landing: Landing, kind: str, start: float | None) -> Iterable[str]:
+    def _differences(self, clip: Clip, landing: Landing, kind: str, start: float | None) -> Iterable[str]:
         if start is not None and abs(clip.start_time - start) > NEAR:
             yield f"it landed on beat {clip.start_time:.6f} instead of {start:.6f}"
         if kind == "midi":
@@ -211,7 +219,7 @@ class Placer:
                 "has changed since. Save the set and ask again"
             )
 
-    def _new_track(self, landing: Landing, kind: str) -> Any:
+    def _new_track(self, landing: Landing, kind: str) -> Track:
         make = self._song.create_audio_track if kind == "audio" else self._song.create_midi_track
         track = make(-1)
         track.name = self._free_name(landing.name + ("" if kind == "audio" else " MIDI"))
@@ -227,7 +235,7 @@ class Placer:
             name = f"{wanted} {number}"
         return name
 
-    def _track_of(self, stem: str, kind: str) -> Any:
+    def _track_of(self, stem: str, kind: str) -> Track | None:
         """The newest usable track of ours with that stem, or None."""
         found = None
         for track in self._song.tracks:
@@ -261,10 +269,11 @@ class _Told:
         return False
 
 
-def _is_free(track: Any, start: float, end: float) -> bool:
+def _is_free(track: Track, landing: Landing) -> bool:
     """Whether nothing lies there. A clip of whole samples may end a part of a sample after the beat that it ends on."""
     return all(
-        clip.end_time <= start + SAMPLE_NEAR or clip.start_time >= end - SAMPLE_NEAR for clip in track.arrangement_clips
+        clip.end_time <= landing.start + SAMPLE_NEAR or clip.start_time >= landing.end - SAMPLE_NEAR
+        for clip in track.arrangement_clips
     )
 
 
@@ -272,7 +281,7 @@ def _same_path(one: Any, other: str) -> bool:
     return os.path.normcase(os.path.realpath(str(one))) == os.path.normcase(os.path.realpath(other))
 
 
-def our_tracks(song: Any) -> list[tuple[Any, Tag]]:
+def our_tracks(song: Song) -> list[tuple[Track, Tag]]:
     """Our tracks with their tags, in the set's order."""
     found = []
     for track in song.tracks:

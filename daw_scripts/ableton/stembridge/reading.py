@@ -7,7 +7,7 @@ Nothing in the set is changed. Versions of Live differ in what their objects hav
 from __future__ import annotations
 
 import os
-from typing import Any, Generator, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Generator, Iterator, NamedTuple
 
 from . import marks
 from .als import MetreEvent, SavedSet, read_saved_set
@@ -15,6 +15,12 @@ from .memory import tag_of
 from .smf import Note
 from .tempo import Envelope, Pairs, events2pairs, metres2list, steady
 from .trouble import Trouble
+
+if TYPE_CHECKING:
+    from Live.Clip import Clip
+    from Live.Song import Song
+    from Live.Track import Track
+
 
 NONE, PLAYING, OVERRIDDEN = 0, 1, 2
 """Values of a parameter's `automation_state`."""
@@ -46,26 +52,26 @@ class Described(NamedTuple):
     told: list[str]
 
 
-def read_sections(song: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_sections(song: Song) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sections of the whole song and the keys of `key=` locators. Raises `Trouble`."""
     locators = [marks.Locator(float(cue.time), str(cue.name)) for cue in song.cue_points]
     keys, others = marks.split_keys(locators)
     return marks.locators2sections(others, last_clip_end(song)), keys
 
 
-def last_clip_end(song: Any) -> float:
+def last_clip_end(song: Song) -> float:
     """The last beat that an Arrangement clip covers; 0 where there is none."""
     return max((float(clip.end_time) for track in song.tracks for clip in track.arrangement_clips), default=0.0)
 
 
-def loop_span(song: Any) -> marks.Span | None:
+def loop_span(song: Song) -> marks.Span | None:
     """The loop brace, where the loop is on."""
     if not song.loop or song.loop_length <= 0:
         return None
     return marks.Span(float(song.loop_start), float(song.loop_start + song.loop_length))
 
 
-def describe(song: Any, sections: list[dict[str, Any]], rate: int) -> Generator[None, None, Described]:
+def describe(song: Song, sections: list[dict[str, Any]], rate: int) -> Generator[None, None, Described]:
     """Reads what the band must know to play `sections`; stops after each piece of work.
 
     `rate`: the sample rate that the user has set, 0 for none. Raises `Trouble` with what the user can do.
@@ -107,7 +113,7 @@ def read_set_file(path: str) -> Generator[None, None, SavedSet]:
         raise Trouble(f"The saved set cannot be read ({error.strerror or error}). {SAVE}") from None
 
 
-def tempo_automation(song: Any) -> int | None:
+def tempo_automation(song: Song) -> int | None:
     """`NONE`, `PLAYING` or `OVERRIDDEN` for the song's tempo; None where this Live does not say."""
     try:
         return int(song.master_track.mixer_device.song_tempo.automation_state)
@@ -115,7 +121,7 @@ def tempo_automation(song: Any) -> int | None:
         return None
 
 
-def read_clock(song: Any, saved: SavedSet | None, end: float) -> Pairs:
+def read_clock(song: Song, saved: SavedSet | None, end: float) -> Pairs:
     """Pairs (beat, second) from beat 0 to `end`. Raises `Trouble` where the tempo's course cannot be known."""
     state, tempo = tempo_automation(song), float(song.tempo)
     events = saved.tempi if saved else None
@@ -136,7 +142,7 @@ def read_clock(song: Any, saved: SavedSet | None, end: float) -> Pairs:
     return events2pairs(events, end)
 
 
-def read_metres(song: Any, saved: SavedSet | None, end: float, told: list[str]) -> list[MetreEvent]:
+def read_metres(song: Song, saved: SavedSet | None, end: float, told: list[str]) -> list[MetreEvent]:
     """Time signatures up to `end`: those of the saved set where they change, else the one that Live shows."""
     now = (int(song.signature_numerator), int(song.signature_denominator))
     events = metres2list(saved.metres, end) if saved and saved.metres else []
@@ -152,7 +158,7 @@ def read_metres(song: Any, saved: SavedSet | None, end: float, told: list[str]) 
     return events
 
 
-def read_key(song: Any, told: list[str]) -> list[dict[str, Any]]:
+def read_key(song: Song, told: list[str]) -> list[dict[str, Any]]:
     """The set's key from its root note and scale. Live 12 says whether a scale is in use; before, C Major is what a
     set without a choice has, and counts as none."""
     root, scale = int(song.root_note), str(song.scale_name)
@@ -165,14 +171,14 @@ def read_key(song: Any, told: list[str]) -> list[dict[str, Any]]:
     return [{"beat": 0.0, "tonic": key[0], "mode": key[1]}] if key else []
 
 
-def is_context(track: Any) -> bool:
+def is_context(track: Track) -> bool:
     """Whether the band shall hear this track: a MIDI track of the user's that sounds."""
     if not track.has_midi_input or track.is_foldable or tag_of(track) is not None:
         return False
     return not track.mute and not track.muted_via_solo
 
 
-def read_notes(track: Any, notes: list[Note]) -> Iterator[None]:
+def read_notes(track: Track, notes: list[Note]) -> Iterator[None]:
     """Collects the notes of a track's Arrangement clips, in beats of the song; loops are played out."""
     for clip in list(track.arrangement_clips):
         if clip.is_midi_clip and not clip.muted and len(notes) < MAX_NOTES:
@@ -180,7 +186,7 @@ def read_notes(track: Any, notes: list[Note]) -> Iterator[None]:
         yield
 
 
-def clip2notes(clip: Any) -> list[Note]:
+def clip2notes(clip: Clip) -> list[Note]:
     """What an Arrangement MIDI clip plays. It begins at its start marker and, when it loops, goes back to the loop's
     start whenever it reaches the loop's end. Notes that a border cuts end there."""
     start, end = float(clip.start_time), float(clip.end_time)
@@ -204,7 +210,7 @@ def clip2notes(clip: Any) -> list[Note]:
     return found
 
 
-def guess_rate(song: Any) -> int:
+def guess_rate(song: Song) -> int:
     """Live does not tell the audio interface's rate: that of most of the set's audio clips, else 48000."""
     counts: dict[int, int] = {}
     for track in song.tracks:
@@ -215,7 +221,7 @@ def guess_rate(song: Any) -> int:
     return max(sorted(counts), key=lambda rate: counts[rate], default=DEFAULT_RATE)
 
 
-def clip2rate(clip: Any) -> int:
+def clip2rate(clip: Clip) -> int:
     """Sample rate of a clip's file; 0 for MIDI clips and files that are missing."""
     try:
         return int(clip.sample_rate) if clip.is_audio_clip and hasattr(clip, "sample_rate") else 0
@@ -223,7 +229,7 @@ def clip2rate(clip: Any) -> int:
         return 0
 
 
-def read_reference(song: Any) -> dict[str, Any]:
+def read_reference(song: Song) -> dict[str, Any]:
     """The selected audio clip as a reference: file, start and length in seconds. Raises `Trouble`."""
     clip = song.view.detail_clip
     if clip is None or not clip.is_audio_clip:
@@ -235,7 +241,8 @@ def read_reference(song: Any) -> dict[str, Any]:
     if clip.warping:
         if not hasattr(clip, "sample_rate"):
             raise Trouble("This version of Live does not tell where the warped clip begins. Turn its warping off.")
-        ends = tuple(clip.beat_to_sample_time(float(beat)) / clip.sample_rate for beat in ends)
+        begin, stop = (clip.beat_to_sample_time(float(beat)) / clip.sample_rate for beat in ends)
+        ends = (begin, stop)
     start, length = max(float(ends[0]), 0.0), float(ends[1]) - float(ends[0])
     if length <= 0:
         raise Trouble("The selected clip has no length.")
