@@ -57,7 +57,7 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     try:
         with archive.open(found) as member:
             raw = member.read(MAX_XML + 1)
-    except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise damaged(path, f"{name} is broken ({error})") from error
     if len(raw) > MAX_XML:
         raise damaged(path, f"{name} is larger than {MAX_XML >> 20} MB")

@@ -48,6 +48,11 @@ def test_what_is_no_zip_or_holds_no_project_is_refused(tmp_path: Path) -> None:
     odd = BITWIG.replace("UTF-8", "klingon")
     assert "XML is broken" in refusal(dawproject(tmp_path / "f.dawproject", odd)).message
     whole = dawproject(tmp_path / "e.dawproject", BITWIG).read_bytes()
+    # Inside, the ZIP gives the name in UTF-8 that is none, and differs from its own list of names.
+    local = bytearray(whole)
+    local[6:8], local[30:34] = (0x800).to_bytes(2, "little"), b"\xff\xad\xfe\xff"
+    (tmp_path / "g.dawproject").write_bytes(local)
+    assert "is broken" in refusal(tmp_path / "g.dawproject").message
     (tmp_path / "e.dawproject").write_bytes(whole[: len(whole) // 2])
     assert refusal(tmp_path / "e.dawproject").code == "file.damaged"
 
