@@ -1,7 +1,7 @@
--- ardour7-lua: a session without a window. $SESSION_DIR; $TEMPI "beat:bpm ..."; $METRES "beat:beats/unit ...";
+-- ardour7-lua: a session without a window. $SESSION_DIR; $RATE in Hz; $TEMPI "beat:bpm ..."; $METRES "beat:beats/unit ...";
 -- $RANGES "name:from:to ..." (beats).
 local folder = os.getenv("SESSION_DIR")
-local session = assert(create_session(folder, "song", 48000), "no session")
+local session = assert(create_session(folder, "song", math.tointeger(os.getenv("RATE"))), "no session")
 Session = session
 local function at(beat) return Temporal.timepos_t.from_ticks(math.floor(Temporal.ticks_per_beat * beat)) end
 

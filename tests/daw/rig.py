@@ -38,7 +38,7 @@ CONFIG = """<?xml version="1.0" encoding="UTF-8"?>
     <AudioMIDISetup>
       <EngineStates>
         <State backend="None (Dummy)" driver="Normal Speed" device="Silence" input-device="Silence" \
-output-device="Silence" sample-rate="48000" buffer-size="1024" n-periods="0" input-latency="0" output-latency="0" \
+output-device="Silence" sample-rate="RATE" buffer-size="1024" n-periods="0" input-latency="0" output-latency="0" \
 lm-input="" lm-output="" active="1" use-buffered-io="0" midi-option="1 in, 1 out, Silence" lru="1"><MIDIDevices/>
         </State>
       </EngineStates>
@@ -99,7 +99,7 @@ def ui_scripts(actions: Sequence[Action], hooks: Sequence[Action], plain_hooks: 
         f'scripts[{i}]["f"] = {lua_quote(as_installed(a.script))} scripts[{i}]["a"] = {origin(a.script)}'
         for i, a in enumerate(actions, start=1)
     )
-    callbacks = [(h.name, as_installed(h.script), origin(h.script)) for h in hooks]
+    callbacks = [(h.name, WINDOWS + as_installed(h.script), origin(h.script)) for h in hooks]
     callbacks += [(name, text, "{}") for name, text in plain_hooks.items()]
     xml = "".join(
         f'<LuaCallback lua="Lua 5.3" id="{9000 + i}" name="{name}" signals="{HOOK_BITS}">'
@@ -114,12 +114,27 @@ def ui_scripts(actions: Sequence[Action], hooks: Sequence[Action], plain_hooks: 
     )
 
 
+WINDOWS = """
+    local plain = LuaDialog
+    LuaDialog = setmetatable({ Message = function(_, text)
+      return { run = function()
+        local file = assert(io.open(os.getenv("ARDOUR_REMOTE") .. "/shown", "ab"))
+        file:write(text, "\\0")
+        file:close()
+      end }
+    end }, { __index = plain })
+"""
+"""Put before a hook: its windows, which nobody could close, are written to a file instead."""
+
+
 @dataclass
 class Home:
-    """A folder that stands in for the user's: configuration, cache, data and home, so that nothing real is touched."""
+    """A folder that stands in for the user's: configuration, cache, data and home, so that nothing real is touched.
+    `rate`: Hz at which the audio engine runs."""
 
     root: Path
     extra: Mapping[str, str]
+    rate: int = 48_000
 
     @property
     def config(self) -> Path:
@@ -153,7 +168,7 @@ class Home:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         (self.root / "run").chmod(0o700)
         (self.config / ".a7").touch()  # "has been here before": no first-run assistant
-        (self.config / "config").write_text(CONFIG)
+        (self.config / "config").write_text(CONFIG.replace("RATE", str(self.rate)))
         remote = (
             f"local f = assert(io.open({lua_quote(str(HERE / 'remote.lua'))}, 'rb')) local s = f:read('a') f:close() "
         )
@@ -226,6 +241,12 @@ class Ardour:
         if found.suffix == ".error":
             raise RuntimeError(found.read_text())
         return found.read_text()
+
+    @property
+    def shown(self) -> list[str]:
+        """The texts of the windows that hooks have opened."""
+        path = self.home.remote / "shown"
+        return path.read_text().split("\0")[:-1] if path.exists() else []
 
     def check(self) -> None:
         """Raises RuntimeError with the last lines of its log when Ardour has ended."""

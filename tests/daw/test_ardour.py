@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
-import soundfile
 from numpy.typing import NDArray
 
 from bridge.messages import StemReady, decode_event
-from tests.daw.rig import Ardour, Home, ardour, export_mix, missing, wait_until
+from tests.daw.mix import Placed, check_mix
+from tests.daw.rig import Ardour, Home, ardour, missing, wait_until
 from tests.daw.strict_engine import StrictEngine
 from tests.daw.user import (
     ACTIONS,
@@ -33,6 +33,8 @@ from tests.daw.user import (
     borders,
     click,
     make_session,
+    read_mix,
+    save_up_to,
     status,
     survey,
     write_chords,
@@ -96,32 +98,9 @@ def play(home: Home, box: Path, seconds: float) -> Played:
         assert end["kind"] == "done", end["text"]
         after, ranges_after = survey(daw), borders(daw)
         last = max(stem.start_sample + stem.samples for stem in stems)
-        daw.run(
-            "local whole = Session:locations():session_range_location() "
-            f"whole:set_start(Temporal.timepos_t(0), false) whole:set_end(Temporal.timepos_t({last}), false) "
-            'Session:save_state("")'
-        )
-    path = home.root / "mix.wav"
-    export_mix(home, session, "song", path, last)
-    mix, rate = soundfile.read(path, always_2d=True)
-    assert rate == RATE
+        save_up_to(daw, last)
+    mix = read_mix(home, session, last)
     return Played(session, before, after, ranges, ranges_after, stems, end, mix)
-
-
-def residual(mix: NDArray[np.float64], stems: Sequence[StemReady], late: int | None = None) -> float:
-    """Largest sample that is left of the mix [samples, 2] when each stem is taken out where it claims to lie, at the
-    gain that fits best (least squares, each channel alone). Stem `late` is looked for one sample after its place."""
-    worst = 0.0
-    for channel in range(2):
-        placed = np.zeros((len(stems), len(mix)))
-        for i, stem in enumerate(stems):
-            audio, _ = soundfile.read(stem.wav, always_2d=True)
-            at = stem.start_sample + (i == late)
-            part = audio[: len(mix) - at, channel % audio.shape[1]]
-            placed[i, at : at + len(part)] = part
-        gains, *_ = np.linalg.lstsq(placed @ placed.T, placed @ mix[:, channel], rcond=None)
-        worst = max(worst, float(np.abs(mix[:, channel] - gains @ placed).max()))
-    return worst
 
 
 def smf_notes(path: Path) -> list[tuple[int, int, int]]:
@@ -169,9 +148,7 @@ def check_played(played: Played) -> None:
         assert (midi["tick"], midi["start"]) == (round(stem.start_beat * TICKS), 0)
         assert region_notes(midi) == smf_notes(Path(stem.midi))
         assert played.after[name]["comment"] == f"stembridge {stem.job} take-1 midi #{midi['source']} {stem.stem}"
-    assert residual(played.mix, played.stems) < 1e-5
-    for i in range(len(played.stems)):
-        assert residual(played.mix, played.stems, late=i) > 1e-4, "one sample too late must show"
+    check_mix(played.mix, [Placed.read(stem.wav, stem.start_sample) for stem in played.stems])
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import mido
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
 
-from tests.daw.rig import HERE, Action, Ardour, Home, lua_quote, run_headless
+from tests.daw.rig import HERE, Action, Ardour, Home, export_mix, lua_quote, run_headless
 
 SCRIPTS = HERE.parents[1] / "daw_scripts" / "ardour"
-ACTIONS = [
-    Action(f"stembridge: {title}", SCRIPTS / f"stembridge_{name}.lua")
-    for name, title in (("generate", "Generate band"), ("cancel", "Cancel"))
-]
+VERBS = {
+    "generate": "Generate band",
+    "cancel": "Cancel",
+    "reroll": "Re-roll selection",
+    "continue": "Continue",
+    "match": "Match reference",
+    "next": "Next take",
+}
+ACTIONS = [Action(f"stembridge: {title}", SCRIPTS / f"stembridge_{name}.lua") for name, title in VERBS.items()]
 HOOKS = [Action("stembridge", SCRIPTS / "stembridge.lua")]
-GENERATE, CANCEL = (f'Editor:access_action("LuaAction", "script-{i}")' for i in (1, 2))
+GENERATE, CANCEL, REROLL, CONTINUE, MATCH, NEXT = (
+    f'Editor:access_action("LuaAction", "script-{i}")' for i in range(1, len(VERBS) + 1)
+)
 RATE = 48_000
 TICKS = 1920
 
@@ -57,6 +67,7 @@ def make_session(
         SESSION_DIR=str(folder),
         TEMPI=" ".join(f"{beat}:{bpm}" for beat, bpm in tempi),
         METRES=metres,
+        RATE=str(home.rate),
         RANGES=" ".join(f"{name}:{a}:{b}" for name, a, b in ranges),
     )
     return folder
@@ -145,6 +156,7 @@ CLICK = """
     local here = setmetatable({ LuaDialog = {
       MessageType = LuaDialog.MessageType, ButtonType = LuaDialog.ButtonType,
       Message = function(_, text) return { run = function() shown[#shown + 1] = text end } end,
+      Dialog = function() return { run = function() return ANSWER end } end,
     } }, { __index = _ENV })
     local function use(name)
       local path = FOLDER .. "stembridge/" .. name .. ".lua"
@@ -157,7 +169,92 @@ CLICK = """
 """
 
 
-def click(daw: Ardour, what: str) -> str:
-    """What an action says: its own code inside Ardour, with windows that close themselves."""
+def click(daw: Ardour, what: str, answer: str = "nil") -> str:
+    """What an action says: its own code inside Ardour, with windows that close themselves. `answer` (Lua): what the
+    user fills into its dialog."""
     folder = lua_quote(f"{SCRIPTS}/")
-    return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)))
+    return daw.run(CLICK.replace("FOLDER", folder).replace("WHAT", lua_quote(what)).replace("ANSWER", answer))
+
+
+def import_audio(daw: Ardour, path: Path, track: str, sample: int, cut: int) -> None:
+    """Puts a sound on a track of that name at `sample` and cuts `cut` samples off its front."""
+    daw.run(
+        f"""
+        local files, before = C.StringVector(), {{}}
+        files:push_back({lua_quote(str(path))})
+        for route in Session:get_tracks():iter() do before[route:name()] = true end
+        Editor:do_import(files, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
+          ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
+          Temporal.timepos_t({sample}), ARDOUR.PluginInfo(), ARDOUR.Track(), false)
+        for route in Session:get_tracks():iter() do
+          if not before[route:name()] then
+            for region in route:to_track():playlist():region_list():iter() do
+              if {cut} > 0 then region:trim_front(Temporal.timepos_t({sample + cut})) end
+            end
+            route:set_name({lua_quote(track)})
+          end
+        end
+        Session:save_state("")
+        """
+    )
+
+
+def select_bars(daw: Ardour, start: float, end: float) -> None:
+    """Selects time: the user drags with the range tool. Here by way of the loop, which can be set to exact beats."""
+    daw.run(
+        f"""
+        local function at(beat) return Temporal.timepos_t.from_ticks(math.floor(beat * {TICKS})) end
+        Editor:set_loop_range(at({start}), at({end}), "loop")
+        Editor:access_action("Editor", "select-loop-range")
+        """
+    )
+
+
+def select_track(daw: Ardour, name: str) -> None:
+    """Clicks on a track's header."""
+    daw.run(
+        f"""
+        for _ = 1, 100 do
+          Editor:access_action("Editor", "select-next-route")
+          if Session:route_by_name({lua_quote(name)}):is_selected() then return end
+        end
+        error("the track cannot be selected")
+        """
+    )
+
+
+def select_region(daw: Ardour, track: str) -> None:
+    """Clicks on the first region of a track."""
+    daw.run(
+        f"""
+        local regions = ArdourUI.SelectionList()
+        for region in Session:route_by_name({lua_quote(track)}):to_track():playlist():region_list():iter() do
+          regions:push_back(Editor:regionview_from_region(region))
+          break
+        end
+        Editor:set_selection(regions, ArdourUI.SelectionOp.Set)
+        """
+    )
+
+
+def let_go(daw: Ardour) -> None:
+    """Selects nothing."""
+    daw.run("Editor:deselect_all()")
+
+
+def save_up_to(daw: Ardour, end: int) -> None:
+    """Makes the session's range, which an export renders, the one from sample 0 to `end`; and saves."""
+    daw.run(
+        "local whole = Session:locations():session_range_location() "
+        f"whole:set_start(Temporal.timepos_t(0), false) whole:set_end(Temporal.timepos_t({end}), false) "
+        'Session:save_state("")'
+    )
+
+
+def read_mix(home: Home, session: Path, samples: int) -> NDArray[np.float64]:
+    """The session's mix [samples, 2], rendered by Ardour."""
+    path = home.root / "mix.wav"
+    export_mix(home, session, "song", path, samples)
+    mix, rate = soundfile.read(path, always_2d=True)
+    assert rate == home.rate
+    return np.asarray(mix)

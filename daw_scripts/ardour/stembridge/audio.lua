@@ -14,10 +14,10 @@ return function(use)
   -- A region as a plain table: name, the paths of its channels (a file with all channels in it stands once), first
   -- sample in them, samples; whether that is the whole of them, and whether they lie in the session.
   function audio.describe(region)
-    local sound, paths, seen, within = region:to_audioregion(), {}, {}, true
+    local paths, seen, within = {}, {}, true
     local start, count, whole = region:start():samples(), region:length():samples(), true
-    for channel = 0, sound:n_channels() - 1 do
-      local source = sound:audio_source(channel)
+    for channel = 0, region:to_audioregion():n_channels() - 1 do
+      local source = region:source(channel)
       local file = source:to_filesource()
       if file:isnil() then return nil end
       local path = file:path()
@@ -25,7 +25,7 @@ return function(use)
         seen[path] = true
         paths[#paths + 1] = path
         within = within and file:within_session()
-        whole = whole and start == 0 and count == source:readable_length()
+        whole = whole and start == 0 and count == source:length():samples()
       end
     end
     return { name = region:name(), paths = paths, start = start, count = count, whole = whole, within = within }

@@ -64,7 +64,7 @@ function band:resume()
   local job = running and running.job
   if type(job) ~= "string" then return end
   if self.box:accepted(job) or self.box:result(job) then
-    self:wait_for(job, running.ask)
+    self:wait_for(job, running.ask, nil, running.pid)
     self:report({ kind = "info", text = "Waiting for the band that was asked before." })
   else
     self.box:take_back(job)
@@ -72,18 +72,19 @@ function band:resume()
   end
 end
 
--- `ask`: the verb. `token`: the engine's that has the request; nil where the script was started after it was sent.
-function band:wait_for(job, ask, token)
+-- `ask`: the verb. `token` and `pid`: the engine's that has the request; the token is nil where the script was started
+-- after it was sent, for it is kept nowhere.
+function band:wait_for(job, ask, token, pid)
   local record = self.ledger:read(job)
   self.state, self.job, self.todo = "waiting", job, {}
   self.title = "stembridge: " .. (self.verbs.TITLES[ask] or self.verbs.TITLES.generate)
-  self.token, self.sendings = token, 1
+  self.token, self.pid, self.sendings = token, pid, 1
   self.next_stem, self.count, self.silent = 1, 0, false
   self.takes, self.stems_wanted = 1, nil
   if record then
     self.takes = record.request.takes or 1
     local scope = record.request.scope
-    if scope and #scope.stems > 0 then
+    if scope and scope.stems and #scope.stems > 0 then
       self.stems_wanted = {}
       for _, name in ipairs(scope.stems) do self.stems_wanted[name] = true end
     end
@@ -177,7 +178,7 @@ function band:post()
     local asked
     asked, text = self.asking.build(wish, self.base, job, self.song, self.host.random)
     self.ledger:keep(job, asked, wish.take)
-    self.files.write(self:path("running.json"), self.json.encode({ job = job, ask = wish.ask }))
+    self.files.write(self:path("running.json"), self.json.encode({ job = job, ask = wish.ask, pid = engine.pid }))
     asked.token = engine.token
     self.box:post(job, self.json.encode(asked))
   end)
@@ -185,7 +186,7 @@ function band:post()
     self:go_idle()
     return self:say("error", "The request could not be sent: " .. tostring(trouble))
   end
-  self:wait_for(job, wish.ask, engine.token)
+  self:wait_for(job, wish.ask, engine.token, engine.pid)
   self:say("info", text)
 end
 
@@ -196,6 +197,8 @@ function band:send_again(engine)
     if not record then error("it is not known any more what was asked", 0) end
     if self.sendings >= MOST_SENDINGS then error("the engine was ended too often in the middle of it", 0) end
     record.request.token = engine.token
+    local kept = self.box:object(self:path("running.json")) or {}
+    self.files.write(self:path("running.json"), self.json.encode({ job = self.job, ask = kept.ask, pid = engine.pid }))
     self.box:forget_result(self.job)
     self.box:post(self.job, self.json.encode(record.request))
   end)
@@ -304,7 +307,8 @@ function band:listen_to_heart()
     return false
   end
   self.silent = false
-  if self.token and self.token ~= engine.token then
+  local is_same = self.token == engine.token or (not self.token and self.pid == engine.pid)
+  if not is_same then
     self:send_again(engine)
     return true
   end

@@ -52,7 +52,7 @@ function ledger:origin(take, stem)
   for _ = 1, DEEPEST do
     local record = self:read(ledger.take2job(take))
     local scope = record and record.request.scope
-    if not scope or #scope.stems == 0 then return take end
+    if not scope or not scope.stems or #scope.stems == 0 then return take end
     for _, name in ipairs(scope.stems) do
       if name == stem then return take end
     end

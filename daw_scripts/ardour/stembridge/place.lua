@@ -4,7 +4,7 @@
 return function(use)
   local smf, takes = use("smf"), use("takes")
   local place = {}
-  local changes = {} -- since the last undo step: {playlist, removed, added}
+  local changes = {} -- since the last undo step: {playlist, removed, added}, see `note_change`
 
   local function id(object) return object:to_stateful():id():to_s() end
 
@@ -14,6 +14,33 @@ return function(use)
     local found = {}
     for region in playlist:region_list():iter() do found[#found + 1] = region end
     return found
+  end
+
+  -- Adds regions {region, position} to a playlist. Returns them as they are in it: Ardour adds some as copies.
+  local function put_on(playlist, placed)
+    local before, found = {}, {}
+    for _, region in ipairs(regions(playlist)) do before[id(region)] = true end
+    for _, item in ipairs(placed) do playlist:add_region(item.region, item.position, 1, false) end
+    for _, region in ipairs(regions(playlist)) do
+      if not before[id(region)] then found[#found + 1] = { region = region, position = region:position() } end
+    end
+    return found
+  end
+
+  local function take_off(playlist, placed)
+    for _, item in ipairs(placed) do playlist:remove_region(item.region) end
+  end
+
+  -- `removed`: {region, position} that stood where the regions `added` are now.
+  local function note_change(playlist, removed, added)
+    local placed = {}
+    for i, region in ipairs(added) do placed[i] = { region = region, position = region:position() } end
+    changes[#changes + 1] = { playlist = playlist, removed = removed, added = placed }
+  end
+
+  local function add_line(route, line)
+    local comment = route:comment()
+    route:set_comment(comment == "" and line or comment .. "\n" .. line, nil)
   end
 
   local function track_ids()
@@ -77,51 +104,60 @@ return function(use)
       if not before[id(route)] then
         made[#made + 1] = route
         route:set_name(free_name(route, name))
-        changes[#changes + 1] =
-          { playlist = route:to_track():playlist(), removed = {}, added = regions(route:to_track():playlist()) }
+        note_change(route:to_track():playlist(), {}, regions(route:to_track():playlist()))
       end
     end
     if #made > 0 then unselect() end
     return made
   end
 
-  -- Regions of ours in a playlist that overlap the stem. `own`: set of the ids of our sources.
-  local function in_the_way(playlist, stem, own)
-    local found = {}
-    for _, region in ipairs(regions(playlist)) do
-      local from, length = region:position():samples(), region:length():samples()
-      local apart = from >= stem.start_sample + stem.samples or from + length <= stem.start_sample
-      if not apart and own[source(region)] then found[#found + 1] = region end
-    end
-    return found
+  -- Whether a region is of ours and overlaps the stem. `own`: landings by the ids of their sources.
+  local function is_in_the_way(region, stem, own)
+    local from, length = region:position():samples(), region:length():samples()
+    local apart = from >= stem.start_sample + stem.samples or from + length <= stem.start_sample
+    return not apart and own[source(region)] ~= nil
   end
 
-  -- The stem into the playlist of a track, or a copy of it where an earlier version stands in its place.
-  local function import_onto(route, path, position, stem)
-    local own, track = {}, route:to_track()
-    local landings = takes.comment2landings(route:comment())
-    for _, landing in ipairs(landings) do own[landing.source] = true end
-    local removed = in_the_way(track:playlist(), stem, own)
-    if #removed > 0 then
-      track:use_copy_playlist()
-      track:playlist():set_name(string.format("%s take %d", route:name(), #landings + 1))
-      removed = in_the_way(track:playlist(), stem, own)
+  -- Gives the track a new playlist with copies of all regions of the old one but those in the stem's way; returns copies
+  -- of these. The copy of a MIDI region has a source of its own, which is then known as ours, too.
+  local function renew_playlist(route, kind, stem, own)
+    local track, removed, kept, versions = route:to_track(), {}, {}, 0
+    local old = track:playlist()
+    for _ in Session:playlists():playlists_for_track(track):iter() do versions = versions + 1 end
+    track:use_new_playlist(ARDOUR.DataType(kind))
+    track:playlist():set_name(string.format("%s take %d", route:name(), versions + 1))
+    for _, region in ipairs(regions(old)) do
+      local landing = own[source(region)]
+      local copy = { region = ARDOUR.RegionFactory.clone_region(region, true, false), position = region:position() }
+      local list = is_in_the_way(region, stem, own) and removed or kept
+      list[#list + 1] = copy
+      if landing and source(copy.region) ~= landing.source then
+        add_line(route, takes.landing2line(landing, source(copy.region)))
+      end
     end
-    local playlist, before = track:playlist(), {}
-    for _, region in ipairs(removed) do playlist:remove_region(region) end
+    put_on(track:playlist(), kept)
+    return removed
+  end
+
+  -- The stem into the playlist of a track, or into a new one where an earlier version stands in its place.
+  local function import_onto(route, path, position, stem, kind)
+    local own, track, removed, before = {}, route:to_track(), {}, {}
+    for _, landing in ipairs(takes.comment2landings(route:comment())) do own[landing.source] = landing end
+    for _, region in ipairs(regions(track:playlist())) do
+      if is_in_the_way(region, stem, own) then
+        removed = renew_playlist(route, kind, stem, own)
+        break
+      end
+    end
+    local playlist = track:playlist()
     for _, region in ipairs(regions(playlist)) do before[id(region)] = true end
     import(path, position, track)
     local added = {}
     for _, region in ipairs(regions(playlist)) do
       if not before[id(region)] then added[#added + 1] = region end
     end
-    changes[#changes + 1] = { playlist = playlist, removed = removed, added = added }
+    note_change(playlist, removed, added)
     return added
-  end
-
-  local function add_line(route, line)
-    local comment = route:comment()
-    route:set_comment(comment == "" and line or comment .. "\n" .. line, nil)
   end
 
   -- The track on which an earlier version of the stem landed. `is_kin(job)`: whether a job belongs to the stem's.
@@ -147,7 +183,7 @@ return function(use)
     local route, problem = earlier_track(stem, landing.kind, is_kin), nil
     local tracks, added = { route }, {}
     if route then
-      added = import_onto(route, path, position, stem)
+      added = import_onto(route, path, position, stem, landing.kind)
     else
       tracks = import_as_tracks(path, position, name)
       for _, made in ipairs(tracks) do
@@ -187,30 +223,33 @@ return function(use)
     end
   end
 
-  -- The band's tracks: {active = landing that plays or nil, selected}.
-  function place.tracks()
+  -- What plays on the band's tracks: {landing, selected}.
+  function place.heard()
     local found = {}
     for route in Session:get_tracks():iter() do
-      if route:comment():match(takes.OWN) then
-        local sources = {}
+      local comment, sources = route:comment(), {}
+      if comment:match(takes.OWN) then
         for _, region in ipairs(regions(route:to_track():playlist())) do sources[source(region)] = true end
-        found[#found + 1] = { active = takes.active(route:comment(), sources), selected = route:is_selected() }
+        for _, landing in ipairs(takes.playing(comment, sources)) do
+          found[#found + 1] = { landing = landing, selected = route:is_selected() }
+        end
       end
     end
     return found
   end
 
-  local function holds(playlist, wanted)
+  local function holds(playlist, placed)
     local there = {}
     for _, region in ipairs(regions(playlist)) do there[id(region)] = true end
-    for _, region in ipairs(wanted) do
-      if not there[id(region)] then return false end
+    for _, item in ipairs(placed) do
+      if not there[id(item.region)] then return false end
     end
     return true
   end
 
   -- Makes one undo step of all that has landed since the last one: undoing it brings back what played before. The
-  -- tracks and playlists that were made stay, for Ardour cannot undo those. What the user has taken away is left out.
+  -- tracks and playlists that were made stay, for Ardour cannot undo those. What the user has moved or taken away since
+  -- then is left out.
   function place.commit(title)
     local mine = changes
     changes = {}
@@ -218,18 +257,16 @@ return function(use)
     for _, change in ipairs(mine) do
       local playlist = change.playlist
       if holds(playlist, change.added) then
-        for _, region in ipairs(change.added) do playlist:remove_region(region) end
-        for _, region in ipairs(change.removed) do playlist:add_region(region, region:position(), 1, false) end
+        take_off(playlist, change.added)
+        local removed = put_on(playlist, change.removed)
         playlist:to_stateful():clear_changes()
-        for _, region in ipairs(change.removed) do playlist:remove_region(region) end
-        for _, region in ipairs(change.added) do playlist:add_region(region, region:position(), 1, false) end
+        take_off(playlist, removed)
+        put_on(playlist, change.added)
         Session:add_stateful_diff_command(playlist:to_statefuldestructible())
       end
     end
     if not Session:abort_empty_reversible_command() then Session:commit_reversible_command(nil) end
   end
-
-  function place.has_changes() return #changes > 0 end
 
   return place
 end

@@ -2,7 +2,7 @@
 --
 -- A track of the band is known by its comment: one line for each stem that landed on it,
 --   stembridge <job> take-<n> <audio or midi> #<id of the source> <stem>
--- What plays is the newest line whose source is in the playlist: the user may have chosen an older playlist again.
+-- What plays are the lines whose source is in the playlist: the user may have chosen an older playlist again.
 
 return function(use)
   local ledger, verbs = use("ledger"), use("verbs")
@@ -27,12 +27,13 @@ return function(use)
     return found
   end
 
-  -- The newest landing of a comment that is in the playlist. `sources`: set of the ids in it.
-  function takes.active(comment, sources)
-    local landings = takes.comment2landings(comment)
-    for i = #landings, 1, -1 do
-      if sources[landings[i].source] then return landings[i] end
+  -- The landings of a comment that are in the playlist. `sources`: set of the ids in it.
+  function takes.playing(comment, sources)
+    local found = {}
+    for _, landing in ipairs(takes.comment2landings(comment)) do
+      if sources[landing.source] then found[#found + 1] = landing end
     end
+    return found
   end
 
   function takes.name(landing)
@@ -44,16 +45,20 @@ return function(use)
     return not selection or (selection.start < last and selection.stop > first)
   end
 
-  -- Takes that play on tracks {active = landing, selected}: {take, record, landing}, newest first.
-  local function playing(tracks, book, wanted)
+  local function has_span(asked, other)
+    local first, last = verbs.span(asked)
+    local other_first, other_last = verbs.span(other)
+    return first == other_first and last == other_last
+  end
+
+  -- The different takes among `heard`, newest first: {take, record, landing}.
+  local function newest_first(heard, book)
     local found, seen = {}, {}
-    for _, track in ipairs(tracks) do
-      local name = takes.name(track.active)
-      local record = not seen[name] and wanted(track) and book:read(track.active.job)
-      if record then
-        seen[name] = true
-        found[#found + 1] = { take = name, record = record, landing = track.active }
-      end
+    for _, item in ipairs(heard) do
+      local name = takes.name(item.landing)
+      local record = not seen[name] and book:read(item.landing.job)
+      seen[name] = true
+      if record then found[#found + 1] = { take = name, record = record, landing = item.landing } end
     end
     table.sort(found, function(a, b)
       if a.record.number ~= b.record.number then return a.record.number > b.record.number end
@@ -62,64 +67,58 @@ return function(use)
     return found
   end
 
-  local function with_active(tracks)
-    local found, any_selected = {}, false
-    for _, track in ipairs(tracks) do
-      if track.active then
-        found[#found + 1] = track
-        any_selected = any_selected or track.selected
-      end
+  local function only(list, wanted)
+    local found = {}
+    for _, item in ipairs(list) do
+      if wanted(item) then found[#found + 1] = item end
     end
-    if #found == 0 then
-      error("The band has not played in this session yet. Use 'stembridge: Generate band' first.", 0)
-    end
-    return found, any_selected
+    return found
   end
 
-  -- The take to work on and the names of the stems that are meant (empty: all of them). `tracks`: the band's tracks;
-  -- selected ones are meant, or all where none is. `selection` {start, stop} in beats or nil. Raises an error that says
-  -- what to do.
-  function takes.choose(tracks, book, selection)
-    local heard, any_selected = with_active(tracks)
-    local function is_meant(track) return track.selected or not any_selected end
-    local newest
-    for _, candidate in ipairs(playing(heard, book, is_meant)) do
-      if overlaps(candidate.record.request, selection) then
-        newest = candidate
-        break
-      end
+  -- What is meant of what plays: that on selected tracks, or all where none is; and whether any is selected.
+  local function meant(heard)
+    if #heard == 0 then
+      error("The band has not played in this session yet. Use 'stembridge: Generate band' first.", 0)
     end
+    local selected = only(heard, function(item) return item.selected end)
+    return #selected > 0 and selected or heard, #selected > 0
+  end
+
+  -- The take to work on, what was asked for it, and the names of the stems that are meant (empty: all of them).
+  -- `heard`: what plays on the band's tracks, {landing, selected}. `selection` {start, stop} in beats or nil. Raises an
+  -- error that says what to do.
+  function takes.choose(heard, book, selection)
+    local chosen, any_selected = meant(heard)
+    local newest = only(newest_first(chosen, book), function(item) return overlaps(item.record.request, selection) end)[1]
     if not newest then
       error("There is no take of the band in the time selection. Select bars of it, or nothing.", 0)
     end
+    -- Takes that follow from each other and cover the same bars.
     local family = book:root(newest.landing.job)
-    local function is_kin(track) return book:root(track.active.job) == family end
-    local stems, meant, seen = {}, {}, {}
-    for _, track in ipairs(heard) do
-      local record = book:read(track.active.job)
-      if is_meant(track) and is_kin(track) and record and overlaps(record.request, selection) then
-        meant[#meant + 1] = track
-        if any_selected and not seen[track.active.stem] then
-          stems[#stems + 1], seen[track.active.stem] = track.active.stem, true
-        end
-      end
+    local function is_kin(item)
+      local record = book:read(item.landing.job)
+      return record and book:root(item.landing.job) == family and has_span(record.request, newest.record.request)
     end
-    -- Bars outside the selection stay as they are on the track: the take must have the same of each stem that is meant.
-    for _, candidate in ipairs(playing(heard, book, is_kin)) do
-      local same = overlaps(candidate.record.request, selection)
-      for _, track in ipairs(meant) do
-        same = same and book:origin(candidate.take, track.active.stem) == takes.name(track.active)
-      end
-      if same then return candidate.take, candidate.record, stems end
+    chosen = only(chosen, is_kin)
+    local stems, seen = {}, {}
+    for _, item in ipairs(chosen) do
+      local stem = item.landing.stem
+      if any_selected and not seen[stem] then stems[#stems + 1], seen[stem] = stem, true end
+    end
+    -- Bars outside the selection stay as they are on the tracks, so the take must have the same of what is meant.
+    for _, candidate in ipairs(newest_first(only(heard, is_kin), book)) do
+      local others = only(chosen, function(item)
+        return book:origin(candidate.take, item.landing.stem) ~= takes.name(item.landing)
+      end)
+      if #others == 0 then return candidate.take, candidate.record, stems end
     end
     error("The tracks play parts of different takes. Select the tracks of one take.", 0)
   end
 
   -- The take that ends last: what a continuation goes on after.
-  function takes.last(tracks, book)
-    local heard, any_selected = with_active(tracks)
+  function takes.last(heard, book)
     local best, best_end
-    for _, candidate in ipairs(playing(heard, book, function(track) return track.selected or not any_selected end)) do
+    for _, candidate in ipairs(newest_first((meant(heard)), book)) do
       local _, last = verbs.span(candidate.record.request)
       if not best or last > best_end then best, best_end = candidate, last end
     end

@@ -92,13 +92,13 @@ return function(use)
   wish.reroll = guarded(function()
     check_free()
     local selection = project.selection()
-    local take, record, stems = takes.choose(place.tracks(), book(), selection)
+    local take, record, stems = takes.choose(place.heard(), book(), selection)
     ask_band({ ask = "reroll", selection = selection, take = take, stems = json.array(stems) }, record)
   end)
 
   wish.add = guarded(function()
     check_free()
-    local take, record = takes.choose(place.tracks(), book(), nil)
+    local take, record = takes.choose(place.heard(), book(), project.selection())
     local roles = {}
     for _, role in ipairs(request.ROLES) do roles[role] = role end
     local chosen = LuaDialog.Dialog("stembridge: Add part", {
@@ -111,7 +111,7 @@ return function(use)
 
   wish["continue"] = guarded(function()
     check_free()
-    local take, record = takes.last(place.tracks(), book())
+    local take, record = takes.last(place.heard(), book())
     ask_band({ ask = "continue", selection = project.selection(), take = take }, record)
   end)
 
@@ -122,14 +122,14 @@ return function(use)
     if #clips == 0 then error("Select the audio region whose sound the band shall match.", 0) end
     local wanted = { ask = "match", references = clips, reference_ids = json.array() }
     for id in pairs(ids) do table.insert(wanted.reference_ids, id) end
-    local has_played, take, record = pcall(takes.choose, place.tracks(), book(), nil)
+    local has_played, take, record = pcall(takes.choose, place.heard(), book(), nil)
     if has_played then wanted.take = take end
     ask_band(wanted, has_played and record or nil)
   end)
 
   wish.next = guarded(function()
     check_free()
-    local take, record = takes.choose(place.tracks(), book(), nil)
+    local take, record = takes.choose(place.heard(), book(), project.selection())
     ask_band({ ask = "next", take = take }, record)
   end)
 
