@@ -30,7 +30,7 @@ from bridge.errors import JobError
 from bridge.handover.files import whole_file, write_file
 from bridge.handover.manifest import SectionUsed
 from bridge.handover.notes import DRUM_CHANNEL, notes2ticks
-from bridge.handover.project import GREY, Colour, ProjectMix, ProjectStem, clock2project_tempos
+from bridge.handover.project import GREY, Colour, ProjectMix, ProjectStem, clock2project_metres, clock2project_tempos
 from bridge.handover.tempo import TICKS
 from bridge.timeline import MAX_BPM, MIN_BPM, Clock
 
@@ -279,17 +279,10 @@ def _markers(sections: Sequence[SectionUsed], origin: float) -> list[str]:
 
 
 def _metres(clock: Clock, origin: float) -> list[str]:
-    """The metre in force at beat 0, then every change. The clock's first metre begins its own bar count, so it is
-    said again where the clock begins after beat 0."""
-    first = clock.metre_at(max(clock.start, origin))
-    points = {0.0: first}
-    for i, metre in enumerate(clock.metres):
-        at = (metre.beat if i else clock.start) - origin
-        if at > 0:
-            points[at] = metre
+    """The metre in force at beat 0, then every change."""
     return [
-        f'<TimeSignaturePoint time="{_number(at)}" numerator="{metre.beats}" denominator="{metre.unit}"/>'
-        for at, metre in sorted(points.items())
+        f'<TimeSignaturePoint time="{_number(beat - origin)}" numerator="{metre.beats}" denominator="{metre.unit}"/>'
+        for beat, metre, _ in clock2project_metres(clock, origin)
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.handover.notes import NoteLike
 from bridge.handover.tempo import Tempo, clock2tempos
-from bridge.timeline import MAX_BPM, MIN_BPM, Clock
+from bridge.timeline import MAX_BPM, MIN_BPM, Clock, Metre
 
 Colour = tuple[int, int, int]
 
@@ -68,3 +68,23 @@ def clock2project_tempos(clock: Clock) -> list[Tempo]:
     own = 60.0 * head.beat / head.second
     lead_in = own if MIN_BPM <= own <= MAX_BPM else head.bpm
     return [Tempo(head.beat - head.second * lead_in / 60.0, 0.0, lead_in), *tempos]
+
+
+def clock2project_metres(clock: Clock, origin: float) -> list[tuple[float, Metre, bool]]:
+    """Metres of a file whose second 0 is the clock's beat `origin`: (beat of the clock, metre, whether the bar before
+    is cut by it). The first one is at `origin`. Where that is no bar line of the clock, the metre is said again on the
+    next one, so that the file's bars are the project's from there on."""
+    found = {metre.beat if i else clock.start: metre for i, metre in enumerate(clock.metres)}
+    line = next((bar.start for bar in clock.bars(origin) if bar.start > origin + 1e-9), None)
+    if line is not None:
+        found.setdefault(line, clock.metre_at(line))
+    points = [(origin, clock.metre_at(max(clock.start, origin)), False)]
+    for beat, metre in sorted(found.items()):
+        if beat <= origin + 1e-9:
+            continue
+        last, before, _ = points[-1]
+        bars = (beat - last) / before.bar_beats
+        cut = abs(bars - round(bars)) > 1e-6
+        if cut or (metre.beats, metre.unit) != (before.beats, before.unit):
+            points.append((beat, metre, cut))
+    return points

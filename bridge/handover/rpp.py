@@ -18,9 +18,9 @@ from pathlib import Path
 from bridge.errors import JobError
 from bridge.handover.files import write_file
 from bridge.handover.notes import DRUM_CHANNEL, SpanLike, notes2ticks, ticks2events
-from bridge.handover.project import GREY, Colour, ProjectMix, ProjectStem, clock2project_tempos
+from bridge.handover.project import GREY, Colour, ProjectMix, ProjectStem, clock2project_metres, clock2project_tempos
 from bridge.handover.tempo import TICKS, Tempo
-from bridge.timeline import Clock, Metre
+from bridge.timeline import Clock
 
 _SET_METRE, _CUTS_BAR = 1, 4
 _SQUARE = 1
@@ -65,7 +65,7 @@ def rpp_text(
         )
     guids = _Guids(title)
     tempos = clock2project_tempos(clock)
-    first = clock.metre_at(clock.start)
+    first = clock.metre_at(max(clock.start, tempos[0].beat))
     lines = [
         '<REAPER_PROJECT 0.1 "7.0/stembridge" 0',
         "RIPPLE 0",
@@ -101,30 +101,13 @@ def _envelope(clock: Clock, tempos: Sequence[Tempo], guids: _Guids) -> list[str]
     """A point per tempo and per metre: second, tempo, shape, metre (beats + 65536 * unit), selected, flags."""
     points: dict[float, tuple[float, str]] = {t.second: (t.bpm, "") for t in tempos}
     begins = [t.second for t in tempos]
-    for i, metre in enumerate(clock.metres):
-        beat = metre.beat if i else clock.start
-        second = clock.beat2second(beat)
-        if second < 0:
-            continue
+    for i, (beat, metre, cut) in enumerate(clock2project_metres(clock, tempos[0].beat)):
+        second = clock.beat2second(beat) if i else 0.0
         bpm = tempos[bisect_right(begins, second) - 1].bpm
-        flags = _SET_METRE | (_CUTS_BAR if _cuts_bar(clock, i, tempos[0].beat) else 0)
+        flags = _SET_METRE | (_CUTS_BAR if cut else 0)
         points[second] = (bpm, f" {metre.beats + 65536 * metre.unit} 0 {flags}")
-    if not points[0.0][1]:
-        metre = clock.metre_at(max(clock.start, clock.second2beat(0.0)))
-        points[0.0] = (points[0.0][0], f" {metre.beats + 65536 * metre.unit} 0 {_SET_METRE}")
     lines = [f"PT {_number(second)} {_number(bpm)} {_SQUARE}{metre}" for second, (bpm, metre) in sorted(points.items())]
     return ["<TEMPOENVEX", f"EGUID {guids('tempo')}", "ACT 1 -1", "VIS 1 0 1", "ARM 0", "DEFSHAPE 1 -1 -1", *lines, ">"]
-
-
-def _cuts_bar(clock: Clock, index: int, origin: float) -> bool:
-    """Whether the bar before metre `index` is left unfinished by it. `origin`: the beat at second 0."""
-    here: Metre = clock.metres[index]
-    if index == 0:
-        bars = (clock.start - max(0.0, origin)) / here.bar_beats
-    else:
-        before = clock.metres[index - 1]
-        bars = (here.beat - (max(before.beat, clock.start) if index > 1 else clock.start)) / before.bar_beats
-    return abs(bars - round(bars)) > 1e-6
 
 
 def _regions(clock: Clock, sections: Sequence[SpanLike]) -> list[str]:
