@@ -50,12 +50,13 @@ function mailbox.open(folder, json, now)
   return setmetatable({ folder = folder .. "/mailbox", json = json, now = now }, mailbox)
 end
 
--- An object out of a file, or nil while there is none or it is not one.
+-- An object out of a file, or nil while there is none; of a file that holds something else, nil and its text.
 function mailbox:object(path)
   local text = mailbox.read(path)
   if not text then return nil end
   local ok, value = pcall(self.json.decode, text)
-  return ok and type(value) == "table" and value or nil
+  if ok and type(value) == "table" then return value end
+  return nil, text
 end
 
 -- The running engine's heartbeat {pid, version, token, time}, or nil and what to tell the user.

@@ -152,7 +152,8 @@ function job:wait()
   if #self.todo > 0 then return self:land_next() end
   if self:take_stem() then return end
   if self.ticks % LOOK_EVERY == 0 then
-    local result = self.box:result(self.record.job)
+    local result, damaged = self.box:result(self.record.job)
+    if damaged then result = { type = "failed", message = "The engine's answer cannot be read." } end
     -- The stems were there before the result: one more look, so that the last one is not lost.
     if result and not self:take_stem() then return self:finish(result) end
     if not result then self:show_progress() end
@@ -175,10 +176,10 @@ local function is_whole(event)
 end
 
 function job:take_stem()
-  local event = self.box:stem(self.record.job, self.next_stem)
-  if not event then return false end
+  local event, damaged = self.box:stem(self.record.job, self.next_stem)
+  if not event and not damaged then return false end
   self.next_stem = self.next_stem + 1
-  if not is_whole(event) then
+  if not event or not is_whole(event) then
     self:say("warning", "The engine announced a stem in words that this script does not know; it was left out.")
     return true
   end
@@ -331,7 +332,7 @@ function job:unite()
   self:go("over")
 end
 
--- Stops the job; what had landed stays.
+-- Stops the job; what had landed stays. Asked a second time, it waits for the engine no longer.
 function job:cancel()
   local state = self.record.state
   if state == "over" or state == "uniting" then return end
@@ -340,12 +341,13 @@ function job:cancel()
     self:say("info", self.record.title .. ": cancelled before the band began.")
     return self:go("over")
   end
-  if not self.box:engine() then
+  if self.cancelling or not self.box:engine() then
     self:say("warning", self.record.title .. ": the engine does not answer; the job was given up here.")
     return self:go("over")
   end
+  self.cancelling = true
   self.box:cancel(self.record.job)
-  self.text = "Cancelling ..."
+  self:say("info", self.record.title .. ": cancelling ...")
 end
 
 return job
