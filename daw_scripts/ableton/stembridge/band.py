@@ -247,6 +247,7 @@ class Band:
         running = self.memory.running
         assert running is not None
         placer = Placer(self._song, self._note_class)
+        put_back = placer.keep_selection()
         self._song.begin_undo_step()
         try:
             asking.land(placer, self._song, running, self._landings, self.settings)
@@ -255,6 +256,7 @@ class Band:
             )
         finally:
             self._ended = False
+            put_back()
             self._song.end_undo_step()
         names = ", ".join(dict.fromkeys(landing.name for landing in self._landings)) or "nothing"
         self._speaker.say(f"Done: {names}. Undo takes all of it away.")

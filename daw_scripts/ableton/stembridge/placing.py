@@ -7,7 +7,7 @@ behind what is on a track of ours, never over anything. Live would cut what lies
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple
 
 from .memory import Tag, set_tag, tag_of
 from .smf import Note, SmfError, smf2notes
@@ -191,6 +191,8 @@ class Placer:
         """Names the clip, turns warping off, marks the track as ours, and reads back what is there."""
         clip.name = landing.name if landing.take == 1 else f"{landing.name} (take {landing.take})"
         if kind == "audio":
+            if clip.looping:
+                clip.looping = False
             if clip.warping:
                 clip.warping = False
             seconds = landing.samples / landing.rate
@@ -201,6 +203,19 @@ class Placer:
         files = (tag.files if tag else []) + ([landing.wav] if kind == "audio" else [])
         set_tag(track, Tag(landing.name, kind, files[-32:]))
         self.problems += [f"{track.name}: {what}" for what in self._differences(clip, landing, kind, start)]
+
+    def keep_selection(self) -> Callable[[], None]:
+        """Live selects each new track. Gives what puts the user's selection back."""
+        view = self._song.view
+        track, clip = view.selected_track, view.detail_clip
+
+        def put_back() -> None:
+            if track is not None:
+                view.selected_track = track
+            if clip is not None:
+                view.detail_clip = clip
+
+        return put_back
 
     def _differences(self, clip: Clip, landing: Landing, kind: str, start: float | None) -> Iterable[str]:
         if start is not None and abs(clip.start_time - start) > NEAR:

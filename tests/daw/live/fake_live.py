@@ -88,6 +88,7 @@ class Song(Model):
         track = Track(self.live, self.live.hand, kind)
         track.values["name"] = f"{len(self.live.tracks) + 1}-{kind.capitalize()}"
         self.live.tracks.insert(index if index >= 0 else len(self.live.tracks), track)
+        self.live.view.values.update(selected_track=track, detail_clip=None)
         return track
 
     def delete_track(self, index: int) -> None:
@@ -141,6 +142,7 @@ class FakeLive:
         self.unwarping_keeps_length = False
         self.max_tracks, self.max_scenes = 10_000, 10_000
         self.tempo: list[tuple[float, float]] = [(0.0, 120.0)]
+        self.loops_short_samples = True
         self.tracks: list[Track] = []
         self.scenes: list[Scene] = []
         self.cues: list[CuePoint] = []
@@ -189,7 +191,7 @@ class FakeLive:
         clip = Clip(self, self.hand, where, start)
         clip.file, clip.sample, clip.warped = Path(path), info, self.auto_warp
         clip.high = info.frames / info.samplerate * (GUESSED_BPM / 60.0 if self.auto_warp else 1.0)
-        clip.values["name"] = Path(path).stem
+        clip.values.update(name=Path(path).stem, looping=self.auto_warp and self.loops_short_samples)
         return clip
 
     def bury(self, track: Track) -> None:
@@ -202,8 +204,10 @@ class FakeLive:
     # The musician's hands
 
     def user_track(self, name: str, kind: str = "midi") -> Track:
+        selected = dict(self.view.values)
         track = self.song._new_track(kind, -1)
         track.values["name"] = name
+        self.view.values.update(selected)
         return track
 
     def user_delete(self, track: Track) -> None:

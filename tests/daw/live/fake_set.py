@@ -149,7 +149,15 @@ class Clip(Model):
 
     # Changing
 
+    def set_looping(self, on: bool) -> None:
+        """Only warped clips can loop: looping turns warping on."""
+        if on and self.is_unwarped():
+            self.set_warping(True)
+        self.values["looping"] = on
+
     def set_warping(self, on: bool) -> None:
+        if not on and self.values["looping"]:
+            self.values["looping"] = False
         seconds = self._audio().frames / self._audio().samplerate
         if self.warped and not on:
             length = self.live.beat2second(self.start + self.beats) - self.live.beat2second(self.start)

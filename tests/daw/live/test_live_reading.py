@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import Any
 
 import mido
 import pytest
@@ -19,12 +20,17 @@ from bridge.labels import WORDS, name2label
 from bridge.midifile import read_smf
 from tests.daw.live.conftest import Opener
 from tests.daw.live.desk import NoiseEngine
-from tests.daw.live.fake_gate import Proxy
+from tests.daw.live.fake_gate import Model, Proxy
 from tests.daw.live.fake_live import FakeLive
 from tests.daw.live.saved_sets import BEFORE_SONG, write_als
 from tests.daw.live.test_live_scenarios import GENERATE, clips, press, refused
 
 Locator = marks.Locator
+
+
+def seen(model: Model) -> Any:
+    """What the script gets of something in the set."""
+    return Proxy(model)
 
 
 def test_labels_are_those_of_the_engine() -> None:
@@ -91,7 +97,7 @@ def test_the_key_of_the_set(
     live = FakeLive(version)
     live.song.values.update(root_note=root, scale_name=scale, scale_mode=bool(scale_mode))
     told: list[str] = []
-    found = reading.read_key(Proxy(live.song), told)
+    found = reading.read_key(seen(live.song), told)
     assert [(key["tonic"], key["mode"]) for key in found] == expected
     assert bool(told) == (scale == "In-Sen")
 
@@ -121,7 +127,7 @@ def test_notes_of_looped_clips(
     clip = live.user_midi(live.user_track("x"), start, 1.0, (60, at, 1 / 32))
     clip.low, clip.high, clip.begin, clip.cut_end = low, high, begin, start + span / 16
     clip.values["looping"] = looping
-    found = [note.start for note in reading.clip2notes(Proxy(clip))]
+    found = [note.start for note in reading.clip2notes(seen(clip))]
     assert found == pytest.approx(brute(start, start + span / 16, low, high, begin, looping, at))
 
 
@@ -129,7 +135,7 @@ def test_notes_end_at_borders_and_muted_ones_are_silent() -> None:
     live = FakeLive("11.3.25")
     clip = live.user_midi(live.user_track("x"), 8.0, 4.0, (60, 0.0, 9.0), (61, 1.0, 1.0))
     clip.notes[1].values["mute"] = True
-    assert reading.clip2notes(Proxy(clip)) == [Note(8.0, 4.0, 60, 90)]
+    assert reading.clip2notes(seen(clip)) == [Note(8.0, 4.0, 60, 90)]
 
 
 def test_tracks_that_the_band_hears() -> None:
@@ -139,7 +145,7 @@ def test_tracks_that_the_band_hears() -> None:
     live.user_track("not soloed").values["muted_via_solo"] = True
     live.user_track("audio", "audio")
     live.named("1-MIDI").data["stembridge"] = '{"stem": "bass", "kind": "midi", "files": []}'
-    heard = [track.name for track in Proxy(live.song).tracks if reading.is_context(track)]
+    heard = [track.name for track in seen(live.song).tracks if reading.is_context(track)]
     assert heard == ["heard"]
 
 

@@ -106,12 +106,22 @@ def test_stems_keep_their_length_however_live_turns_warping_off(
     keeps: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine
 ) -> None:
     live, host = opened
-    live.unwarping_keeps_length = keeps
+    live.unwarping_keeps_length = live.loops_short_samples = keeps
     press(host, GENERATE)
     for stem in STEMS:
         (audio,) = clips(live, stem)
         assert audio.get_end_time() == pytest.approx(24.0, abs=1e-3)
+        assert not audio.values["looping"]
     assert not host.said("it ends on beat")
+
+
+def test_the_selection_stays_the_musician_s(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = opened
+    rhodes = live.named("Rhodes")
+    live.user_selects(rhodes)
+    live.view.values["detail_clip"] = rhodes.clips[0]
+    press(host, GENERATE)
+    assert live.view.values == {"selected_track": rhodes, "detail_clip": rhodes.clips[0]}
 
 
 def test_the_loop_is_the_selection(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
@@ -249,16 +259,19 @@ def test_takes_asked_for_at_once(opened: tuple[FakeLive, Host], noise: NoiseEngi
     assert noise.requests[1].seed == 2
 
 
-@pytest.mark.parametrize("warped", [False, True])
+@pytest.mark.parametrize(("warped", "looped"), [(False, False), (True, False), (True, True)])
 def test_match_the_selected_clip(
-    warped: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine, project: Path
+    warped: bool, looped: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine, project: Path
 ) -> None:
     live, host = opened
     refused(host, MATCH, "Select the audio clip")
     soundfile.write(project / "reference.wav", np.zeros((80_000, 2)), 8000)
     live.auto_warp = warped
     clip = live.user_track("Ref", "audio").create_audio_clip(str(project / "reference.wav"), 40.0)
-    clip.begin, clip.high = (clip.high * 0.2, clip.high * 0.7)
+    clip.begin, clip.low, clip.high = (0.0, clip.high * 0.2, clip.high * 0.7)
+    clip.values["looping"] = looped
+    if not looped:
+        clip.begin, clip.low = clip.low, 0.0
     live.view.values["detail_clip"] = clip
     live.auto_warp = True
     press(host, MATCH)
