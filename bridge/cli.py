@@ -77,7 +77,13 @@ def build_parser() -> argparse.ArgumentParser:
     listen.add_argument("file", type=Path)
     _json(listen)
 
-    _json(command("jobs", "jobs", "List the engine's jobs."))
+    jobs = command("jobs", "jobs", "List the engine's jobs; change their order, let them wait or go on.")
+    change = jobs.add_mutually_exclusive_group()
+    change.add_argument("--pause", metavar="JOB", nargs="?", const="", help="let a job wait, or the whole queue")
+    change.add_argument("--resume", metavar="JOB", nargs="?", const="", help="go on with it; also with a parked job")
+    change.add_argument("--move", metavar="JOB", help="put a waiting job first among its client's, or --to a place")
+    jobs.add_argument("--to", metavar="PLACE", type=int, default=0, help="0 is first (with --move)")
+    _json(jobs)
     cancel = command("cancel", "cancel", "Stop a queued or running job.")
     cancel.add_argument("job")
     models = command(

@@ -26,6 +26,7 @@ from bridge.errors import RequestError, StembridgeError
 from bridge.messages import (
     FINAL,
     PROTOCOL,
+    Accepted,
     Cancel,
     Event,
     Failed,
@@ -35,11 +36,15 @@ from bridge.messages import (
     Listen,
     ModelList,
     Models,
+    Move,
+    Pause,
     Ping,
     Pong,
+    Progress,
     Project,
     Render,
     Request,
+    Resume,
     Shutdown,
     Status,
     decode_event,
@@ -161,6 +166,31 @@ class Client:
         """Stops a job and waits for its last event: `Cancelled`, or `Done` or `Failed` where it came too late."""
         self.send(Cancel(job))
         return self._wait(lambda e: isinstance(e, ENDS) and e.job in (job, ""))
+
+    def pause(self, job: str = "") -> Event:
+        """Lets a job wait, keeping what it has finished, or the whole queue; see `bridge.messages.Pause`."""
+        return self._change(Pause(job), job)
+
+    def resume(self, job: str = "") -> Event:
+        """Goes on with a paused or parked job, or with the queue; see `bridge.messages.Resume`."""
+        return self._change(Resume(job), job)
+
+    def move(self, job: str, position: int = 0) -> Event:
+        """Puts a waiting job elsewhere in its client's order; see `bridge.messages.Move`."""
+        return self._change(Move(job, position), job)
+
+    def _change(self, message: Pause | Resume | Move, job: str) -> Event:
+        """The answer: `Progress` of stage "paused", `Accepted`, the job's last event, a refusal; or `JobList`."""
+        self._inbox = [event for event in self._inbox if getattr(event, "job", None) != job]
+        self.send(message)
+
+        def answers(event: Event) -> bool:
+            if not job:
+                return isinstance(event, JobList) or _is_refusal(event)
+            said = isinstance(event, (Accepted, *ENDS)) or (isinstance(event, Progress) and event.stage == "paused")
+            return said and getattr(event, "job", "") in (job, "")
+
+        return self._wait(answers)
 
     def jobs(self) -> JobList:
         """The jobs that the engine knows, newest last."""
