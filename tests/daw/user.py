@@ -177,7 +177,7 @@ def click(daw: Ardour, what: str, answer: str = "nil") -> str:
 
 
 def import_audio(daw: Ardour, path: Path, track: str, sample: int, cut: int) -> None:
-    """Puts a sound on a track of that name at `sample` and cuts `cut` samples off its front."""
+    """Puts a sound without fades on a track of that name at `sample` and cuts `cut` samples off its front."""
     daw.run(
         f"""
         local files, before = C.StringVector(), {{}}
@@ -190,6 +190,8 @@ def import_audio(daw: Ardour, path: Path, track: str, sample: int, cut: int) -> 
           if not before[route:name()] then
             for region in route:to_track():playlist():region_list():iter() do
               if {cut} > 0 then region:trim_front(Temporal.timepos_t({sample + cut})) end
+              region:to_audioregion():set_fade_in_active(false)
+              region:to_audioregion():set_fade_out_active(false)
             end
             route:set_name({lua_quote(track)})
           end

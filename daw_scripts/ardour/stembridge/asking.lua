@@ -63,8 +63,8 @@ return function(use)
   function asking.build(wish, base, job, song, random)
     local settings = request.settings(wish.settings)
     local seed = settings.seed
-    -- Written anew with the same seed a part would come out as it was.
-    if seed == 0 or (base and base.seed == seed) then seed = request.bytes2seed(random(4)) end
+    -- Written anew with a seed that was used before a part could come out as it was.
+    if seed == 0 or base then seed = request.bytes2seed(random(4)) end
     local asked, text = BUILD[wish.ask](wish, base, job, song, settings, seed)
     text = string.format("%s (seed %d).", text, asked.seed)
     for _, remark in ipairs(song.remarks) do text = text .. "\n" .. remark end
