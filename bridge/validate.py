@@ -55,19 +55,40 @@ def raw2request(raw: bytes) -> Request:
     try:
         request = decode_shape(raw)
     except msgspec.ValidationError as problem:
+        _check_version(raw)
         text, _, at = str(problem).partition(" - at `$")
         field = at.rstrip("`").lstrip(".")
         raise RequestError("message.shape", f"{text[:1].lower()}{text[1:]}.", field=field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise RequestError("message.json", f"this is not JSON: {problem}.") from None
     if request.version != PROTOCOL:
-        raise RequestError(
-            "message.version",
-            f"protocol {request.version} is asked for, this engine speaks {PROTOCOL}.",
-            field="version",
-            hint="Update the DAW script or the engine.",
-        )
+        _check_version(raw)
     return request
+
+
+class _Versioned(msgspec.Struct):
+    version: int = PROTOCOL
+
+
+def _check_version(raw: bytes) -> None:
+    """Says which side is to be updated where a message is of another protocol, whatever else is strange in it."""
+    try:
+        version = msgspec.json.decode(raw, type=_Versioned).version
+    except msgspec.MsgspecError:
+        return
+    if version == PROTOCOL:
+        return
+    older = (
+        "Update the DAW script: stembridge install reaper, ableton or ardour; then restart the DAW."
+        if version < PROTOCOL
+        else "Update the engine: pip install -U stembridge; then stembridge engine stop."
+    )
+    raise RequestError(
+        "message.version",
+        f"protocol {version} is asked for, this engine speaks {PROTOCOL}.",
+        field="version",
+        hint=older,
+    )
 
 
 def check_render(request: Render, roots: Sequence[Path]) -> Render:

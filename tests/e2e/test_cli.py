@@ -31,7 +31,7 @@ def write(path: Path, request: dict[str, object]) -> Path:
 def test_help_names_every_command() -> None:
     done = stembridge("--help")
     assert done.returncode == 0
-    for command in ("engine", "render", "jobs", "cancel", "models", "listen", "demo", "doctor"):
+    for command in ("engine", "render", "jobs", "cancel", "models", "listen", "demo", "doctor", "install", "pack"):
         assert command in done.stdout
 
 

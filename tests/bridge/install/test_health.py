@@ -16,6 +16,7 @@ import pytest
 
 import bridge
 from bridge import VERSION
+from bridge.errors import RequestError
 from bridge.install.health import (
     any_installed,
     engine_findings,
@@ -31,6 +32,8 @@ from bridge.install.sources import load_source, read_stamp, scripts_folder
 from bridge.messages import PROTOCOL
 from bridge.transport.endpoint import Endpoint, Ports, write_endpoint
 from bridge.transport.mailbox import Heartbeat
+from bridge.validate import raw2request
+from tests.daw.lua import INTERPRETERS, run_lua
 
 
 def told(findings: list[tuple[str, bool, str]]) -> str:
@@ -241,3 +244,30 @@ def test_the_command_installs_lists_and_removes(tmp_path: Path) -> None:
         assert "removed" in stembridge("install", daw, "--uninstall").stdout
     assert sorted(str(p) for p in home.rglob("*")) == before
     assert "nothing of stembridge is installed" in stembridge("install", "ardour", "--uninstall").stdout
+
+
+@pytest.mark.parametrize(
+    ("version", "side"), [(PROTOCOL - 1, "Update the DAW script"), (PROTOCOL + 1, "Update the engine")]
+)
+@pytest.mark.parametrize("more", [{}, {"a_field_of_tomorrow": 1}])
+def test_a_request_of_another_protocol_says_which_side_to_update(version: int, side: str, more: dict[str, int]) -> None:
+    with pytest.raises(RequestError) as refused:
+        raw2request(json.dumps({"type": "ping", "version": version, **more}).encode())
+    assert refused.value.code == "message.version"
+    assert refused.value.hint.startswith(side)
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+@pytest.mark.parametrize(("daw", "home"), [("reaper", "Scripts/stembridge"), ("ardour", "scripts")])
+def test_installed_scripts_find_their_modules(tmp_path: Path, interpreter: str, daw: str, home: str) -> None:
+    """The shared ones, too, which lie elsewhere in the checkout."""
+    install(Place(daw, tmp_path, daw), load_source(daw))
+    names = [p.stem for p in (scripts_folder() / "lua").glob("*.lua")]
+    loaded = run_lua(
+        interpreter,
+        "local n = {} for i, m in ipairs(input) do n[i] = type(use(m)) end return n",
+        names,
+        scripts=tmp_path / home,
+    )
+    assert loaded == ["table"] * len(names)
+    assert run_lua(interpreter, "return use('version').protocol", scripts=tmp_path / home) == PROTOCOL
