@@ -21,21 +21,24 @@ MAX_DATAGRAM = 8 << 10
 
 
 class Remote:
-    """The port. `why` says what keeps it from being open."""
+    """The port; 0 keeps it closed. `why` says what keeps it from being open."""
 
     def __init__(self, host: str, port: int) -> None:
         self.why = ""
         self._listener: tuple[str, int] | None = None
-        self._socket: socket.socket | None = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket: socket.socket | None = None
+        if not port:
+            return
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         try:
             self._socket.bind((host, port))
         except OSError as error:
+            self.close()
             self.why = (
                 f"OSC port {port} cannot be used ({error.strerror or error}): another program or control surface has "
                 "it. Choose another osc_port in the script's settings.json."
             )
-            self.close()
 
     @property
     def port(self) -> int:

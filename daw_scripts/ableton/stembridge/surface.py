@@ -45,7 +45,7 @@ class Surface:
         self._missed = ""
         for text in wrong + ([self._remote.why] if self._remote.why else []):
             self._speaker.warn(text)
-        if chosen["osc_host"] not in ("127.0.0.1", "localhost"):
+        if self._remote.port and chosen["osc_host"] not in ("127.0.0.1", "localhost"):
             self._speaker.warn("OSC port {} is open to the network.".format(chosen["osc_port"]))
 
     # What Live calls

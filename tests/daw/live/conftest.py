@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +49,13 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+def free_port() -> int:
+    """A UDP port of this machine that nobody has at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 Opener = Callable[..., Host]
 
 
@@ -59,7 +67,7 @@ def open_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     hosts: list[Host] = []
 
     def open_one(live: FakeLive, *, speed: float = 5.0, **chosen: Any) -> Host:
-        merged, wrong = settings.merged(settings.DEFAULTS, {"osc_port": 0, **chosen})
+        merged, wrong = settings.merged(settings.DEFAULTS, {"osc_port": free_port(), **chosen})
         assert not wrong
         monkeypatch.setattr(settings, "load", lambda folder: (merged, []))
         hosts.append(Host(live, surface.Surface, speed))

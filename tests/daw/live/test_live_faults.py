@@ -352,11 +352,16 @@ def test_the_folder_of_the_project_was_moved(project: Path, noise: NoiseEngine, 
 
 
 def test_a_port_that_is_taken(project: Path, runtime: Path, open_set: Opener) -> None:
-    first = open_set(song("12.3.0", project), osc_port=0)
+    first = open_set(song("12.3.0", project))
     port = first.script._remote.port
     second = open_set(FakeLive("12.3.0", write_als(project / "Other.als")), osc_port=port)
     assert second.said(f"OSC port {port} cannot be used")
     ticks(second, 3)
+    closed = open_set(FakeLive("12.3.0", write_als(project / "Third.als")), osc_port=0)
+    assert closed.script._remote.port == 0
+    assert not closed.said("OSC port")
+    open_to_all = open_set(FakeLive("12.3.0", write_als(project / "Fourth.als")), osc_host="0.0.0.0")
+    assert open_to_all.said("is open to the network")
 
 
 def test_a_fault_of_our_own_is_logged_and_told(
