@@ -30,6 +30,7 @@ from bridge.messages import (
     StemReady,
 )
 from bridge.transport.endpoint import Endpoint, read_endpoint
+from engine.runner import MAX_HALTS
 from tests.engine.rig import ECHO, echo_engine, song, wait_for
 
 
@@ -199,18 +200,18 @@ def test_a_poison_job_is_parked_with_its_log_and_runs_again_when_asked(client: C
 
 def test_a_job_that_brings_engines_down_is_parked(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
     put(client, song("heavy", tmp_path, f"hold={tmp_path / 'never'}"))
-    running, kills = endpoint, 0
-    while True:
-        with Client(running) as other:
-            wait_for(lambda other=other: rows(other)["heavy"].state in ("running", "parked"))
-            if rows(other)["heavy"].state == "parked":
-                last = list(other.request(Status("heavy")))[-1]
-                break
-        running = kill_front(running)
-        kills += 1
-    assert kills >= 8
+    wait_for(lambda: list(tmp_path.rglob("drums.wav")))
+    database = sqlite3.connect(tmp_path / "data" / "engine.sqlite", isolation_level=None)
+    database.execute("UPDATE jobs SET halts = ?", (MAX_HALTS - 2,))
+    with Client(kill_front(endpoint)) as other:
+        wait_for(lambda: rows(other)["heavy"].state == "running")
+        wait_for(lambda: database.execute("SELECT state FROM jobs").fetchone() == ("running",))
+    with Client(kill_front(other.endpoint)) as again:
+        wait_for(lambda: rows(again)["heavy"].state == "parked")
+        last = list(again.request(Status("heavy")))[-1]
+    database.close()
     assert isinstance(last, Failed)
-    assert "8 engines have ended" in last.message
+    assert f"{MAX_HALTS} engines have ended" in last.message
 
 
 def test_a_job_that_runs_too_long_fails_and_says_so(tmp_path: Path) -> None:

@@ -257,6 +257,23 @@ def test_cancel_status_jobs_models_listen_and_help(udp: Udp, tmp_path: Path) -> 
     assert helped == [row.address for row in TABLE]
 
 
+def test_the_queue_is_changed(udp: Udp, tmp_path: Path) -> None:
+    udp.send("/pause", "s", "")
+    assert json.loads(udp.until("/job_list")[-1][1][0])["paused"] is True
+    for job in ("osc-a", "osc-b"):
+        udp.send("/request", "s", encode(song(job, tmp_path)).decode())
+        udp.until("/accepted")
+    udp.send("/move", "si", "osc-b", 0)
+    assert udp.until("/accepted")[-1][1][:2] == ["osc-b", 0]
+    udp.send("/pause", "s", "osc-a")
+    assert udp.until("/progress")[-1][1][:2] == ["osc-a", "paused"]
+    udp.send("/resume", "s", "osc-a")
+    assert udp.until("/accepted")[-1][1][:2] == ["osc-a", 1]
+    udp.send("/resume")
+    assert json.loads(udp.until("/job_list")[-1][1][0])["paused"] is False
+    assert [udp.until("/done")[-1][1][0] for _ in range(2)] == ["osc-b", "osc-a"]
+
+
 def test_notes_of_a_job_are_told(udp: Udp, endpoint: Endpoint, tmp_path: Path) -> None:
     udp.send("/request", "s", encode(song("noted", tmp_path, "crash=once")).decode())
     got = udp.until("/done", "/failed")
