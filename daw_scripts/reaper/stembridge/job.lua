@@ -26,8 +26,8 @@ local STILL_EVERY = 15 -- ticks between tries to unite while the transport runs
 --   landed(proj, job)   set of the landing names that are, or were, in the project
 --   ready(proj)         nil, or why nothing can be placed now
 --   prepare(proj, event, pause)   a stem's notes, made ready; or nil and why not
---   place(proj, tasks, title)     nil, or what is wrong
---   unite(proj, tasks, title)     one undo step out of several
+--   place(proj, tasks, record)    nil, or what is wrong
+--   unite(proj, tasks, record)    one undo step out of several
 --   finish(proj, record, result)  the project remembers the takes
 function job.new(use, record, box, host)
   local self = setmetatable({
@@ -48,9 +48,13 @@ function job:read(work, live)
   end)
 end
 
--- The job's project and its path, or nil while it is closed.
+-- The job's project and its path, or nil while it is closed. One that was closed and opened again may have been closed
+-- without saving: then what had landed is gone with it, and is looked for from the first stem on.
 function job:project()
   local proj, path = self.host.find(self.record.project, self.live)
+  if not proj and self.live then
+    self.next_stem, self.todo, self.placed, self.landed, self.count, self.work = 1, {}, {}, nil, 0, nil
+  end
   self.live = proj
   return proj, path
 end
@@ -149,6 +153,7 @@ end
 
 -- One look into the mailbox, one slice of preparing, or one landing.
 function job:wait()
+  if self.ticks % LOOK_EVERY == 0 then self:project() end
   if #self.todo > 0 then return self:land_next() end
   if self:take_stem() then return end
   if self.ticks % LOOK_EVERY == 0 then
@@ -252,7 +257,7 @@ function job:land(task, proj)
   local record = self.record
   task.band, task.activate = record.band, record.activate
   self.landed[task.names.audio] = true
-  local problem = self.host.place(proj, { task }, record.title)
+  local problem = self.host.place(proj, { task }, record)
   if problem then return self:tell_problem(task, problem) end
   self.count = self.count + 1
   self.shown[task.event.stem] = "landed"
@@ -328,7 +333,7 @@ function job:unite()
   local why, proj = self:obstacle()
   if why and not self:project() then return self:go("over") end
   if why or self.host.playing(proj) then return end
-  self.host.unite(proj, self.placed, self.record.title)
+  self.host.unite(proj, self.placed, self.record)
   self:go("over")
 end
 

@@ -197,11 +197,19 @@ return function(use)
     return item
   end
 
-  local function place_audio(proj, layout, task)
+  -- The stem's file as a source, or nil and what is wrong with it.
+  local function open_source(event)
+    local source = reaper.PCM_Source_CreateFromFile(event.wav)
+    if not source then return nil, "REAPER cannot read " .. event.wav end
+    local frames = math.floor(reaper.GetMediaSourceLength(source) * event.sample_rate + 0.5)
+    if frames == event.samples then return source end
+    reaper.PCM_Source_Destroy(source)
+    return nil, string.format("%s has %d samples instead of %d", event.wav, frames, event.samples)
+  end
+
+  local function place_audio(proj, layout, task, source)
     local event = task.event
     local start, length = event.start_sample / event.sample_rate, event.samples / event.sample_rate
-    local source = reaper.PCM_Source_CreateFromFile(event.wav)
-    if not source then return "REAPER cannot read " .. event.wav end
     local item = add_item(proj, layout, task, "audio", start, start + length, function(track)
       local new = reaper.AddMediaItemToTrack(track)
       reaper.SetMediaItemInfo_Value(new, "D_POSITION", start)
@@ -213,15 +221,9 @@ return function(use)
       reaper.SetMediaItemTake_Source(take, source)
       name_take(take, event, task.names.audio)
     end)
-    local frames = math.floor(reaper.GetMediaSourceLength(source) * event.sample_rate + 0.5)
-    if frames ~= event.samples then
-      return string.format("%s has %d samples instead of %d", event.wav, frames, event.samples)
-    end
     local at = math.floor(item_value(item, "D_POSITION") * event.sample_rate + 0.5)
-    if at ~= event.start_sample then
-      return string.format("it landed on sample %d instead of %d", at, event.start_sample)
-    end
-    return nil
+    if at == event.start_sample then return nil end
+    return string.format("%s landed on sample %d instead of %d", event.stem, at, event.start_sample)
   end
 
   -- Bytes for MIDI_SetAllEvts of notes {tick, length, ...} at `ticks` a quarter note, in a take with `ppq`, that ends
@@ -251,7 +253,7 @@ return function(use)
     return table.concat(out)
   end
 
-  -- Reads a stem's MIDI file for `place.stem`; the DAW's `PPQ` is assumed, and checked when it lands.
+  -- Reads a stem's MIDI file for `place.stems`; the DAW's `PPQ` is assumed, and checked when it lands.
   function place.prepare(proj, event, read, pause)
     local text = read(event.midi)
     if not text then return nil, "there is no file " .. event.midi end
@@ -278,7 +280,7 @@ return function(use)
 
   local function place_midi(proj, layout, task)
     local event, midi = task.event, task.midi
-    if not midi.events then return nil end -- a stem that keeps silent has no notes, and none are missed
+    if not midi.events then return end -- a stem that keeps silent has no notes, and none are missed
     local start = map.beat2second(proj, event.start_beat)
     local stop = (event.start_sample + event.samples) / event.sample_rate
     add_item(proj, layout, task, "midi", start, stop, function(track)
@@ -288,20 +290,33 @@ return function(use)
       fill_midi(proj, take, start, event, midi)
       name_take(take, event, task.names.midi)
     end)
-    return nil
   end
 
-  -- Places stems {event, band, activate, names = {audio, midi}, midi} in one undo step. Returns nil, or what is wrong.
+  -- Files as sources, in step with `tasks` (false for what cannot be placed), how many there are, and what is wrong.
+  local function open_sources(tasks)
+    local sources, count, problem = {}, 0, nil
+    for i, task in ipairs(tasks) do
+      local source, wrong = open_source(task.event)
+      sources[i] = source or false
+      if source then count = count + 1 else problem = task.event.stem .. ": " .. wrong end
+    end
+    return sources, count, problem
+  end
+
+  -- Places stems {event, band, activate, names = {audio, midi}, midi} in one undo step; none is made where nothing can be
+  -- placed. Returns nil, or what is wrong.
   function place.stems(proj, tasks, title)
-    local problem
+    local sources, count, problem = open_sources(tasks)
+    if count == 0 then return problem end
     reaper.Undo_BeginBlock2(proj)
     reaper.PreventUIRefresh(1)
     local ok, why = pcall(function()
       local layout = own.tracks(proj)
-      for _, task in ipairs(tasks) do
-        local wrong = place_audio(proj, layout, task)
-        if not wrong and task.midi then wrong = place_midi(proj, layout, task) end
-        if wrong then problem = string.format("%s: %s", task.event.stem, wrong) end
+      for i, task in ipairs(tasks) do
+        if sources[i] then
+          problem = place_audio(proj, layout, task, sources[i]) or problem
+          if task.midi then place_midi(proj, layout, task) end
+        end
       end
     end)
     reaper.PreventUIRefresh(-1)

@@ -41,7 +41,7 @@ return function(use)
     seed_random()
     local data = projects.data()
     local self = setmetatable({
-      box = mailbox.open(data, json, os.time), path = data .. "/reaper/running.json", jobs = {}, messages = {},
+      box = mailbox.open(data, json, os.time), path = data .. "/reaper/running.json", jobs = {}, messages = {}, steps = {},
       ticks = 0, id = reaper.genGuid(""), done_wish = tonumber(get("done")) or 0, busy_until = reaper.time_precise(),
     }, Service)
     reaper.RecursiveCreateDirectory(data .. "/reaper", 0)
@@ -61,8 +61,7 @@ return function(use)
     return names
   end
 
-  local function note_landed(proj, tasks)
-    local name = tasks[1].event.job
+  local function note_landed(proj, name, tasks)
     local names = projects.object(proj, "landed:" .. name) or json.array()
     local seen = {}
     for _, one in ipairs(names) do seen[one] = true end
@@ -100,14 +99,33 @@ return function(use)
       landed = landed,
       ready = ready,
       prepare = function(proj, event, pause) return place.prepare(proj, event, mailbox.read, pause) end,
-      place = function(proj, tasks, title)
-        note_landed(proj, tasks)
-        return place.stems(proj, tasks, "stembridge: " .. title)
+      place = function(proj, tasks, record)
+        note_landed(proj, record.job, tasks)
+        local steps = self:steps_of(record)
+        steps[#steps + 1] = record.job
+        return place.stems(proj, tasks, "stembridge: " .. record.title)
       end,
-      unite = function(proj, tasks, title) return place.unite(proj, tasks, "stembridge: " .. title) end,
+      unite = function(proj, tasks, record) self:unite(proj, tasks, record) end,
       finish = finish,
       playing = function(proj) return reaper.GetPlayStateEx(proj) & 1 ~= 0 end,
     }
+  end
+
+  -- The project's landings since this service began, as the ids of their jobs, in order.
+  function Service:steps_of(record)
+    local id = record.project.id
+    self.steps[id] = self.steps[id] or {}
+    return self.steps[id]
+  end
+
+  -- Makes one undo step of a job's landings, unless another job's came after the first of them.
+  function Service:unite(proj, tasks, record)
+    local steps = self:steps_of(record)
+    for i = #steps - #tasks + 1, #steps do
+      if steps[i] ~= record.job then return end
+    end
+    if not place.unite(proj, tasks, "stembridge: " .. record.title) then return end
+    for _ = 2, #tasks do table.remove(steps) end
   end
 
   -- Jobs that were under way when REAPER, or this script, was closed.
