@@ -23,7 +23,7 @@ import torch
 from bridge.errors import RequestError
 from engine.diffusion.ace_step_presets import PRESETS, Preset, check_task
 from engine.diffusion.ace_step_words import INSTRUMENTAL, Words, stretch2words, words2remarks
-from engine.diffusion.renderer import DiffusionRenderer, clip2tensor, frames_of, generators, with_holes
+from engine.diffusion.renderer import DiffusionRenderer, clip2tensor, clips2tensor, frames_of, generators, with_holes
 from engine.diffusion.steps import Steps
 from engine.rendering import Audio, Clip, Stretch, Task
 
@@ -109,8 +109,10 @@ class AceStep(DiffusionRenderer):
             source = [row.guide for row in rows]
         elif task == "lego":
             source = [row.others or _silence(row.guide) for row in rows]
-        start = [row.guide for row in rows] if self._starts(rows[0], task) else None
-        return self._call(pipe, rows, task, steps, self._tensors(pipe, rows, source), self._tensors(pipe, rows, start))
+        heard, start = self._tensors(pipe, rows, source), None
+        if self._starts(rows[0], task):
+            start = heard if task == "cover" else self._tensors(pipe, rows, [row.guide for row in rows])
+        return self._call(pipe, rows, task, steps, heard, start)
 
     def _repaint(self, pipe: Any, rows: Sequence[Stretch], steps: Steps) -> list[Audio]:
         """One pass for each hole, as the pipeline knows one window; later passes see what earlier ones painted."""
@@ -195,7 +197,7 @@ class AceStep(DiffusionRenderer):
             return None
         rate = self._rate(pipe)
         samples = frames_of(rows[0].guide, rate, pipe.hop) * pipe.hop
-        return torch.stack([clip2tensor(clip, rate, samples) for clip in clips])
+        return clips2tensor(clips, rate, samples)
 
 
 def _stack(sounds: Sequence[Audio]) -> torch.Tensor:

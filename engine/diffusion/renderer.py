@@ -18,7 +18,7 @@ import torch
 from bridge.checkpoints import Checkpoint
 from bridge.errors import JobError
 from engine.diffusion.placement import Placement, free_memory, memory_full
-from engine.diffusion.resampling import fit_length, resample, to_stereo
+from engine.diffusion.resampling import fit_length, resample, side_by_side, to_stereo
 from engine.diffusion.steps import Steps, layers
 from engine.rendering import Audio, Clip, Stretch, Task
 from engine.report import Tick
@@ -158,7 +158,8 @@ class DiffusionRenderer(ABC):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return [clip for row in rows for clip in self._answer(pipe, [row], steps)]
-        return [self._clip(pipe, row, sound) for row, sound in zip(rows, sounds, strict=True)]
+        answers = list(zip(rows, sounds, strict=True))
+        return side_by_side(lambda answer: self._clip(pipe, *answer), answers)
 
     def _clip(self, pipe: Any, stretch: Stretch, sound: Audio) -> Clip:
         if not np.isfinite(sound).all():
@@ -174,6 +175,11 @@ class DiffusionRenderer(ABC):
 def clip2tensor(clip: Clip, rate: int, samples: int) -> torch.Tensor:
     """A clip for a model: float32 [2, samples] at the model's rate."""
     return torch.from_numpy(resample(to_stereo(clip.audio), clip.rate, rate, samples))
+
+
+def clips2tensor(clips: Sequence[Clip], rate: int, samples: int) -> torch.Tensor:
+    """Clips as rows of a batch: float32 [rows, 2, samples] at the model's rate."""
+    return torch.stack(side_by_side(lambda clip: clip2tensor(clip, rate, samples), clips))
 
 
 def frames_of(clip: Clip, rate: int, hop: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bridge.errors import RequestError
-from engine.diffusion.renderer import DiffusionRenderer, clip2tensor, frames_of, generators, with_holes
+from engine.diffusion.renderer import DiffusionRenderer, clips2tensor, frames_of, generators, with_holes
 from engine.diffusion.stable_audio_words import (
     LOGSNR,
     PRESETS,
@@ -25,7 +25,7 @@ from engine.diffusion.stable_audio_words import (
     words2remarks,
 )
 from engine.diffusion.steps import Steps
-from engine.rendering import Audio, Clip, Stretch, Task
+from engine.rendering import Audio, Stretch, Task
 
 
 class StableAudio(DiffusionRenderer):
@@ -99,14 +99,14 @@ class StableAudio(DiffusionRenderer):
                 latents = self._paint(pipe, rows, samples, told)
             else:
                 level = level_for(self._strength(rows[0]), self.preset.steps)
-                guides = _stack([row.guide for row in rows], rate, samples)
+                guides = clips2tensor([row.guide for row in rows], rate, samples)
                 latents = pipe.vary(audio=guides, init_noise_level=level, **told).audios
         return [sound.numpy() for sound in pipe.decode(latents)]
 
     def _paint(self, pipe: Any, rows: Sequence[Stretch], samples: int, told: dict[str, Any]) -> torch.Tensor:
         rate = self._rate(pipe)
         known = [with_holes(row.earlier or row.guide, row.guide, row.holes) for row in rows]
-        sounds = _stack(known, rate, samples)
+        sounds = clips2tensor(known, rate, samples)
         strength = self._strength(rows[0])
         pipe.inpaint.scheduler.begin = strength
         pipe.inpaint.start = sounds if strength < 1.0 else None
@@ -125,7 +125,3 @@ class StableAudio(DiffusionRenderer):
 def frames2seconds(frames: int, hop: int, rate: int) -> float:
     """A duration of which the pipelines, who round up what they multiply back, make exactly so many latent frames."""
     return (frames * hop - 0.5) / rate
-
-
-def _stack(clips: Sequence[Clip], rate: int, samples: int) -> torch.Tensor:
-    return torch.stack([clip2tensor(clip, rate, samples) for clip in clips])
