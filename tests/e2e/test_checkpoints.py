@@ -94,9 +94,11 @@ def test_every_stem_has_its_own_renderer_and_the_manifest_says_what_became_of_it
     assert samples == {manifest["samples"]}
     stages = {event.stage for event in mixed[0] if isinstance(event, Progress)}
     assert any(stage.startswith("render: ") for stage in stages)
-    assert "ace-turbo" not in json.dumps(stems["drums"])
+    assert stems["drums"]["painted"] is None
     for name, renderer in (("bass", "ace-turbo"), ("keys", "sa")):
-        assert renderer in json.dumps(stems[name]), stems[name]
+        painted = stems[name]["painted"]
+        assert (painted["renderer"], painted["tasks"]) == (renderer, ["cover"])
+        assert painted["used"] or any("guide stands in" in text for text in stems[name]["warnings"])
         audio, _ = soundfile.read(folder / stems[name]["wav"])
         assert np.isfinite(audio).all()
         assert np.abs(audio).max() > 0.01
@@ -124,13 +126,21 @@ def test_an_edit_paints_only_its_section(mixed: tuple[list[Event], Path], added:
 
 
 @pytest.mark.usefixtures("added")
-def test_the_same_request_gives_the_same_bytes(tmp_path: Path) -> None:
-    stems = [{"role": "bass", "renderer": "ace-turbo"}]
+def test_a_voice_is_sung_beside_the_band_and_again_with_the_same_bytes(tmp_path: Path) -> None:
+    """A voice has no guide that could stand in: what is on disk is the network's own sound."""
+    stems = [{"role": "bass", "renderer": "guide"}, {"role": "vocals", "renderer": "ace-base"}]
     sounds = []
-    for n in (1, 2):
-        folder, _ = take_of(ask(short(tmp_path / str(n), stems=stems, job=f"same-{n}")))
-        sounds.append((folder / "bass.wav").read_bytes())
+    for n, words in enumerate(("hold the line", "hold the line", "let it go")):
+        request = short(tmp_path / str(n), stems=stems, job=f"voice-{n}")
+        request["arrangement"]["sections"][1]["lyrics"] = words
+        folder, manifest = take_of(ask(request))
+        voice = manifest["stems"][1]
+        assert (voice["renderer"], voice["painted"]["used"], voice["painted"]["tasks"]) == ("ace-base", True, ["lego"])
+        assert voice["painted"]["weights"].startswith("base (base) sha256:")
+        assert soundfile.info(folder / voice["wav"]).frames == manifest["samples"]
+        sounds.append((folder / voice["wav"]).read_bytes())
     assert sounds[0] == sounds[1]
+    assert sounds[0] != sounds[2]
 
 
 @pytest.mark.usefixtures("added")
