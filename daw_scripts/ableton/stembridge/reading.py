@@ -13,7 +13,7 @@ from . import marks
 from .als import MetreEvent, SavedSet, read_saved_set
 from .memory import tag_of
 from .smf import Note
-from .tempo import Envelope, Pairs, events2pairs, metres2list, steady
+from .tempo import STEP, Envelope, Pairs, events2pairs, metres2list, steady
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def describe(song: Song, sections: list[dict[str, Any]], rate: int) -> Generator
     end = max(s["end"] for s in sections)
     yield
     saved = (yield from read_set_file(path)) if path else None
-    pairs = read_clock(song, saved, end)
+    pairs = read_clock(song, saved, end, told)
     metres = read_metres(song, saved, end, told)
     keys = read_key(song, told)
     yield
@@ -121,25 +121,32 @@ def tempo_automation(song: Song) -> int | None:
         return None
 
 
-def read_clock(song: Song, saved: SavedSet | None, end: float) -> Pairs:
-    """Pairs (beat, second) from beat 0 to `end`. Raises `Trouble` where the tempo's course cannot be known."""
+def read_clock(song: Song, saved: SavedSet | None, end: float, told: list[str]) -> Pairs:
+    """Pairs (beat, second) from beat 0 to `end`. Raises `Trouble` where the tempo's course cannot be known.
+
+    Whether the set was changed after it was saved cannot be asked. What contradicts the saved set is told, and so is,
+    after landing, a clip that ends elsewhere than the clock says.
+    """
     state, tempo = tempo_automation(song), float(song.tempo)
-    events = saved.tempi if saved else None
-    moving = bool(events) and len({event.bpm for event in events or []}) > 1
-    if state == NONE or (state is None and not moving):
+    events = (saved.tempi if saved else None) or []
+    if state == NONE:
         return steady(tempo, end)
     if state == OVERRIDDEN:
         raise Trouble("The tempo's automation is overridden. Press 'Re-Enable Automation', then ask again.")
-    if not events:
+    if len({event.bpm for event in events}) > 1:
+        here = float(song.current_song_time)
+        expected = Envelope(events).bpm_at(here - here % STEP)
+        if abs(expected - tempo) > 0.02 and not song.is_playing:
+            told.append(
+                f"Live shows {tempo:.2f} bpm at the song position, the saved set {expected:.2f}. If the tempo was "
+                f"changed since the set was saved: cancel. {SAVE}"
+            )
+        return events2pairs(events, end)
+    if state == PLAYING and saved is None:
         raise Trouble("The tempo is automated, and Live tells its course only through the saved set. " + SAVE)
-    here = float(song.current_song_time)
-    expected = Envelope(events).bpm_at(here - here % 0.25)
-    if state == PLAYING and abs(expected - tempo) > 0.02 and not song.is_playing:
-        raise Trouble(
-            f"The tempo at the song position is {tempo:.2f}, in the saved set it is {expected:.2f}: its automation has "
-            f"changed since. {SAVE}"
-        )
-    return events2pairs(events, end)
+    if state == PLAYING:
+        told.append(f"The saved set has one tempo only. If its automation is newer: cancel. {SAVE}")
+    return steady(tempo, end)
 
 
 def read_metres(song: Song, saved: SavedSet | None, end: float, told: list[str]) -> list[MetreEvent]:
@@ -149,12 +156,12 @@ def read_metres(song: Song, saved: SavedSet | None, end: float, told: list[str])
     if len(events) < 2:
         return [MetreEvent(0.0, now[0], now[1])]
     here = [event for event in events if event.beat <= float(song.current_song_time)] or events[:1]
-    if (here[-1].beats, here[-1].unit) != now:
-        raise Trouble(
-            f"The time signature at the song position is {now[0]}/{now[1]}, in the saved set it is {here[-1].beats}/"
-            f"{here[-1].unit}: it has changed since. {SAVE}"
-        )
     told.append("The changes of time signature are those of the set as it was saved last.")
+    if (here[-1].beats, here[-1].unit) != now:
+        told.append(
+            f"Live shows {now[0]}/{now[1]} at the song position, the saved set {here[-1].beats}/{here[-1].unit}. If it "
+            f"was changed since the set was saved: cancel. {SAVE}"
+        )
     return events
 
 

@@ -43,6 +43,7 @@ class Surface:
         self._clip: Any = None
         self._clip_name = ""
         self._missed = ""
+        self._fault = ""
         for text in wrong + ([self._remote.why] if self._remote.why else []):
             self._speaker.warn(text)
         if self._remote.port and chosen["osc_host"] not in ("127.0.0.1", "localhost"):
@@ -55,8 +56,11 @@ class Surface:
         try:
             self._tick()
         except Exception:
-            self._c_instance.log_message("stembridge: " + traceback.format_exc())
-            self._speaker.warn("Something went wrong in the script; Live's Log.txt says what.")
+            fault = traceback.format_exc()
+            if fault != self._fault:
+                self._c_instance.log_message("stembridge: " + fault)
+                self._speaker.warn("Something went wrong in the script; Live's Log.txt says what.")
+            self._fault = fault
 
     def disconnect(self) -> None:
         """The set is closed, or another control surface is chosen."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -206,30 +207,64 @@ def test_tempo_automation_and_seven_eight(version: str, project: Path, noise: No
     assert host.said("The changes of time signature are those of the set as it was saved last")
 
 
+RAMP = [(BEFORE_SONG, 100.0), (4.0, 100.0), (8.0, 120.0)]
+
+
 @pytest.mark.parametrize(
-    ("state", "saved", "shown", "text"),
+    ("state", "saved", "text"),
     [
-        (1, None, 100.0, "Live tells its course only through the saved set. Save the set"),
-        (1, [(BEFORE_SONG, 100.0), (8.0, 120.0)], 103.0, "its automation has changed since. Save the set"),
-        (2, [(BEFORE_SONG, 100.0), (8.0, 120.0)], 100.0, "Re-Enable Automation"),
+        (1, None, "Live tells its course only through the saved set. Save the set"),
+        (2, RAMP, "Re-Enable Automation"),
     ],
 )
 def test_a_tempo_that_cannot_be_known_is_not_guessed(
-    state: int, saved: list[tuple[float, float]] | None, shown: float, text: str,
-    project: Path, noise: NoiseEngine, open_set: Opener,
-) -> None:  # fmt: skip
+    state: int, saved: list[tuple[float, float]] | None, text: str, project: Path, noise: NoiseEngine, open_set: Opener
+) -> None:
     live = FakeLive("12.3.0", write_als(project / "S.als", saved) if saved else None)
-    live.tempo, live.automation.values["automation_state"] = [(0.0, shown)], state
+    live.automation.values["automation_state"] = state
     live.user_loop(0.0, 16.0)
     refused(open_set(live), GENERATE, text)
     assert noise.requests == []
+
+
+@pytest.mark.parametrize(
+    ("saved", "shown", "text", "lands_well"),
+    [
+        (RAMP, [(0.0, 103.0)], "Live shows 103.00 bpm at the song position, the saved set 100.00", False),
+        ([(BEFORE_SONG, 120.0)], [(0.0, 120.0)], "The saved set has one tempo only", True),
+        ([(BEFORE_SONG, 120.0)], [(0.0, 120.0), (8.0, 150.0)], "The saved set has one tempo only", False),
+    ],
+)
+def test_a_saved_set_that_may_be_old_is_told(
+    saved: list[tuple[float, float]], shown: list[tuple[float, float]], text: str, lands_well: bool,
+    project: Path, noise: NoiseEngine, open_set: Opener,
+) -> None:  # fmt: skip
+    live = FakeLive("12.3.0", write_als(project / "S.als", saved))
+    live.tempo, live.automation.values["automation_state"] = shown, 1
+    live.user_loop(0.0, 16.0)
+    host = open_set(live, sample_rate=8000)
+    press(host, GENERATE)
+    assert host.said(text)
+    assert host.said("it ends on beat") != lands_well
+
+
+def test_a_live_that_does_not_tell_of_automation(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
+    live = FakeLive("11.3.25", write_als(project / "S.als", RAMP))
+    live.tempo = RAMP
+    live.master.values["mixer_device"].kind = "ClipSlot"
+    live.user_loop(0.0, 16.0)
+    press(open_set(live, sample_rate=8000), GENERATE)
+    clock = noise.requests[0].arrangement.timeline()
+    assert clock.beat2second(16.0) == pytest.approx(live.beat2second(16.0))
 
 
 def test_a_time_signature_that_changed_since_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive("12.3.0", write_als(project / "S.als", metres=[(BEFORE_SONG, 4, 4), (8.0, 3, 4)]))
     live.song.values["signature_numerator"] = 5
     live.user_loop(0.0, 16.0)
-    refused(open_set(live), GENERATE, "in the saved set it is 4/4: it has changed since")
+    host = open_set(live, sample_rate=8000)
+    press(host, GENERATE)
+    assert host.said("Live shows 5/4 at the song position, the saved set 4/4")
 
 
 def test_three_hundred_locators_of_any_name(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> None:
@@ -267,3 +302,38 @@ def test_the_rate_is_that_of_most_clips(project: Path, noise: NoiseEngine, open_
         track.create_audio_clip(str(tmp_path / f"{number}.wav"), 100.0 * number)
     press(open_set(live, stems=["bass"]), GENERATE)
     assert noise.requests[0].arrangement.sample_rate == 44_100
+
+
+def test_a_large_set_is_read_over_many_ticks(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
+    """With a clock by which every step takes longer than a tick's budget, each tick does one step and no more."""
+    live = FakeLive("12.3.0", write_als(project / "S.als"))
+    live.user_loop(0.0, 8.0)
+    for number in range(40):
+        live.user_midi(live.user_track(f"Track {number}"), 0.0, 8.0, (60, 0.0, 1.0))
+    host = open_set(live, sample_rate=8000, stems=["bass"])
+    host.run_until(lambda: host.said("The engine is there"))
+    now = itertools.count(host.script._clock(), 0.02)
+    host.script._clock = lambda: next(now)
+    host.press(GENERATE)
+    before = len(host.ticks)
+    host.run_until(lambda: host.said("Asked for"))
+    assert len(host.ticks) - before >= 40
+    host.run_until(lambda: host.said("Done: "))
+    assert len(noise.requests[0].arrangement.tracks) == 40
+
+
+def test_the_set_changes_while_it_is_read(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
+    live = FakeLive("12.3.0", write_als(project / "S.als"))
+    live.user_loop(0.0, 8.0)
+    tracks = [live.user_track(f"Track {number}") for number in range(10)]
+    host = open_set(live, sample_rate=8000)
+    host.run_until(lambda: host.said("The engine is there"))
+    now = itertools.count(host.script._clock(), 0.02)
+    host.script._clock = lambda: next(now)
+    host.press(GENERATE)
+    for _ in range(6):
+        host.tick()
+    live.user_delete(tracks[-1])
+    host.run_until(lambda: host.said("The set was changed while it was read"))
+    assert not host.script._band.busy
+    assert noise.requests == []
