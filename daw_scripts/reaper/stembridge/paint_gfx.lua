@@ -56,17 +56,45 @@ return function()
       return math.floor(width)
     end
 
+    -- Lines of a text that fit into the window; a word that does not fit is broken.
+    local function wrap(text)
+      local most, lines, line = gfx.w - 2 * MARGIN, {}, ""
+      local function add(piece)
+        if line ~= "" and width_of(line .. piece) > most then
+          lines[#lines + 1] = line
+          line = piece:match("^%s*(.*)$")
+        else
+          line = line .. piece
+        end
+      end
+      for space, word in text:gmatch("(%s*)(%S+)") do
+        if width_of(word) <= most then
+          add(space .. word)
+        else
+          for letter in (space .. word):gmatch(utf8.charpattern) do add(letter) end
+        end
+      end
+      lines[#lines + 1] = line
+      return lines
+    end
+
+    local function write_lines(text, c)
+      if width_of(text) <= gfx.w - 2 * MARGIN then
+        local at_x, at_y = place(width_of(text))
+        return write(text, at_x, at_y, c)
+      end
+      for _, line in ipairs(wrap(text)) do
+        beside = false
+        local at_x, at_y = place(width_of(line))
+        write(line, at_x, at_y, c)
+      end
+    end
+
     local paint = {}
 
-    function paint.text(text)
-      local at_x, at_y = place(width_of(text))
-      write(text, at_x, at_y, TEXT)
-    end
+    function paint.text(text) write_lines(text, TEXT) end
 
-    function paint.dim(text)
-      local at_x, at_y = place(width_of(text))
-      write(text, at_x, at_y, DIM)
-    end
+    function paint.dim(text) write_lines(text, DIM) end
 
     function paint.row() beside = true end
 

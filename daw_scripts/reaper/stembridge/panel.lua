@@ -57,7 +57,7 @@ return function(use)
     edit(changed, "seed", value)
     changed, value = paint.number("Takes", settings.takes, 1, 8)
     edit(changed, "takes", value)
-    paint.text("Reference: " .. (settings.reference == "" and "none" or cut(settings.reference)))
+    paint.text("Reference: " .. (settings.reference == "" and "none" or cut(settings.reference:match("[^/\\]*$"))))
     if paint.button("Choose clip") then act.choose_reference() end
     if settings.reference ~= "" then
       paint.row()
