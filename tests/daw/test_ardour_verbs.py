@@ -81,7 +81,7 @@ class Evening:
 
     engine: StrictEngine
     guitar: NDArray[np.float64]
-    samples: dict[float, int]
+    samples: dict[int, int]
     borders: tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]
     asked: dict[str, Render]
     seen: dict[str, Survey]

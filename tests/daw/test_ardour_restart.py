@@ -1,0 +1,165 @@
+"""The real DAW while things end: the engine in the middle of a job, and Ardour itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.client import start_engine, stop_engine
+from bridge.handover.manifest import read_manifest
+from bridge.transport.endpoint import read_endpoint
+from tests.daw.mix import Placed, check_mix
+from tests.daw.rig import Home, ardour, missing, wait_until
+from tests.daw.strict_engine import StrictEngine
+from tests.daw.test_ardour_verbs import landing, sources, the_band
+from tests.daw.user import (
+    ACTIONS,
+    GENERATE,
+    HOOKS,
+    REROLL,
+    as_the_user,
+    make_session,
+    read_mix,
+    save_up_to,
+    status,
+    survey,
+    write_chords,
+)
+
+pytestmark = [
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
+    pytest.mark.timeout(600),
+]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A stem of a finished take: its file, first sample and length."""
+
+    take: str
+    stem: str
+    wav: str
+    at: int
+    samples: int
+
+
+def prepare(root: Path, folders: dict[str, str]) -> tuple[Home, Path]:
+    home = Home(root, folders)
+    home.prepare(ACTIONS, HOOKS)
+    write_chords(root / "chords.mid")
+    return home, make_session(home)
+
+
+def wait_for_stems(session: Path, count: int) -> None:
+    wait_until(f"{count} stems", lambda: status(session).get("stems", 0) >= count, 120)
+
+
+def wait_for_end(session: Path) -> dict[str, Any]:
+    wait_until("the end of the job", lambda: status(session).get("state") == "idle", 180)
+    return status(session)
+
+
+def check_each_stem_once(tracks: dict[str, Any], ready: Iterable[Ready]) -> list[Placed]:
+    """Every stem of the band is on one track, in one region, under its finished take's name. Returns the sounds."""
+    wanted = {(stem.take, stem.stem): stem for stem in ready}
+    found, heard = [], set()
+    for name, track in the_band(tracks).items():
+        (region,) = track["regions"]
+        assert len(track["comment"].splitlines()) == 1
+        job, take, title = landing(track, region["source"])
+        assert name in (title, f"{title} MIDI"), "a number in the name would be a second track"
+        stem = wanted[f"{job}/{take}", title]
+        if "channels" in region:
+            heard.add((stem.take, stem.stem))
+            assert (region["sample"], region["samples"]) == (stem.at, stem.samples)
+            found.append(Placed.read(stem.wav, stem.at))
+    assert heard == set(wanted)
+    return found
+
+
+def test_a_killed_engine_is_asked_again_and_ardour_may_be_closed_meanwhile(tmp_path: Path) -> None:
+    home, session = prepare(tmp_path, {"STEMBRIDGE_DATA": str(tmp_path / "sb")})
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(StrictEngine(tmp_path / "sb", (tmp_path,), hold=True))
+        with ardour(home, session / "song.ardour") as daw:
+            as_the_user(daw, tmp_path / "chords.mid")
+            daw.run(GENERATE)
+            wait_for_stems(session, 1)
+            first.kill()
+            wait_until("the news", lambda: any("stopped answering" in text for text in daw.shown), 60)
+            assert status(session)["state"] == "waiting"
+            # This one has another token, knows nothing of the job, and finds the number of its take used up.
+            second = StrictEngine(tmp_path / "sb", (tmp_path,), token="another", pid=2, hold=True, takes=first.takes)
+            stack.enter_context(second)
+            wait_until("the request", lambda: second.requests, 60)
+            assert second.requests == first.requests, "the same job, to the last bit"
+            wait_until("its first stem", lambda: "take-2" in survey(daw)["drums"]["comment"], 60)
+            daw.run('Session:save_state("")')
+        with ardour(home, session / "song.ardour") as daw:
+            assert "drums" in survey(daw)
+            second.hold = False
+            assert wait_for_end(session)["kind"] == "done", status(session)["text"]
+            ((name, taken),) = second.takes.items()
+            ready = [Ready(name, s.stem, s.wav, s.start_sample, s.samples) for s in taken.stems.values()]
+            assert len(check_each_stem_once(survey(daw), ready)) == 5
+            daw.run(REROLL)
+            wait_until("the request", lambda: len(second.requests) == 2, 60)
+            assert wait_for_end(session)["kind"] == "done", status(session)["text"]
+            tracks = the_band(survey(daw))
+            assert not daw.shown
+    scope = second.requests[1].scope
+    assert scope is not None
+    assert scope.take == f"{first.requests[0].job}/take-2", "what is known of the take is right"
+    assert not first.problems + second.problems
+    assert not first.refused + second.refused
+    assert all(len(sources(track)) == 1 for track in tracks.values())
+
+
+@pytest.fixture
+def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The real engine with folders of its own, which may be killed."""
+    folders = {"STEMBRIDGE_DATA": str(tmp_path / "data"), "STEMBRIDGE_RUNTIME": str(tmp_path / "runtime")}
+    for name, folder in folders.items():
+        monkeypatch.setenv(name, folder)
+    start_engine(roots=[tmp_path])
+    yield folders
+    stop_engine()
+
+
+def freeze_engine_after_first_stem(box: Path) -> int:
+    """Stops the engine's process, to be killed later, as soon as it has announced a stem. Returns its id."""
+    wait_until("the first stem's event", lambda: list(box.glob("jobs/*/stem-001.json")), 120, every=0.005)
+    endpoint = read_endpoint()
+    assert endpoint is not None
+    os.kill(endpoint.pid, signal.SIGSTOP)
+    assert not list(box.glob("jobs/*/result.json")), "the engine was too quick to be killed in the middle"
+    return endpoint.pid
+
+
+def test_the_real_engine_is_killed_in_the_middle_and_the_band_still_lands_once(
+    own_engine: dict[str, str], tmp_path: Path
+) -> None:
+    home, session = prepare(tmp_path, own_engine)
+    with ardour(home, session / "song.ardour") as daw:
+        as_the_user(daw, tmp_path / "chords.mid")
+        daw.run(GENERATE)
+        pid = freeze_engine_after_first_stem(Path(own_engine["STEMBRIDGE_DATA"]) / "mailbox")
+        wait_for_stems(session, 1)
+        os.kill(pid, signal.SIGKILL)
+        start_engine(roots=[tmp_path])
+        assert wait_for_end(session)["kind"] == "done", status(session)["text"]
+        tracks = survey(daw)
+        (path,) = (session / "stembridge").glob("*/take-*/manifest.json")
+        manifest = read_manifest(path.parent)
+        name = f"{manifest.job}/take-{manifest.take}"
+        ready = [Ready(name, s.name, str(path.parent / s.wav), s.start_sample, s.samples) for s in manifest.stems]
+        end = manifest.start_sample + manifest.samples
+        save_up_to(daw, end)
+    check_mix(read_mix(home, session, end), check_each_stem_once(tracks, ready))
