@@ -1,15 +1,22 @@
-"""`stembridge install DAW`: the script goes where the DAW looks for it, everywhere it is installed; `--uninstall`."""
+"""`stembridge install DAW`: the script goes where the DAW looks for it, everywhere it is installed; `--uninstall`.
+
+REAPER's actions are registered, so that no click is needed but the one that runs them. Live and Ardour are told once
+by hand: Live has no file for it that a program may write, and Ardour's (`ui_scripts`) holds the user's own scripts in a
+form that differs between versions and is written anew when Ardour ends, so that nothing put there could be taken away
+again for certain.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bridge.errors import StembridgeError
 from bridge.install.places import TITLES, Place, Surroundings, find_places
 from bridge.install.running import running_daws
-from bridge.install.scripts import install, read_record, uninstall
+from bridge.install.scripts import Record, install, read_record, uninstall
 from bridge.install.sources import Source, load_source
 
 CLICKS = {
@@ -27,7 +34,7 @@ CLICKS = {
 RESTART = {
     "reaper": "REAPER is running: close it and run this again before you open it, or it forgets the new actions.",
     "ableton": "Live is running: restart it, it looks for scripts only then.",
-    "ardour": "Ardour is running: restart it, and add the scripts that have changed in the script manager again.",
+    "ardour": "Ardour is running: restart it, it keeps the scripts that it has read.",
 }
 
 
@@ -73,6 +80,7 @@ def _install(place: Place, source: Source) -> Outcome:
         said = install(place, source, line_end=line_end)
     except StembridgeError as error:
         return Outcome(place, "failed", error=str(error))
+    said += _to_add_again(old, read_record(place))
     version = source.stamp.version
     if old is None:
         done = f"version {version} installed"
@@ -81,6 +89,15 @@ def _install(place: Place, source: Source) -> Outcome:
     else:
         done = f"version {old.version} replaced by {version}"
     return Outcome(place, done, [*said, *place.remarks])
+
+
+def _to_add_again(old: Record | None, new: Record | None) -> list[str]:
+    """Ardour keeps a copy of the scripts that were added in its manager: those that have changed since."""
+    if old is None or new is None or new.daw != "ardour":
+        return []
+    changed = [n for n, digest in new.files.items() if n.count("/") == 1 and old.files.get(n, digest) != digest]
+    names = ", ".join(Path(n).name for n in changed)
+    return [f"Ardour keeps a copy of {names}: add it again in the script manager."] if changed else []
 
 
 def _uninstall(place: Place) -> Outcome:
@@ -99,6 +116,6 @@ def _print(daw: str, outcomes: list[Outcome], *, running: bool, uninstalled: boo
     if all(outcome.error for outcome in outcomes):
         return
     if running:
-        print(RESTART[daw])
+        print(f"{TITLES[daw]} is running: restart it." if uninstalled else RESTART[daw])
     if not uninstalled:
         print(CLICKS[daw])

@@ -22,9 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     request = file2request(arguments.file, lambda text: print(f"note: {text}", file=sys.stderr))
     request = with_options(request, arguments)
     folders = [arguments.file.resolve().parent]
+    if arguments.file.suffix.lower() != ".json":
+        folders += [Path(track.audio or track.midi or "").parent for track in request.arrangement.tracks]
     if request.project.out:
         folders.append(Path(request.project.out))
-    return send(request, folders, as_json=arguments.json)
+    return send(request, list(dict.fromkeys(folders)), as_json=arguments.json)
 
 
 def send(request: Render, roots: list[Path], *, as_json: bool) -> int:

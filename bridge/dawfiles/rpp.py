@@ -9,6 +9,7 @@ are left out; so is what is stretched, pitched, reversed or missing, which is sa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,13 @@ def read_rpp(path: Path) -> FileSong:
     sounds: list[FileSound] = []
     remarks: list[str] = []
     notes_read = 0
+    muted = _muted(root.blocks("TRACK"))
     for number, track in enumerate(root.blocks("TRACK"), 1):
         name = " ".join((track.first("NAME") or [""])[0:1]).strip()[:200] or f"Track {number}"
         items = [item for block in track.blocks("ITEM") for item in _items(block)]
-        if items and track.value("MUTESOLO") == 1:
-            remarks.append(f'"{name}" is muted and was left out.')
+        if muted[number - 1]:
+            if items:
+                remarks.append(f'"{name}" is muted and was left out.')
             continue
         notes: dict[int, list[SmfNote]] = {}
         for item in items:
@@ -93,6 +96,20 @@ def read_rpp(path: Path) -> FileSong:
         sounds=tuple(sounds),
         remarks=tuple(dict.fromkeys(remarks)),
     )
+
+
+def _muted(tracks: Sequence[Block]) -> list[bool]:
+    """Which tracks are silent: muted themselves, or in a muted folder. ISBUS: 1 opens a folder, 2 -n closes n."""
+    silent, folders = [], [False]
+    for track in tracks:
+        here = folders[-1] or track.value("MUTESOLO") == 1
+        silent.append(here)
+        kind, closed = track.value("ISBUS"), -int(track.value("ISBUS", 1))
+        if kind == 1:
+            folders.append(here)
+        elif kind == 2 and closed > 0:
+            del folders[max(1, len(folders) - closed) :]
+    return silent
 
 
 def _tempo_points(root: Block) -> tuple[list[TempoPoint], dict[float, tuple[int, int]]]:

@@ -72,12 +72,20 @@ class _Walk:
         self._muted: set[str] = set()
         self._by_id = {element.get("id", ""): element for element in root.iter() if element.get("id")}
         self._notes = self._passes = 0
-        for i, track in enumerate(root.iterfind("Structure//Track"), 1):
+        structure = root.find("Structure")
+        if structure is not None:
+            self._meet(structure, muted=False)
+
+    def _meet(self, parent: Element, *, muted: bool) -> None:
+        """The tracks in a structure or in a group; what is in a muted group is muted."""
+        for track in parent.findall("Track"):
             identity = track.get("id", "")
-            self._names[identity] = " ".join((track.get("name") or f"Track {i}").split())[:200]
+            self._names[identity] = " ".join((track.get("name") or f"Track {len(self._names) + 1}").split())[:200]
             mute = track.find("Channel/Mute")
-            if mute is not None and mute.get("value") in ("true", "1"):
+            silent = muted or (mute is not None and mute.get("value") in ("true", "1"))
+            if silent:
                 self._muted.add(identity)
+            self._meet(track, muted=silent)
 
     def lanes(self, element: Element, place: _Place) -> None:
         """A list of lanes, or any timeline that lies on a track."""

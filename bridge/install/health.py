@@ -138,6 +138,7 @@ def place_state(place: Place) -> tuple[bool, str]:
     newer = _outdated(record.version, record.files, source.stamp, {p.as_posix(): d for p, d in source.files.items()})
     if newer:
         return False, f"{told} is outdated ({newer}): {mend}, then restart the DAW"
+    told = "; ".join([told, *place.remarks])
     return True, told + (f" ({wrong[0].removesuffix('was changed')}changed by you)" if wrong else "")
 
 

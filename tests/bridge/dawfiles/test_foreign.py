@@ -173,3 +173,20 @@ def test_ramps_miss_their_curve_by_ten_microseconds_at_most(unit: str) -> None:
         else:
             beat = (60 * at + 140 * at * at / 128) / 60
             assert clock.beat2second(beat) == pytest.approx(at, abs=1.1e-5)
+
+
+def test_what_is_in_a_muted_folder_or_group_is_silent(tmp_path: Path) -> None:
+    events = "HASDATA 1 960 QN\nE 0 90 3c 60\nE 480 80 3c 00\nE 480 b0 7b 00"
+    item = f"<ITEM\nPOSITION 0\nLENGTH 1\n<SOURCE MIDI\n{events}\n>\n>"
+    tracks = [("Band", 1, "1 1"), ("Bass", 0, "0 0"), ("Sub", 0, "1 1"), ("Deep", 0, "2 -2"), ("Keys", 0, "0 0")]
+    text = "\n".join(f"<TRACK\nNAME {n}\nMUTESOLO {m} 0 0\nISBUS {bus}\n{item}\n>" for n, m, bus in tracks)
+    (tmp_path / "song.rpp").write_text(f'<REAPER_PROJECT 0.1 "7.0" 0\nTEMPO 120 4 4\n{text}\n>\n')
+    arrangement, remarks = song_file2arrangement(tmp_path / "song.rpp")
+    assert [t.name for t in arrangement.tracks] == ["Keys"]
+    assert remarks == [f'"{name}" is muted and was left out.' for name in ("Band", "Bass", "Sub", "Deep")]
+    grouped = CUBASE.replace(
+        '<Channel role="submix" id="bus"/>', '<Channel role="submix" id="bus"><Mute value="true"/></Channel>'
+    )
+    arrangement, remarks = song_file2arrangement(dawproject(tmp_path / "song.dawproject", grouped))
+    assert [t.name for t in arrangement.tracks] == ["Pad"]
+    assert remarks == ['"Gitarre & Amp" is muted and was left out.', '"Off" is muted and was left out.']

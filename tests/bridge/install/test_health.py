@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import socket
@@ -240,6 +241,16 @@ def test_the_command_installs_lists_and_removes(tmp_path: Path) -> None:
     assert "--folder" in missing.stderr
     assert stembridge("install", "ableton", "--folder", str(tmp_path / "gone")).returncode == 1
     assert "Script Manager" in stembridge("install", "ardour").stdout
+    record = home / ".config/ardour7/scripts/stembridge/installed.json"
+    loader = home / ".config/ardour7/scripts/stembridge.lua"
+    told = json.loads(record.read_bytes())
+    loader.write_bytes(b"older")
+    told["files"]["scripts/stembridge.lua"] = hashlib.sha256(b"older").hexdigest()
+    record.write_text(json.dumps({**told, "version": "0.0.1"}))
+    updated = stembridge("install", "ardour").stdout
+    assert f"version 0.0.1 replaced by {VERSION}" in updated
+    assert "keeps a copy of stembridge.lua: add it again" in updated
+    assert "add it again" not in stembridge("install", "ardour").stdout
     for daw in ("reaper", "ardour"):
         assert "removed" in stembridge("install", daw, "--uninstall").stdout
     assert sorted(str(p) for p in home.rglob("*")) == before
