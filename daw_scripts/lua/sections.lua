@@ -74,9 +74,9 @@ local function by_start(a, b) return a.start < b.start end
 
 -- Sections {name, label, start, end, words} in order of time.
 -- regions {name, start, stop}; markers {name, start}; selection {start, stop} or nil: regions are clipped to it, and a
--- selection that meets no region is a section of its own. `terms` as `sections.TERMS`, which is the default. Raises an
--- error that says what to do.
-function sections.make(regions, markers, selection, song_end, name2label, terms)
+-- selection that meets no region is a section of its own. `terms` as `sections.TERMS`, which is the default; `pause`,
+-- where given, is called after each section. Raises an error that says what to do.
+function sections.make(regions, markers, selection, song_end, name2label, terms, pause)
   terms = terms or sections.TERMS
   local found = without_umbrellas(regions)
   if #regions == 0 then
@@ -98,6 +98,7 @@ function sections.make(regions, markers, selection, song_end, name2label, terms)
     end
     if region.stop <= region.start + NEAR then error(string.format("The %s '%s' is empty.", terms.one, region.name), 0) end
     made[i] = named(region.name, i, region, name2label)
+    if pause then pause() end
   end
   return made
 end

@@ -71,7 +71,7 @@ return function(use)
     local selection = map.selection(proj)
     local ok, found = pcall(function()
       local _, others = marks.marks2keys(markers)
-      return sections.make(regions, others, selection, map.song_end(proj), labels.name2label)
+      return sections.make(regions, others, selection, map.song_end(proj), labels.name2label, nil, pause)
     end)
     return { sections = ok and found or {}, trouble = not ok and tostring(found) or nil, selection = selection ~= nil }
   end
