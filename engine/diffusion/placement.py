@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 from dataclasses import dataclass
 from typing import Any
@@ -55,10 +54,11 @@ def load_pipeline(kind: Any, folder: str, placement: Placement, **components: An
 
 
 def free_memory(pipe: Any) -> None:
-    """Moves a pipeline that is no longer wanted out of the device's memory."""
-    with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
-        pipe.remove_all_hooks()
-        pipe.to("cpu")
+    """Gives back what a pipeline that is no longer wanted holds, at once and without a copy."""
+    pipe.remove_all_hooks()
+    for component in pipe.components.values():
+        if isinstance(component, torch.nn.Module):
+            component.to("meta")
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -60,6 +60,12 @@ class StableAudioPipes:
         self.transformer, self.vae, self.text_encoder = vary.transformer, vary.vae, vary.text_encoder
 
     @property
+    def components(self) -> dict[str, Any]:
+        """As of a pipeline."""
+        components: dict[str, Any] = self.vary.components
+        return components
+
+    @property
     def hop(self) -> int:
         """Samples of one latent frame."""
         return int(self.vae.downsampling_ratio)
@@ -112,10 +118,6 @@ class StableAudioPipes:
     def remove_all_hooks(self) -> None:
         """As of a pipeline."""
         self.vary.remove_all_hooks()
-
-    def to(self, device: str) -> None:
-        """As of a pipeline."""
-        self.vary.to(device)
 
 
 def load_stable_audio(folder: str, placement: Placement) -> StableAudioPipes:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bridge.errors import JobError, RequestError
+from engine.diffusion.placement import Placement
 from engine.diffusion.renderer import DiffusionRenderer
 from engine.rendering import Clip, Stretch
 from engine.report import JobCancelled
@@ -227,6 +228,30 @@ def test_a_cancel_between_two_layers_is_heeded(checkpoints: dict[str, Path], kin
     with pytest.raises(JobCancelled):
         renderer.render([stretch()], tick)
     assert calls == 5
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_component_by_component_it_sounds_the_same_even_after_a_cancel(checkpoints: dict[str, Path], kind: str) -> None:
+    whole = open_renderer(checkpoints[kind])
+    parts = type(whole)(whole.checkpoint, Placement("cpu", torch.float32, offload=True))
+    wish = stretch()
+    sound = one(whole, wish)
+    assert np.array_equal(sound, one(parts, wish))
+    with pytest.raises(JobCancelled):
+        parts.render([wish], Stopper(3))
+    assert np.array_equal(sound, one(parts, wish))
+    parts.release()
+    assert np.array_equal(sound, one(parts, wish))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_sounds_nearly_the_same(checkpoints: dict[str, Path], kind: str, dtype: torch.dtype) -> None:
+    whole = open_renderer(checkpoints[kind])
+    half = type(whole)(whole.checkpoint, Placement("cpu", dtype))
+    for wish in (stretch(), stretch(earlier=tone(pitch=110.0), holes=((0.25, 0.5),))):
+        exact, rough = one(whole, wish), one(half, wish)
+        assert np.abs(exact - rough).mean() < 0.2 * np.abs(exact).mean()
 
 
 @pytest.mark.parametrize("kind", QUICK)
