@@ -267,8 +267,9 @@ def _count_weights(folder: Path, source: str) -> int:
     files = [path for path in files if path.name in WHOLE] or files
     index = next(iter(folder.glob("*.safetensors.index.json")), None)
     if index is not None:
-        shards = set(_json(index).get("weight_map", {}).values())
-        files = [folder / str(name) for name in sorted(shards, key=str) if Path(str(name)).name == str(name)]
+        shards = _json(index).get("weight_map")
+        names = sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else []
+        files = [folder / name for name in names if Path(name).name == name]
     if not files or not (folder / "config.json").is_file():
         raise _broken(source, f"{folder.name} has no config.json or no safetensors weights")
     return sum(_count_file(path, source) for path in files)
@@ -286,7 +287,7 @@ def _count_file(path: Path, source: str) -> int:
         if path.stat().st_size < 8 + length + end or any(t["dtype"] not in DTYPES for t in tensors):
             raise ValueError("it is cut off")
         return sum(math.prod(t["shape"]) for t in tensors)
-    except (OSError, ValueError, KeyError, TypeError, struct.error, AttributeError) as problem:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error) as problem:
         name = f"{path.parent.name}/{path.name}"
         raise _broken(source, f"{name} cannot be read ({problem or type(problem).__name__})") from None
 
@@ -294,7 +295,7 @@ def _count_file(path: Path, source: str) -> int:
 def _json(path: Path, hint: str = "Download the checkpoint again.") -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise RequestError("checkpoint.damaged", f"{path} is missing or cannot be read.", hint=hint)

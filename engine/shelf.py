@@ -29,10 +29,10 @@ def free_gib(device: str) -> float:
     """Memory that a model could take on the device now; without limit where that cannot be told."""
     import torch
 
-    if device == "cuda":
+    if device == "cuda" and torch.cuda.is_available():
         free, _ = torch.cuda.mem_get_info()
         return float(free) / GIB
-    return free_ram_gib() or float("inf")
+    return float("inf") if device == "cuda" else free_ram_gib() or float("inf")
 
 
 class Shelf:

@@ -28,6 +28,8 @@ def load_pipeline(kind: Any, folder: str, placement: Placement, **components: An
 
     for logging in (diffusers_logging, transformers_logging):
         logging.disable_progress_bar()  # the terminal's; the steps are told to the job
+    if placement.device == "cuda":
+        torch.backends.cudnn.deterministic = True  # the same seed shall give the same bytes
     try:
         pipe = kind.from_pretrained(
             folder, dtype=placement.dtype, local_files_only=True, use_safetensors=True, **components

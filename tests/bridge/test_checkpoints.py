@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bridge.checkpoints import (
     add_checkpoint,
@@ -27,6 +30,14 @@ PARTS = {
     "ace-step": ("vae", "text_encoder", "tokenizer", "transformer", "condition_encoder", "scheduler"),
     "stable-audio-3": ("vae", "text_encoder", "tokenizer", "duration_embedder", "transformer", "scheduler"),
 }
+KEYS = ("_class_name", "vae", "transformer", "weight_map", "is_turbo", "w", "dtype", "shape", "data_offsets")
+FILES = (
+    "model_index.json",
+    "transformer/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors.index.json",
+    "README.md",
+)
 CLASSES = {"ace-step": "AceStepPipeline", "stable-audio-3": "StableAudio3Pipeline"}
 
 
@@ -165,6 +176,46 @@ def test_what_is_no_whole_checkpoint_is_refused(tmp_path: Path, damage: object) 
         inspect_checkpoint("mine", folder)
     assert refused.value.code in ("checkpoint.damaged", "checkpoint.kind")
     assert refused.value.hint
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(FILES),
+    data=JSON.map(json.dumps).map(str.encode) | st.binary(max_size=60),
+    header=st.booleans(),
+)
+def test_no_bytes_in_its_files_do_harm(tmp_path: Path, name: str, data: bytes, header: bool) -> None:
+    folder = tmp_path / "a"
+    if not folder.exists():
+        make(folder)
+    path = folder / name
+    before = path.read_bytes() if path.exists() else None
+    path.write_bytes(struct.pack("<Q", len(data)) + data if header and name.endswith("safetensors") else data)
+    try:
+        with contextlib.suppress(RequestError):
+            assert inspect_checkpoint("mine", folder).total >= 0
+    finally:
+        if before is None:
+            path.unlink()
+        else:
+            path.write_bytes(before)
+
+
+@given(st.binary(max_size=80) | JSON.map(json.dumps).map(str.encode))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_in_the_register_do_harm(data: bytes) -> None:
+    register_path().parent.mkdir(parents=True, exist_ok=True)
+    register_path().write_bytes(data)
+    os.utime(register_path(), ns=(0, hash(data) & 0xFFFFFFFFFFFF))
+    with contextlib.suppress(RequestError):
+        read_register()
 
 
 @pytest.mark.parametrize("name", ["auto", "guide", "", "A", "a/b", "x" * 41, "../x", "a b"])
