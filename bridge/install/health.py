@@ -17,8 +17,9 @@ import msgspec
 
 from bridge import VERSION
 from bridge.errors import StembridgeError
+from bridge.install.lines import is_action_line
 from bridge.install.places import DAWS, TITLES, Place, Surroundings, find_places
-from bridge.install.scripts import problems, read_record, record_path
+from bridge.install.scripts import KEYS_FILE, problems, read_record, record_path
 from bridge.install.sources import Stamp, load_source, read_stamp
 from bridge.messages import PROTOCOL
 from bridge.transport.endpoint import ENDPOINT, Endpoint
@@ -138,8 +139,21 @@ def place_state(place: Place) -> tuple[bool, str]:
     newer = _outdated(record.version, record.files, source.stamp, {p.as_posix(): d for p, d in source.files.items()})
     if newer:
         return False, f"{told} is outdated ({newer}): {mend}, then restart the DAW"
-    told = "; ".join([told, *place.remarks])
+    told = "; ".join([told, *_second_copy(place), *place.remarks])
     return True, told + (f" ({wrong[0].removesuffix('was changed')}changed by you)" if wrong else "")
+
+
+def _second_copy(place: Place) -> list[str]:
+    """REAPER shows every action twice where ReaPack or the user has installed the scripts, too."""
+    try:
+        lines = (place.base / KEYS_FILE).read_bytes().splitlines() if place.daw == "reaper" else []
+    except OSError:
+        return []
+    if any(
+        b"stembridge_generate.lua" in line and line.startswith(b"SCR") and not is_action_line(line) for line in lines
+    ):
+        return ["another copy is registered (by ReaPack?), so REAPER shows the actions twice: keep one of them"]
+    return []
 
 
 def _outdated(version: str, installed: dict[str, str], stamp: Stamp, files: dict[str, bytes]) -> str:

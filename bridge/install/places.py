@@ -34,7 +34,7 @@ _VALUE = re.compile(r'<(ProjectPath|ProjectName)\s+Value="([^"]*)"')
 @dataclass(frozen=True)
 class Surroundings:
     """A computer and its user. `system` as `sys.platform` has it; `root` of the file system; `documents`: where the
-    system says that documents are; `programs`: folders that may hold portable programs."""
+    system says that documents are (Windows)."""
 
     system: str
     home: Path

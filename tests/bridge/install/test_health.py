@@ -131,6 +131,9 @@ def test_every_state_of_a_script_is_told(tmp_path: Path) -> None:
     assert "pip install -U stembridge" in place_state(place)[1]
     rewrite(place, protocol=PROTOCOL)
     assert place_state(place)[0]
+    with (tmp_path / "REAPER/reaper-kb.ini").open("ab") as keys:
+        keys.write(b'SCR 4 0 RSother "Script: x" "ReaPack/stembridge_generate.lua"\n')
+    assert "shows the actions twice" in place_state(place)[1]
     generate = folder / "stembridge_generate.lua"
     original = generate.read_bytes()
     generate.write_bytes(original + b"-- mine\n")
