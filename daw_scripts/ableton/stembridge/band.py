@@ -38,6 +38,7 @@ class Band:
         self._manifests = 0
         self._ended = False
         self._sent = False
+        self._told_to_wait = False
         self.memory = memory.load(song)
         self._resume()
 
@@ -86,9 +87,17 @@ class Band:
         if self._ended and len(self._landings) < len(self._stems):
             self._prepare()
             return True
-        if self._ended:
+        if self._ended and not self._waits_for_recording():
             self._land()
         return False
+
+    def _waits_for_recording(self) -> bool:
+        """New tracks while the musician records would be in the way: the take waits."""
+        recording = bool(self._song.record_mode and self._song.is_playing)
+        if recording and not self._told_to_wait:
+            self._speaker.say("The take is ready; it lands when you have stopped recording.")
+        self._told_to_wait = recording
+        return recording
 
     def heard(self, message: Message) -> None:
         """Takes one event from the engine. Raises `OscError` for one that is not understood."""

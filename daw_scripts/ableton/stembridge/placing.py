@@ -122,12 +122,16 @@ class Placer:
         """In the slots of one scene, on the stem's tracks; on fresh ones where they are gone."""
         for kind in ("audio", "midi"):
             with self._told(landing, kind):
-                track = self._track_of(landing.name, kind) or self._new_track(landing, kind)
+                known = self._track_of(landing.name, kind)
+                track = self._new_track(landing, kind) if known is None else known
                 slot = list(track.clip_slots)[scene_index]
                 if slot.has_clip:
                     raise Trouble("the slot is taken")
-                clip = slot.create_audio_clip(landing.wav) if kind == "audio" else self._notes_in(slot, landing)
-                self._finish(clip, track, landing, kind, None)
+                if kind == "audio":
+                    slot.create_audio_clip(landing.wav)
+                else:
+                    self._notes_in(slot, landing)
+                self._finish(slot.clip, track, landing, kind, None)
 
     def mute_earlier(self, landing: Landing) -> None:
         """Deactivates the clips of our own that play an earlier version of this stem in the same place."""
@@ -155,11 +159,11 @@ class Placer:
     def _arrange(self, place: Track | TakeLane, track: Track, landing: Landing, kind: str) -> None:
         """A clip at the landing's beat on a track or take lane; `track` is the one that keeps the tag."""
         if kind == "audio":
-            clip = place.create_audio_clip(landing.wav, landing.start)
+            clip = _made(place.create_audio_clip(landing.wav, landing.start), place, landing.start)
         else:
             length = landing.end - landing.start
             if hasattr(place, "create_midi_clip"):
-                clip = place.create_midi_clip(landing.start, length)
+                clip = _made(place.create_midi_clip(landing.start, length), place, landing.start)
                 self._add_notes(clip, landing)
             else:
                 clip = self._by_way_of_a_slot(track, landing)
@@ -172,14 +176,14 @@ class Placer:
             raise Trouble("the track has no empty slot to make a MIDI clip in")
         made = self._notes_in(slot, landing)
         try:
-            return track.duplicate_clip_to_arrangement(made, landing.start)
+            return _made(track.duplicate_clip_to_arrangement(made, landing.start), track, landing.start)
         finally:
             slot.delete_clip()
 
     def _notes_in(self, slot: ClipSlot, landing: Landing) -> Clip:
-        clip = slot.create_clip(landing.end - landing.start)
-        self._add_notes(clip, landing)
-        return clip
+        slot.create_clip(landing.end - landing.start)
+        self._add_notes(slot.clip, landing)
+        return slot.clip
 
     def _add_notes(self, clip: Clip, landing: Landing) -> None:
         make = self._note_class
@@ -282,6 +286,16 @@ class _Told:
             self._problems.append(f"{self._name} could not be placed: {error}")
             return True
         return False
+
+
+def _made(clip: Clip | None, place: Track | TakeLane, start: float) -> Clip:
+    """The clip that was just made; where Live gave none back, the one that lies there."""
+    found = (
+        [clip] if clip is not None else [one for one in place.arrangement_clips if abs(one.start_time - start) < NEAR]
+    )
+    if not found:
+        raise Trouble("Live made no clip, and did not say why")
+    return found[0]
 
 
 def _is_free(track: Track, landing: Landing) -> bool:

@@ -143,6 +143,7 @@ class FakeLive:
         self.max_tracks, self.max_scenes = 10_000, 10_000
         self.tempo: list[tuple[float, float]] = [(0.0, 120.0)]
         self.loops_short_samples = True
+        self.gives_clips_back = True
         self.tracks: list[Track] = []
         self.scenes: list[Scene] = []
         self.cues: list[CuePoint] = []
@@ -156,7 +157,7 @@ class FakeLive:
         self.song.values = {
             "current_song_time": 0.0, "is_playing": False, "loop": False, "loop_start": 0.0, "loop_length": 16.0,
             "root_note": 0, "scale_name": "Major", "scale_mode": False, "signature_numerator": 4,
-            "signature_denominator": 4,
+            "signature_denominator": 4, "record_mode": False,
         }  # fmt: skip
         for _ in range(8):
             self.song.create_scene(-1)

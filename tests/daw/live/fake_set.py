@@ -262,8 +262,9 @@ class Lane(Model):
     def get_arrangement_clips(self) -> list[Clip]:
         return sorted(self.clips, key=lambda clip: clip.start)
 
-    def create_audio_clip(self, path: str, start: float) -> Clip:
-        return self._put(self._allowed("audio", start), self.live.audio_clip(path, self._where(), start))
+    def create_audio_clip(self, path: str, start: float) -> Clip | None:
+        clip = self._put(self._allowed("audio", start), self.live.audio_clip(path, self._where(), start))
+        return clip if self.live.gives_clips_back else None
 
     def create_midi_clip(self, start: float, length: float) -> Clip:
         track = self._allowed("midi", start)

@@ -101,6 +101,7 @@ def test_versions_and_names_are_those_of_the_engine() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:XDG_RUNTIME_DIR")
 def test_the_endpoint_file_is_sought_where_the_engine_puts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from platformdirs.macos import MacOS
     from platformdirs.unix import Unix

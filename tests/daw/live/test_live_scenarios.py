@@ -115,6 +115,31 @@ def test_stems_keep_their_length_however_live_turns_warping_off(
     assert not host.said("it ends on beat")
 
 
+def test_clips_that_live_does_not_give_back_are_found(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = opened
+    live.gives_clips_back = False
+    press(host, GENERATE)
+    for stem in STEMS:
+        (audio,) = clips(live, stem)
+        assert not audio.warped
+    assert not host.said("could not be placed")
+
+
+def test_a_take_waits_while_the_musician_records(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = opened
+    live.song.values.update(record_mode=True, is_playing=True)
+    host.run_until(lambda: host.said("The engine is there"))
+    host.press(GENERATE)
+    host.run_until(lambda: host.said("it lands when you have stopped recording"))
+    for _ in range(20):
+        host.tick()
+    assert live.undo == []
+    live.song.values["is_playing"] = False
+    host.run_until(done(host, 1))
+    assert live.names == ["1-MIDI", "Rhodes", *FRESH]
+    assert sum("stopped recording" in line for line in host.logged) == 1
+
+
 def test_the_selection_stays_the_musician_s(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
     live, host = opened
     rhodes = live.named("Rhodes")
@@ -216,6 +241,7 @@ def test_continue_never_cuts_what_the_musician_put_behind(
     live, host = generated
     soundfile.write(tmp_path / "mine.wav", np.zeros((8000, 2)), 8000)
     mine = live.named("bass").create_audio_clip(str(tmp_path / "mine.wav"), 26.0)
+    assert mine is not None
     press(host, CONTINUE, 2)
     assert mine.start == 26.0
     assert not mine.dead
@@ -268,6 +294,7 @@ def test_match_the_selected_clip(
     soundfile.write(project / "reference.wav", np.zeros((80_000, 2)), 8000)
     live.auto_warp = warped
     clip = live.user_track("Ref", "audio").create_audio_clip(str(project / "reference.wav"), 40.0)
+    assert clip is not None
     clip.begin, clip.low, clip.high = (0.0, clip.high * 0.2, clip.high * 0.7)
     clip.values["looping"] = looped
     if not looped:
