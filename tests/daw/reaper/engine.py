@@ -21,14 +21,14 @@ from bridge.validate import check_request
 from tests.daw.strict_engine import StrictEngine, appear
 
 NONSENSE = (
-    b"",
-    b"\x00\xff\xfe garbage",
-    b"[1, 2",
-    b'"a string"',
     b'{"type": "stem"}',
     b'{"type": "stem", "job": 7, "take": "one", "stem": null, "wav": {}, "samples": -4, "start_sample": 1e400}',
-    b'{"type": "stem", "take": 1, "stem": "drums", "role": "drums", "wav": "/no/such/file.wav", "midi": "/no.mid", '
+    b'{"type": "stem", "take": 1, "stem": "keys", "role": "keys", "wav": "/no/such/file.wav", "midi": "/no.mid", '
     b'"start_sample": 0, "start_beat": 0, "samples": 100, "channels": 2, "sample_rate": 48000}',
+    b"[1, 2]",
+    b"",
+    b"\x00\xff\xfe garbage",
+    b'"a string"',
 )
 """What a mad engine writes as its stems, one after the other."""
 

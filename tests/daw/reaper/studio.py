@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import mido
+import pytest
 import rpp
 
 from bridge.messages import StemReady
@@ -15,6 +16,12 @@ from tests.daw.reaper.engine import BandEngine
 from tests.daw.reaper.rig import SCRIPTS, Reaper
 
 RATE = 22_050
+ENDS = pytest.mark.parametrize(
+    "studio",
+    [pytest.param(("lua5.3", "6.19"), id="5.3-v6.19"), pytest.param(("lua5.4", "7.72"), id="5.4-v7.72")],
+    indirect=True,
+)
+"""For a module: only the oldest and the newest REAPER, which have both interpreters and both kinds of region."""
 SMALL = {"stems": {"drums": True, "bass": True}}
 """Settings of a project: two stems make a band, so that tests are quick."""
 
@@ -161,10 +168,12 @@ def check_landed(takes: list[Take], stem: StemReady) -> Take:
 class Studio:
     """One test's REAPER, engine and project `keep.p` in `folder`/song/song.rpp."""
 
-    def __init__(self, folder: Path, interpreter: str, version: str, *, system: str = "Other") -> None:
-        self.folder, self.interpreter, self.version, self.system = folder, interpreter, version, system
-        self.data, self.song = folder / "data", folder / "song"
-        self.data.mkdir()
+    def __init__(
+        self, folder: Path, interpreter: str, version: str, *, imgui: bool = False, data: Path | None = None
+    ) -> None:
+        self.folder, self.interpreter, self.version, self.imgui = folder, interpreter, version, imgui
+        self.data, self.song = data or folder / "data", folder / "song"
+        self.data.mkdir(exist_ok=True)
         self.song.mkdir()
         self.boots = 0
         self.reaper = self.start()
@@ -174,7 +183,7 @@ class Studio:
         self.boots += 1
         env = {"STEMBRIDGE_DATA": str(self.data)}
         self.reaper = Reaper(
-            self.interpreter, self.version, self.folder / "home", env, system=self.system, boots=self.boots
+            self.interpreter, self.version, self.folder / "home", env, imgui=self.imgui, boots=self.boots
         )
         return self.reaper
 

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 
 from bridge.messages import Render
-from tests.daw.reaper.studio import RATE, Studio, check_landed, file_notes
+from tests.daw.reaper.studio import ENDS, RATE, Studio, check_landed, file_notes
 
+pytestmark = ENDS
 AMP = [{"name": "amp", "enabled": True, "gain": 2.0}]
 SOUND = np.sin(np.arange(2 * RATE) / 20).astype(np.float32) * 0.4
 
@@ -46,7 +47,7 @@ def test_notes_of_the_users_tracks(studio: Studio) -> None:
     )
     (track,) = asked(studio).arrangement.tracks
     assert (track.name, track.start, track.use) == ("Keys", 4, "follow")
-    notes = file_notes(track.midi)
+    notes = file_notes(str(track.midi))
     # From beat 4; the second note is cut where its item ends (beat 8).
     assert notes == ((0, 480, 60, 100), (480, 1920, 64, 90), (5760, 960, 72, 80))
 
@@ -58,7 +59,7 @@ def test_only_the_selected_notes_where_any_are(studio: Studio) -> None:
         "user.select(user.midi(user.track(keep.p, 'B'), 0, 4, {{0, 960, 62, 100}}))"
     )
     (track,) = asked(studio).arrangement.tracks
-    assert (track.name, [note[2] for note in file_notes(track.midi)]) == ("B", [62])
+    assert (track.name, [note[2] for note in file_notes(str(track.midi))]) == ("B", [62])
 
 
 def test_a_looped_item_goes_round(studio: Studio) -> None:
@@ -67,7 +68,7 @@ def test_a_looped_item_goes_round(studio: Studio) -> None:
         "user.midi(user.track(keep.p, 'Loop'), 0, 2, {{0, 480, 60, 100}, {480, 1920, 62, 100}}, {}, {ticks = 1920})"
     )
     (track,) = asked(studio).arrangement.tracks
-    assert [(note[0], note[2]) for note in file_notes(track.midi)] == [(0, 60), (480, 62), (1920, 60), (2400, 62)]
+    assert [(note[0], note[2]) for note in file_notes(str(track.midi))] == [(0, 60), (480, 62), (1920, 60), (2400, 62)]
 
 
 def test_keys_by_rank(studio: Studio) -> None:
@@ -111,8 +112,8 @@ def test_what_a_take_changes_is_rendered(studio: Studio, clip: Path, options: di
     )
     (track,) = asked(studio).arrangement.tracks
     assert track.audio != str(clip)
-    assert Path(track.audio).is_relative_to(studio.song / "stembridge" / "context")
-    sound, found_rate = soundfile.read(track.audio, dtype="float32", always_2d=True)
+    assert Path(str(track.audio)).is_relative_to(studio.song / "stembridge" / "context")
+    sound, found_rate = soundfile.read(str(track.audio), dtype="float32", always_2d=True)
     gain = 1.0 if rate != 1 else 0.5
     expected = (SOUND[:: int(rate)] * gain)[: len(sound)]
     assert found_rate == RATE

@@ -123,7 +123,7 @@ def test_a_project_full_of_notes_is_read_in_small_bites(studio: Studio) -> None:
         studio.finish(60)
         (request,) = engine.requests
         assert [track.name for track in request.arrangement.tracks] == ["Chords"]
-        assert len(file_notes(request.arrangement.tracks[0].midi)) == 2000
+        assert len(file_notes(str(request.arrangement.tracks[0].midi))) == 2000
     worst = studio.reaper.do("return fake.worst")
     assert worst["virtual"] < TICK_SECONDS, worst
     assert worst["opens"] <= MOST_OPENS, worst

@@ -28,8 +28,11 @@ return function(fake)
 
   fake.sort_midi = sort
 
+  local kept = setmetatable({}, { __mode = "k" })
+
   local function changed(take)
     local source = take.source
+    kept[source] = nil
     local last = source.events[#source.events]
     source.length = (last and last[1] or 0) / PPQ
     model.touch(model.project_of(take), "items", "MIDI")
@@ -53,7 +56,16 @@ return function(fake)
     return notes, next(sounding) ~= nil
   end
 
-  fake.notes_of = notes_of
+  -- The same for a take that is read note by note: kept until its source changes.
+  local function notes_in(take, called)
+    local events = events_of(take, called)
+    local known = kept[take.source]
+    if not known or known.events ~= events or known.count ~= #events then
+      known = { events = events, count = #events, notes = notes_of(events) }
+      kept[take.source] = known
+    end
+    return known.notes
+  end
 
   function fake.new_midi(item)
     local take = fake.new_take(item)
@@ -131,7 +143,7 @@ return function(fake)
   local function marks(flags) return flags & 1 ~= 0, flags & 2 ~= 0 end
 
   function impl.MIDI_GetNote(take, index)
-    local note = notes_of(events_of(take, "MIDI_GetNote"))[index + 1]
+    local note = notes_in(take, "MIDI_GetNote")[index + 1]
     if not note then return false, false, false, 0.0, 0.0, 0, 0, 0 end
     local selected, muted = marks(note[6])
     return true, selected, muted, note[1] + 0.0, (note[2] or note[1]) + 0.0, note[3], note[4], note[5]
