@@ -150,15 +150,22 @@ def test_continue_match_and_next(lua: str, tmp_path: Path) -> None:
 
 
 COURSE = """
-  local log, box, now = json.array(), {}, 0
+  local log, box, now, clock = json.array(), {}, 0, 0
   local events = input.events
   function box.engine() return input.engine ~= json.null and input.engine or nil, "The engine is not there." end
   function box.post(_, name, text) log[#log + 1] = "post " .. json.decode(text).token end
   function box.take_back() return false end
   function box.accepted() end
   function box.progress() return input.progress end
-  function box.stem(_, _, number) return events[number] end
-  function box.result() return table.remove(input.results, 1) end
+  function box.stem(_, _, number)
+    if type(events[number]) == "string" then return nil, events[number] end
+    return events[number]
+  end
+  function box.result()
+    local result = table.remove(input.results, 1)
+    if type(result) == "string" then return nil, result end
+    return result
+  end
   function box.cancel() log[#log + 1] = "cancel" end
   function box.gone() log[#log + 1] = "gone" end
   local closed = input.closed or 0
@@ -166,8 +173,15 @@ COURSE = """
     now = function() now = now + 0.0001 return now end,
     save = function() end,
     say = function(_, kind, text) log[#log + 1] = kind .. ": " .. text:gsub("\\n", " / ") end,
-    find = function() closed = closed - 1 if closed < 0 then return "proj", "/song.rpp" end end,
-    landed = function() return input.landed or {} end,
+    find = function()
+      if input.away and clock > input.away[1] and clock < input.away[2] then return nil end
+      closed = closed - 1 if closed < 0 then return "proj", "/song.rpp" end
+    end,
+    landed = function()
+      local names = {}
+      for name in pairs(input.landed or {}) do names[name] = true end
+      return names
+    end,
     ready = function() return nil end,
     prepare = function(_, event, pause) pause() return { notes = {} } end,
     place = function(_, tasks) log[#log + 1] = "place " .. tasks[1].event.stem return input.problem end,
@@ -178,14 +192,15 @@ COURSE = """
   local record = { job = "J", verb = "generate", title = "Generate band", project = { id = "P", path = "/song.rpp" } }
   local one = use("job").new(use, record, box, host)
   one:read(function(pause)
-    pause()
+    for _ = 1, input.slow or 1 do pause() end
     if input.trouble then error(input.trouble, 0) end
     return { asked = { seed = 7, stems = { { role = "drums" }, { role = "bass" } }, scope = input.scope },
       text = '{"job":"J"}', path = input.asked or "/asked" }
   end)
   for tick = 1, input.ticks or 400 do
+    clock = tick
     if tick == input.engine_at then input.engine = { token = "T", version = "1" } end
-    if tick == input.cancel_at then one:cancel() end
+    if tick == input.cancel_at or tick == input.cancel_again_at then one:cancel() end
     one:tick()
     if one:is_over() then break end
   end
@@ -240,6 +255,16 @@ def test_a_request_waits_for_an_engine_and_a_project(lua: str) -> None:
     assert [line for line in log if line.startswith("place")] == ["place drums", "place bass"]
 
 
+def test_a_project_closed_without_saving_gets_its_stems_again(lua: str) -> None:
+    log = course(lua, results=[False] * 30 + [DONE], away=[40, 80])["log"]
+    assert [line for line in log if line.startswith("place")] == ["place drums", "place bass"] * 2
+    assert log[-1] == "unite 2"
+    kept = course(lua, results=[False] * 30 + [DONE], away=[40, 80], landed={"landing J take-1 audio drums": True})[
+        "log"
+    ]
+    assert [line for line in kept if line.startswith("place")] == ["place bass", "place bass"]
+
+
 def test_what_an_engine_started_anew_has_lost_is_sent_again(lua: str, tmp_path: Path) -> None:
     asked = tmp_path / "asked.json"
     asked.write_text('{"job":"J"}')
@@ -268,6 +293,9 @@ def test_failures_and_nonsense_are_said_and_end_the_job(lua: str) -> None:
     log = course(lua, events=strange)["log"]
     assert [line for line in log if line.startswith("place")] == ["place drums"]
     assert sum("left out" in line for line in log) == 3
+    log = course(lua, events=["\x00garbage", stem("bass")], results=["[1, 2"])["log"]
+    assert [line for line in log if line.startswith("place")] == ["place bass"]
+    assert log[-1].startswith("error: Generate band: The engine's answer cannot be read.")
     log = course(lua, problem="cannot read")["log"]
     assert log.count("error: cannot read") == 2
     assert not any(line.startswith("unite") for line in log)
@@ -279,8 +307,11 @@ def test_cancel(lua: str) -> None:
     assert "cancel" in log
     assert log[-1] == "info: Generate band: Cancelled."
     assert course(lua, engine=None, cancel_at=5)["log"][-1] == "info: Generate band: cancelled before the band began."
-    gone = course(lua, events=[], results=[], cancel_at=20)
-    assert "cancel" in gone["log"]
+    gone = course(lua, events=[], results=[], cancel_at=20, cancel_again_at=60)
+    assert gone["log"].count("cancel") == 1
+    assert "given up here" in gone["log"][-1]
+    read = course(lua, slow=10_000, cancel_at=5)
+    assert read["log"] == ["info: Generate band: cancelled before the band began."]
 
 
 def test_settings_that_make_no_sense_become_the_defaults(lua: str) -> None:

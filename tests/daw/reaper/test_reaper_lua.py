@@ -101,9 +101,7 @@ AFTER = """
 """
 
 
-def after(
-    lua: str, at: float, regions: list[Any], selection: Any = None, length: float = 8
-) -> tuple[str, str, float]:
+def after(lua: str, at: float, regions: list[Any], selection: Any = None, length: float = 8) -> tuple[str, str, float]:
     given = {"at": at, "regions": regions, "length": length, "last": {"name": "Hook", "label": "chorus"}}
     found = run_lua(lua, AFTER, given | ({"selection": selection} if selection else {}))
     assert found["start"] == at
@@ -329,3 +327,26 @@ def test_long_work_gives_way(lua: str) -> None:
     assert (answer["done"], answer["ok"], answer["why"]) == (100, False, "broken")
     assert answer["longest"] < 0.0015
     assert answer["ticks"] >= 25
+
+
+def test_work_that_is_given_up_gives_back_what_it_holds(lua: str) -> None:
+    body = """
+      local slices, given_back, checked = use("slices"), 0, 0
+      local function holding(check)
+        return slices.new(function(pause)
+          local ok, why = pcall(function() for _ = 1, 10 do pause() end end)
+          given_back = given_back + 1
+          if not ok then error(why, 0) end
+        end, function() return 0 end, 0, check)
+      end
+      local stopped, fresh = holding(), holding()
+      stopped:step()
+      stopped:stop()
+      fresh:stop()
+      local closed = holding(function() checked = checked + 1 error("closed", 0) end)
+      closed:step()
+      local ok, why = pcall(closed.step, closed)
+      closed:stop()
+      return json.array({ given_back, checked, ok, why })
+    """
+    assert run_lua(lua, body) == [2, 1, False, "closed"]
