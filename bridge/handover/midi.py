@@ -1,7 +1,8 @@
 """Standard MIDI files of single parts, with the whole tempo map.
 
 A file starts (tick 0) at the take's first beat, as its WAV does, so that both are dropped on the same place. It has two
-tracks: the conductor's (tempos, metres, keys, section markers) and the part's. Bars are counted from tick 0.
+tracks: the conductor's (tempos, metres, keys, section markers) and the part's. Bars are counted from tick 0. Texts are
+UTF-8, as REAPER, Ardour and `bridge.midifile` read them.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ def write_midi(
     channel = DRUM_CHANNEL if drums else 0
     events = ticks2events(notes2ticks(notes, clock, start), channel)
     last = max([round((end - start) * TICKS), 1, *(tick for tick, _ in events[-1:])])
-    part: list[tuple[int, Any]] = [(0, mido.MetaMessage("track_name", name=_latin(name)))]
+    part: list[tuple[int, Any]] = [(0, mido.MetaMessage("track_name", name=name))]
     if program is not None:
         part.append((0, mido.Message("program_change", channel=channel, program=program)))
     part.extend((tick, mido.Message.from_bytes(data)) for tick, data in events)
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS, charset="utf-8")
     file.tracks.append(_track(mido, _conductor(mido, name, clock, start, end, keys, sections), last))
     file.tracks.append(_track(mido, part, last))
     with atomic(path) as sink:
@@ -87,7 +88,7 @@ def _conductor(
     def tick(beat: float) -> int:
         return max(0, round((beat - start) * TICKS))
 
-    events = [(0, mido.MetaMessage("track_name", name=_latin(name)))]
+    events = [(0, mido.MetaMessage("track_name", name=name))]
     events += [(at, mido.MetaMessage("set_tempo", tempo=tempo)) for at, tempo in clock2microseconds(clock, start, end)]
     metres = [clock.metre_at(start), *(m for m in clock.metres if start < m.beat < end)]
     for i, metre in enumerate(metres):
@@ -99,7 +100,7 @@ def _conductor(
         events.append((at, mido.MetaMessage("key_signature", key=key2signature(key))))
         events.append((at, mido.MetaMessage("text", text=f"key: {key.tonic} {key.mode}")))
     events += [
-        (tick(s.start), mido.MetaMessage("marker", text=_latin(s.name))) for s in sections if start <= s.start < end
+        (tick(s.start), mido.MetaMessage("marker", text=s.name)) for s in sections if start <= s.start < end
     ]
     return events
 
@@ -113,8 +114,3 @@ def _track(mido: Any, events: list[tuple[int, Any]], last: int) -> Any:
         now = tick
     track.append(mido.MetaMessage("end_of_track", time=max(0, last - now)))
     return track
-
-
-def _latin(text: str) -> str:
-    """MIDI text is Latin-1; other letters become "?"."""
-    return text.encode("latin-1", "replace").decode("latin-1")
