@@ -23,6 +23,7 @@ function factory(params)
   end
 
   return function()
+    if not Session then session = nil end -- the same session may be opened again: it begins from what was saved
     if busy or not Session then return end
     busy = true -- an import runs the main loop: never two ticks at once
     local ok, trouble = pcall(function()

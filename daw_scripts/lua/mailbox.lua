@@ -76,6 +76,19 @@ function mailbox:engine()
   return beat
 end
 
+-- What to tell where a running engine does not speak the script's `protocol`; nil where it does. `update`: what updates
+-- the script.
+function mailbox.mismatch(engine, protocol, update)
+  local theirs = math.tointeger(engine.protocol) or 1
+  if theirs < protocol then
+    return string.format("The stembridge engine speaks protocol %d, this script %d: update the engine "
+      .. "(pip install -U stembridge, then stembridge engine stop).", theirs, protocol)
+  elseif theirs > protocol then
+    return string.format("This script speaks protocol %d, the stembridge engine %d: update the script (%s).",
+      protocol, theirs, update)
+  end
+end
+
 -- Puts a request into the box. Raises an error with the reason.
 function mailbox:post(job, text)
   mailbox.write(self.folder .. "/requests/" .. job .. ".json", text)
@@ -105,6 +118,12 @@ function mailbox:accepted(job) return self:object(self:path(job, "accepted.json"
 function mailbox:progress(job) return self:object(self:path(job, "progress.json")) end
 function mailbox:stem(job, number) return self:object(self:path(job, string.format("stem-%03d.json", number))) end
 function mailbox:result(job) return self:object(self:path(job, "result.json")) end
+
+-- Whether a stem's event is there that cannot be read: what is renamed into its place is whole, so it stays that way.
+function mailbox:is_damaged_stem(job, number)
+  return mailbox.read(self:path(job, string.format("stem-%03d.json", number))) ~= nil
+    and self:stem(job, number) == nil
+end
 
 -- Asks the engine to stop a job; false when the engine has no folder for it.
 function mailbox:cancel(job)

@@ -23,7 +23,7 @@ HOST = """
     metres = { { beat = 0, beats = 4, unit = 4 } }, keys = {}, tracks = {}, references = {}, remarks = {},
     sections = { { name = "Intro", label = "intro", start = 0, ["end"] = 16, words = "" } },
   }
-  local landed, trouble, broken, recording, renumbered, undo = {}, nil, nil, false, nil, nil
+  local landed, trouble, broken, recording, renumbered, undo, protocol = {}, nil, nil, false, nil, nil, nil
   local host = {
     folder = root .. "/session",
     now = function() return seconds end,
@@ -52,9 +52,15 @@ HOST = """
   local job = "JOB"
   local function drop(name, value) mailbox.write(root .. "/mailbox/" .. name, json.encode(value)) end
   local function event(name, value) drop("jobs/" .. job .. "/" .. name, value) end
-  local function beat(age) drop("engine.json", { pid = 1, version = "1", token = "T", time = seconds - (age or 0) }) end
-  local function stem(number, name)
-    event(string.format("stem-%03d.json", number), { type = "stem", job = job, take = 1, stem = name })
+  local function beat(age, token)
+    local time = seconds - (age or 0)
+    drop("engine.json", { pid = 1, version = "1", token = token or "T", protocol = protocol, time = time })
+  end
+  local function stem(number, name, take)
+    event(string.format("stem-%03d.json", number), {
+      type = "stem", job = job, take = take or 1, stem = name, wav = "", midi = "", start_sample = 0, samples = 9,
+      start_beat = 0,
+    })
   end
   local function ask(what) mailbox.write(host.folder .. "/ask.json", json.encode({ ask = what, time = seconds })) end
   local function exists(path) return mailbox.read(root .. "/" .. path) ~= nil end
@@ -232,6 +238,89 @@ def test_an_engine_that_falls_silent_is_told_once(lua: str, tmp_path: Path) -> N
     after = course(lua, tmp_path, events + 'ask("cancel") ticks(1)')
     assert "given up" in after["said"][-1]
     assert (after["state"], after["running"]) == ("idle", False)
+
+
+RESTARTED = """
+  beat() ask("generate") ticks(2)
+  local sent = mailbox.read(root .. "/mailbox/requests/" .. job .. ".json")
+  assert(taken())
+  event("accepted.json", { type = "accepted", job = job, position = 0 })
+  stem(1, "drums") ticks(4)
+  event("result.json", { type = "failed", job = job, code = "engine.restarted", message = "the engine was ended." })
+  beat(0, "U") ticks(3)
+  assert(band.state == "waiting" and not exists("mailbox/jobs/" .. job .. "/result.json"))
+  local again = mailbox.read(root .. "/mailbox/requests/" .. job .. ".json")
+  assert(again == sent:gsub('"token":"T"', '"token":"U"'), again)
+"""
+
+
+def test_a_restarted_engine_is_sent_the_same_request_and_nothing_lands_twice(lua: str, tmp_path: Path) -> None:
+    events = """
+      ticks(30)
+      assert(band.state == "waiting" and #placed == 2, "what an earlier engine left is not looked at")
+      taken() stem(1, "drums", 2) stem(2, "bass", 2)
+      event("result.json", { type = "done", job = job, manifests = {}, seconds = 1 }) ticks(20)
+    """
+    after = course(lua, tmp_path, RESTARTED + events)
+    assert after["placed"] == ["drums audio", "drums midi", "bass audio", "bass midi"]
+    assert after["renumbered"] == "1 -> 2"
+    assert "info: The engine was restarted; the band goes on." in after["said"]
+    assert after["said"][-1].startswith("done: The band has played: 2 stems landed.")
+    assert (after["state"], after["undo"]) == ("idle", "stembridge: Generate band")
+
+
+def test_a_request_that_ends_every_engine_is_given_up(lua: str, tmp_path: Path) -> None:
+    events = 'for i = 1, 9 do taken() beat(0, "U" .. i) ticks(20) end'
+    after = course(lua, tmp_path, RESTARTED + events)
+    assert (after["state"], after["running"]) == ("idle", False)
+    assert "ended too often" in after["said"][-1]
+
+
+def test_an_engine_of_another_protocol_is_not_asked(lua: str, tmp_path: Path) -> None:
+    for protocol, word in ((7, "update the script (stembridge install ardour"), (0, "update the engine")):
+        after = course(lua, tmp_path, f'protocol = {protocol} beat() ask("generate") ticks(2)')
+        (text,) = after["said"]
+        assert word in text
+        assert (after["state"], after["posted"]) == ("idle", False)
+
+
+def test_a_damaged_stem_is_told_and_the_others_land(lua: str, tmp_path: Path) -> None:
+    events = """
+      beat() ask("generate") ticks(2) taken()
+      mailbox.write(root .. "/mailbox/jobs/" .. job .. "/stem-001.json", "{oops")
+      event("stem-002.json", { type = "stem", job = job, take = "one", stem = 7 })
+      stem(3, "bass") event("result.json", { type = "done", job = job, manifests = {}, seconds = 1 }) ticks(20)
+    """
+    after = course(lua, tmp_path, events)
+    assert after["placed"] == ["bass audio", "bass midi"]
+    assert len([text for text in after["said"] if "cannot be read" in text]) == 2
+    assert after["state"] == "idle"
+
+
+def test_stems_that_an_edit_leaves_alone_do_not_land_again(lua: str, tmp_path: Path) -> None:
+    before = """
+      local asked = json.decode('{"job": "base", "seed": 3, "stems": [{"role": "drums"}, {"role": "bass"}]}')
+      asked.project = { name = "Song", root = root, daw = "ardour" }
+      asked.arrangement = song
+      use("ledger").open(host.folder, mailbox, json):keep("base", asked, nil)
+    """
+    events = """
+      beat()
+      mailbox.write(host.folder .. "/ask.json", json.encode({
+        ask = "reroll", take = "base/take-1", stems = { "bass" }, selection = { start = 4, stop = 8 }, time = seconds,
+      }))
+      ticks(2)
+      local scope = json.decode(mailbox.read(root .. "/mailbox/requests/" .. job .. ".json")).scope
+      assert(scope.take == "base/take-1" and scope.start == 4 and scope["end"] == 8 and scope.stems[1] == "bass")
+      taken() stem(1, "drums") stem(2, "bass")
+      event("result.json", { type = "done", job = job, manifests = {}, seconds = 1 }) ticks(20)
+    """
+    after = course(lua, tmp_path, events, before)
+    assert after["placed"] == ["bass audio", "bass midi"]
+    assert after["undo"] == "stembridge: Re-roll selection"
+    assert "info: Re-rolling bass, beats 4 to 8" in "".join(after["said"])
+    after = course(lua, tmp_path, events.replace("base/take-1", "nobody/take-1").split("ticks(2)")[0] + "ticks(2)")
+    assert "not known any more" in after["said"][-1]
 
 
 def test_a_reopened_session_goes_on_with_its_job(lua: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ local MOST_SENDINGS = 5 -- of one request: one that ends every engine is not sen
 function band.new(use, box, host)
   local self = setmetatable({
     json = use("json"), files = use("mailbox"), request = use("request"), asking = use("asking"), verbs = use("verbs"),
-    ledger = use("ledger").open(host.folder, use("mailbox"), use("json")),
+    ledger = use("ledger").open(host.folder, use("mailbox"), use("json")), version = use("version"),
     box = box, host = host, state = "idle", ticks = 0, slowest_us = 0, status = {},
   }, band)
   self:resume()
@@ -51,6 +51,16 @@ end
 function band:say(kind, text)
   self:report({ kind = kind, text = text })
   self.host.say(kind, text)
+end
+
+band.UPDATE = "stembridge install ardour, then restart Ardour"
+
+-- The engine that can be asked, or nil and what to tell the user.
+function band:engine()
+  local engine, why = self.box:engine()
+  why = why or self.files.mismatch(engine, self.version.protocol, band.UPDATE)
+  if why then return nil, why end
+  return engine
 end
 
 function band:go_idle()
@@ -141,7 +151,7 @@ function band:start(wish)
     -- No window: the action has said so already, and this one came in between.
     return self.host.say("info", "The band is still playing; this wish is not kept. Wait, or use 'stembridge: Cancel'.")
   end
-  local engine, why = self.box:engine()
+  local engine, why = self:engine()
   if not engine then return self:say("error", why) end
   local record
   if wish.take then
@@ -171,7 +181,7 @@ function band:describe()
 end
 
 function band:post()
-  local engine, why = self.box:engine()
+  local engine, why = self:engine()
   local job, wish, text = self.job, self.wish, nil
   local posted, trouble = pcall(function()
     if not engine then error(why, 0) end
@@ -196,6 +206,8 @@ function band:send_again(engine)
   local sent, trouble = pcall(function()
     if not record then error("it is not known any more what was asked", 0) end
     if self.sendings >= MOST_SENDINGS then error("the engine was ended too often in the middle of it", 0) end
+    local mismatch = self.files.mismatch(engine, self.version.protocol, band.UPDATE)
+    if mismatch then error(mismatch, 0) end
     record.request.token = engine.token
     local kept = self.box:object(self:path("running.json")) or {}
     self.files.write(self:path("running.json"), self.json.encode({ job = self.job, ask = kept.ask, pid = engine.pid }))
@@ -237,11 +249,21 @@ function band:wait()
   return false
 end
 
+local function is_stem(event)
+  return event and type(event.stem) == "string" and type(event.wav) == "string" and type(event.midi) == "string"
+    and math.tointeger(event.take) and math.tointeger(event.start_sample) and math.tointeger(event.samples)
+    and type(event.start_beat) == "number"
+end
+
 -- Of an edit the engine tells all stems, those that it left as they were, too: these are on their tracks already.
 function band:take_stem()
   local stem = self.box:stem(self.job, self.next_stem)
-  if not stem then return false end
+  if not stem and not self.box:is_damaged_stem(self.job, self.next_stem) then return false end
   self.next_stem = self.next_stem + 1
+  if not is_stem(stem) then
+    self:say("error", "The engine has told of a stem in a way that cannot be read. 'stembridge doctor' says more.")
+    return true
+  end
   if not self.stems_wanted or self.stems_wanted[stem.stem] then
     self.todo[#self.todo + 1] = { stem = stem, kind = "audio" }
     self.todo[#self.todo + 1] = { stem = stem, kind = "midi" }
@@ -256,7 +278,7 @@ end
 -- Puts a stem's audio or MIDI on its track. Returns nil, or what went wrong.
 function band:land(task)
   local stem = task.stem
-  local landing = { job = stem.job, take = math.tointeger(stem.take) or 1, kind = task.kind, stem = stem.stem }
+  local landing = { job = self.job, take = math.tointeger(stem.take), kind = task.kind, stem = stem.stem }
   local slot = self:slot(landing)
   local earlier = self.landed[slot]
   if earlier then

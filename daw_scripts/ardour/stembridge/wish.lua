@@ -4,7 +4,7 @@
 return function(use)
   local json, mailbox, project, place = use("json"), use("mailbox"), use("project"), use("place")
   local request, hook, band, audio = use("request"), use("hook"), use("band"), use("audio")
-  local ledger, takes, verbs = use("ledger"), use("takes"), use("verbs")
+  local ledger, takes, version = use("ledger"), use("takes"), use("version")
 
   local wish = {}
   local TAKEN_WITHIN = 2 -- seconds; a hook that is active takes a wish within a tenth of that
@@ -59,7 +59,8 @@ return function(use)
   -- Raises an error with the reason when the band cannot be asked now.
   local function check_free()
     local engine, why = box():engine()
-    if not engine then error(why, 0) end
+    why = why or mailbox.mismatch(engine, version.protocol, band.UPDATE)
+    if why then error(why, 0) end
     if mailbox.read(hook.folder() .. "/running.json") then
       local status = box():object(hook.folder() .. "/status.json") or {}
       error("The band is still playing: " .. tostring(status.text or "")
