@@ -140,18 +140,28 @@ return function(use)
     return major() >= 7 and math.floor(reaper.GetMediaTrackInfo_Value(track, "I_FREEMODE")) == LANES
   end
 
-  -- Puts a new item into a lane of its own; it alone plays if `activate`.
-  local function to_new_lane(track, item, activate)
-    local lanes = lane_count(track)
-    local plays = in_lanes(track) and playing_lane(track, lanes) or 0
+  -- Gives a track one lane more, where a new item shall stand; lanes are switched on where they were not, with what is
+  -- there in the first. Returns the new lane and the one that plays.
+  local function add_lane(track)
     if not in_lanes(track) then
       reaper.SetMediaTrackInfo_Value(track, "I_FREEMODE", LANES)
       reaper.UpdateTimeline()
+      for i = 0, reaper.CountTrackMediaItems(track) - 1 do
+        reaper.SetMediaItemInfo_Value(reaper.GetTrackMediaItem(track, i), "I_FIXEDLANE", 0)
+      end
     end
+    local lanes = lane_count(track)
+    local plays = playing_lane(track, lanes)
     reaper.SetMediaTrackInfo_Value(track, "I_NUMFIXEDLANES", lanes + 1)
-    reaper.SetMediaItemInfo_Value(item, "I_FIXEDLANE", lanes)
+    return lanes, plays
+  end
+
+  -- Puts an item into `lane`; `plays`, where given, is the lane that plays then, alone.
+  local function to_lane(track, item, lane, plays)
+    reaper.SetMediaItemInfo_Value(item, "I_FIXEDLANE", lane)
     reaper.UpdateTimeline()
-    reaper.SetMediaTrackInfo_Value(track, "C_LANEPLAYS:" .. (activate and lanes or plays), 1)
+    if not plays then return end
+    reaper.SetMediaTrackInfo_Value(track, "C_LANEPLAYS:" .. plays, 1)
     reaper.UpdateTimeline()
   end
 
@@ -183,14 +193,14 @@ return function(use)
       reaper.UpdateItemInProject(same)
       return same
     end
-    local plays = not same and in_lanes(track) and playing_lane(track, lane_count(track)) or nil
-    local item = make(track)
+    local lane, plays
     if use_lane then
-      to_new_lane(track, item, activate)
-    elseif plays then
-      reaper.SetMediaItemInfo_Value(item, "I_FIXEDLANE", plays)
-      reaper.UpdateTimeline()
+      lane, plays = add_lane(track)
+    elseif in_lanes(track) then
+      lane = playing_lane(track, lane_count(track))
     end
+    local item = make(track)
+    if lane then to_lane(track, item, lane, plays and (activate and lane or plays)) end
     plain(item)
     fill(reaper.GetActiveTake(item))
     reaper.UpdateItemInProject(item)
