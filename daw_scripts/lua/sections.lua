@@ -65,7 +65,9 @@ local function between(markers, song_end)
   local found = {}
   for i, marker in ipairs(markers) do
     local stop = markers[i + 1] and markers[i + 1].start or song_end
-    if stop > marker.start + SHORTEST then found[#found + 1] = { name = marker.name, start = marker.start, stop = stop } end
+    if stop > marker.start + SHORTEST then
+      found[#found + 1] = { name = marker.name, start = marker.start, stop = stop }
+    end
   end
   return found
 end
@@ -96,7 +98,9 @@ function sections.make(regions, markers, selection, song_end, name2label, terms,
       error(string.format("The %s '%s' and '%s' overlap. Sections follow each other: move one of them, or select "
         .. "the time to work on.", terms.many, before.name, region.name), 0)
     end
-    if region.stop <= region.start + NEAR then error(string.format("The %s '%s' is empty.", terms.one, region.name), 0) end
+    if region.stop <= region.start + NEAR then
+      error(string.format("The %s '%s' is empty.", terms.one, region.name), 0)
+    end
     made[i] = named(region.name, i, region, name2label)
     if pause then pause() end
   end

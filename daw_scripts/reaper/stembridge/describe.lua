@@ -182,8 +182,8 @@ return function(use)
     return verbs.next(base.asked, wish.job, song), base.band
   end
 
-  -- The request for `wish` {verb, job, seed, settings, part} as {asked, text, path, band, note}: the table, its JSON, the
-  -- file that keeps it, the band (folder) whose takes it continues, nil for a new one, and what the user should know.
+  -- The request for `wish` {verb, job, seed, settings, part} as {asked, text, path, band, note}: the table, its JSON,
+  -- the file that keeps it, the band (folder) that it belongs to, nil for a new one, and what the user should know.
   -- Raises an error for the user.
   function describe.request(proj, path, id, wish, pause)
     local song = basics(proj, path, id)

@@ -2,7 +2,8 @@
 -- where the item changes its file's sound, rendered into a WAV. Nothing in the project is changed.
 
 return function(use)
-  local keys, map, request, smf, tags, wav = use("keys"), use("map"), use("request"), use("smf"), use("tags"), use("wav")
+  local keys, map, request = use("keys"), use("map"), use("request")
+  local smf, tags, wav = use("smf"), use("tags"), use("wav")
   local items = {}
 
   local BLOCK = 256 -- frames read from an accessor at a time
@@ -239,7 +240,8 @@ return function(use)
           path, seconds = render(proj, one, REFERENCE_SECONDS, writer, pause)
           from = 0
         end
-        references[#references + 1] = { audio = path, from_second = from, seconds = math.min(seconds, REFERENCE_SECONDS) }
+        seconds = math.min(seconds, REFERENCE_SECONDS)
+        references[#references + 1] = { audio = path, from_second = from, seconds = seconds }
       end
     end
     return references
@@ -252,7 +254,7 @@ return function(use)
     return not one.midi and REFERENCE[track_name(one.track):lower():match("%a+")] == true
   end
 
-  -- A function(name, ending, bytes?) that names the next file of a job in `folder`, and writes it where bytes are given.
+  -- A function(name, ending, bytes?) that names the next file of a job in `folder`, and writes it if bytes are given.
   function items.writer(folder, job, write)
     local number = 0
     return function(name, ending, bytes)

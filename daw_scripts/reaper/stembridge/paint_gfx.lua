@@ -35,7 +35,8 @@ return function()
     end
 
     local function inside(at_x, at_y, width)
-      return gfx.mouse_x >= at_x and gfx.mouse_x < at_x + width and gfx.mouse_y >= at_y and gfx.mouse_y < at_y + HEIGHT - 3
+      return gfx.mouse_x >= at_x and gfx.mouse_x < at_x + width
+        and gfx.mouse_y >= at_y and gfx.mouse_y < at_y + HEIGHT - 3
     end
 
     local function write(text, at_x, at_y, c)

@@ -40,7 +40,8 @@ return function(use)
   local function dress(track, name, colour, tag)
     reaper.GetSetMediaTrackInfo_String(track, "P_NAME", name, true)
     reaper.GetSetMediaTrackInfo_String(track, tags.KEY, tag, true)
-    reaper.SetMediaTrackInfo_Value(track, "I_CUSTOMCOLOR", reaper.ColorToNative(colour[1], colour[2], colour[3]) | 0x1000000)
+    local native = reaper.ColorToNative(colour[1], colour[2], colour[3]) | 0x1000000
+    reaper.SetMediaTrackInfo_Value(track, "I_CUSTOMCOLOR", native)
   end
 
   local function depth(track) return math.floor(reaper.GetMediaTrackInfo_Value(track, "I_FOLDERDEPTH")) end
@@ -296,7 +297,9 @@ return function(use)
     add_item(proj, layout, task, "midi", start, stop, function(track)
       return reaper.CreateNewMIDIItemInProj(track, start, stop, false)
     end, function(take)
-      if not reaper.TakeIsMIDI(take) then reaper.SetMediaItemTake_Source(take, reaper.PCM_Source_CreateFromType("MIDI")) end
+      if not reaper.TakeIsMIDI(take) then
+        reaper.SetMediaItemTake_Source(take, reaper.PCM_Source_CreateFromType("MIDI"))
+      end
       fill_midi(proj, take, start, event, midi)
       name_take(take, event, task.names.midi)
     end)
@@ -313,8 +316,8 @@ return function(use)
     return sources, count, problem
   end
 
-  -- Places stems {event, band, activate, names = {audio, midi}, midi} in one undo step; none is made where nothing can be
-  -- placed. Returns nil, or what is wrong.
+  -- Places stems {event, band, activate, names = {audio, midi}, midi} in one undo step; none is made where nothing can
+  -- be placed. Returns nil, or what is wrong.
   function place.stems(proj, tasks, title)
     local sources, count, problem = open_sources(tasks)
     if count == 0 then return problem end

@@ -60,9 +60,9 @@ return function(use)
     return id
   end
 
-  -- The open project that `known` {id, path} means, and its path; or nil. `live`, where given, is the tab that it was in:
-  -- it stays the one when it is saved under another name. Of tabs with the same id (a copy, a template) the path decides;
-  -- another path counts only where the known file is not there any more, or never was.
+  -- The open project that `known` {id, path} means, and its path; or nil. `live`, where given, is the tab that it was
+  -- in: it stays the one when it is saved under another name. Of tabs with the same id (a copy, a template) the path
+  -- decides; another path counts only where the known file is not there any more, or never was.
   function projects.find(known, live)
     local same, moved
     for _, one in ipairs(projects.open()) do

@@ -41,7 +41,8 @@ return function(use)
     seed_random()
     local data = projects.data()
     local self = setmetatable({
-      box = mailbox.open(data, json, os.time), path = data .. "/reaper/running.json", jobs = {}, messages = {}, steps = {},
+      box = mailbox.open(data, json, os.time), path = data .. "/reaper/running.json",
+      jobs = {}, messages = {}, steps = {},
       ticks = 0, id = reaper.genGuid(""), done_wish = tonumber(get("done")) or 0, busy_until = reaper.time_precise(),
     }, Service)
     reaper.RecursiveCreateDirectory(data .. "/reaper", 0)
