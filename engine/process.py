@@ -44,7 +44,7 @@ from engine.store.database import DATABASE, open_database
 from engine.store.jobs import Kept, read_jobs
 from engine.store.journal import Journal
 from engine.store.lock import sole_holder
-from engine.worker import PIPELINE
+from engine.worker import PIPELINE, STAGES_GIB
 from engine.worker_process import WorkerProcess
 
 LOG = "engine.log"
@@ -72,7 +72,9 @@ class Front:
         token = new_token()
         kept = read_kept(data / DATABASE)
         journal = Journal(data / DATABASE)
-        start = functools.partial(WorkerProcess, options.pipeline)
+        start = functools.partial(
+            WorkerProcess, ("--pipeline", options.pipeline, "--stages-gib", str(options.stages_gib))
+        )
         runner = Runner(start, journal, self._publish, data / "parked", options.time_limit)
         desk = Desk(runner, roots, data / "results", self._end.set)
         runner.restore(kept)
@@ -211,6 +213,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--lan", metavar="ADDRESS[:PORT]", default="", help="be reachable there, encrypted, by pass")
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
+    parser.add_argument("--stages-gib", type=float, default=STAGES_GIB, help="size of the store of finished stages")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds that a job may run")
     return parser.parse_args(argv)
 

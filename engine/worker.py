@@ -37,6 +37,7 @@ from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
 PIPELINE = "engine.pipeline:Pipeline"
 REPORT_EVERY = 0.5
 """Seconds between two progress events at least."""
+STAGES_GIB = 4.0
 PREDECESSOR_SECONDS = 20.0
 NICER = 5
 """The worker steps back behind the front process and the DAW."""
@@ -174,26 +175,34 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageC
     except StembridgeError as error:
         refused = isinstance(error, RequestError)
         return Failed(request.job, error.code, error.message, error.field, error.hint, refused)
-    except MemoryError:
-        hint = "Ask for fewer stems or a shorter part, or close other programs."
-        return Failed(request.job, "memory.full", "there is not enough memory for this job.", hint=hint)
     except OSError as error:
         traceback.print_exc()
-        return Failed(request.job, "file.error", error.strerror or str(error), str(error.filename or ""))
+        gone = "The file was there when the job was accepted: put it back, or relink it, and ask again."
+        hint = gone if isinstance(error, FileNotFoundError) else ""
+        return Failed(request.job, "file.error", error.strerror or str(error), str(error.filename or ""), hint)
     except Exception as error:
+        if is_out_of_memory(error):
+            hint = "Ask for fewer stems or a shorter part, or close other programs."
+            return Failed(request.job, "memory.full", "there is not enough memory for this job.", hint=hint)
         traceback.print_exc()
         hint = "This is a fault of stembridge; the engine's log holds the details."
         return Failed(request.job, "engine.fault", f"{type(error).__name__}: {error}", hint=hint)
 
 
-def open_stages() -> StageStore | None:
-    """The user's store of finished stages; None, which the log tells, where it cannot be opened."""
+def open_stages(gib: float) -> StageStore | None:
+    """The user's store of finished stages, so large at most; None, which the log tells, where it cannot be opened."""
     data = data_folder()
     try:
-        return StageStore(data / DATABASE, data / "stages")
+        return StageStore(data / DATABASE, data / "stages", round(gib * 2**30))
     except (StembridgeError, OSError) as error:
         print(f"finished stages are not kept: {error}", file=sys.stderr)
         return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of its accelerator: Python's own error, NumPy's, or torch's."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or named or (isinstance(error, RuntimeError) and "allocate" in str(error))
 
 
 @contextlib.contextmanager
@@ -230,6 +239,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Entry of the worker process."""
     parser = argparse.ArgumentParser(prog="engine.worker", description="Runs jobs for the engine's front process.")
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
+    parser.add_argument("--stages-gib", type=float, default=STAGES_GIB, help="size of the store of finished stages")
     options = parser.parse_args(argv)
     commands, events = take_pipes()
     faulthandler.enable(sys.stderr)
@@ -238,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = Worker(commands, Channel(events))
     with contextlib.suppress(BrokenPipeError), sole_worker():
-        worker.serve(options.pipeline, open_stages())
+        worker.serve(options.pipeline, open_stages(options.stages_gib))
 
 
 if __name__ == "__main__":

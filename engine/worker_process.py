@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO
 
 import msgspec
@@ -29,16 +29,17 @@ class WorkerProcess:
 
     def __init__(
         self,
-        pipeline: str,
+        options: Sequence[str],
         on_message: Callable[[WorkerProcess, FromWorker], None],
         on_exit: Callable[[WorkerProcess, str], None],
     ) -> None:
-        """Starts the process. Call in a running event loop. Raises OSError where it cannot be started."""
+        """Starts `engine.worker` with these options. Call in a running event loop. Raises OSError where it cannot be
+        started."""
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_exit = on_exit
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.worker", "--pipeline", pipeline],
+            [sys.executable, "-P", "-m", "engine.worker", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -22,7 +22,6 @@ from engine.store.database import open_database
 
 SMALL = 64 << 10
 """Values up to so many bytes lie in the database."""
-MAX_BYTES = 4 << 30
 PART = ".part"
 
 _EVICTABLE = """
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 class StageStore:
     """An `engine.stages.StageCache`; any thread may use it. `begin` says for which job."""
 
-    def __init__(self, database: Path, folder: Path, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, database: Path, folder: Path, max_bytes: int) -> None:
         """Opens the store and removes what an earlier process left half-written. Raises `StembridgeError`, OSError."""
         self._folder = folder
         self._max_bytes = max_bytes

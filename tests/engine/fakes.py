@@ -2,8 +2,8 @@
 
 What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once",
 "crash=always" or "crash=until cure=FILE" (the process kills itself in the middle), "deaf" (it reports nothing, so it
-cannot be stopped), "error=job", "error=bug" (it fails), "noise" (it prints, as libraries do), "hold=FILE" (it goes on
-when FILE is there).
+cannot be stopped), "error=job", "error=bug", "error=memory" (it fails), "noise" (it prints, as libraries do),
+"hold=FILE" (it goes on when FILE is there).
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class EchoPipeline:
         if uncured or wish(request, "crash") == "always" or (wish(request, "crash") == "once" and not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if wish(request, "error") == "memory":
+            self.hog = bytearray(1 << 38)
         if wish(request, "error") == "job":
             raise JobError("stem.silent", "the stem is silent.", field="stems[1]", hint="Try another seed.")
         if wish(request, "error") == "bug":

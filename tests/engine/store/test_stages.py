@@ -52,10 +52,10 @@ def files(tmp_path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, 3 << 20])
 def test_what_is_put_comes_back_from_another_process_s_point_of_view(size: int, tmp_path: Path) -> None:
-    store = StageStore(tmp_path / DATABASE, tmp_path / "stages")
+    store = StageStore(tmp_path / DATABASE, tmp_path / "stages", 1 << 30)
     data = os.urandom(size)
     store.put("key", data[: size // 3], memoryview(data)[size // 3 :])
-    other = StageStore(tmp_path / DATABASE, tmp_path / "stages")
+    other = StageStore(tmp_path / DATABASE, tmp_path / "stages", 1 << 30)
     assert other.get("key") == store.get("key") == data
     assert other.get("another") is None
     assert (other.hits, len(files(tmp_path))) == (1, int(size > SMALL))
@@ -127,7 +127,7 @@ def test_half_written_files_are_swept_at_the_start(store: StageStore, tmp_path: 
     half.write_bytes(b"half")
     orphan = half.with_name("ab" * 32)
     orphan.write_bytes(b"whole, but its row was never written")
-    again = StageStore(tmp_path / DATABASE, tmp_path / "stages")
+    again = StageStore(tmp_path / DATABASE, tmp_path / "stages", 1 << 30)
     assert not half.exists()
     assert not orphan.exists()
     assert again.get("key") == value(1)
