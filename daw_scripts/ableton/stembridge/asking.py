@@ -62,8 +62,16 @@ def ask(song: Song, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Ste
     elif wish.verb == "continue":
         steps = _continue(song, wish, memory.take, settings)
     else:
-        steps = _edit(song, wish, memory.take, settings)
+        steps = _edit(song, wish, memory.take_at(_span(song, wish)) or memory.take, settings)
     return (yield from steps)
+
+
+def _span(song: Song, wish: Wish) -> marks.Span | None:
+    """The beats that a wish is about: those of the sections it names, of the clip that asked, of the loop."""
+    if wish.sections:
+        named = marks.named(reading.read_sections(song)[0], wish.sections)
+        return marks.Span(named[0]["start"], named[-1]["end"])
+    return marks.Span(*wish.span) if wish.span else reading.loop_span(song)
 
 
 def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
@@ -71,7 +79,7 @@ def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
     references = [reading.read_reference(song)] if wish.verb == "match" else []
     sections, keys = reading.read_sections(song)
     sections = marks.named(sections, wish.sections)
-    span = marks.Span(*wish.span) if wish.span and not wish.sections else reading.loop_span(song)
+    span = reading.loop_span(song) if wish.sections else _span(song, wish)
     if span is not None:
         sections = marks.within(sections, span)
     if not sections:
@@ -192,7 +200,7 @@ def _stretch(song: Song, wish: Wish, sections: Sequence[dict[str, Any]]) -> dict
     """Sections or beats of the scope; empty for the whole take. Raises `Trouble` for a loop beside the take."""
     if wish.sections:
         return {"sections": [s["name"] for s in marks.named(sections, wish.sections)]}
-    span = marks.Span(*wish.span) if wish.span else reading.loop_span(song)
+    span = _span(song, wish)
     if span is None:
         return {}
     start, end = sections[0]["start"], sections[-1]["end"]
@@ -221,7 +229,7 @@ def land(placer: Placer, song: Song, running: Running, landings: Sequence[Landin
         elif not another:
             placer.on_fresh_tracks(landing)
         elif way == "lanes":
-            placer.in_lanes(landing, f"{running.verb} {_version(song, landing)}")
+            placer.in_lanes(landing, running.verb)
         elif way == "scenes":
             if landing.take not in scenes:
                 scenes[landing.take] = _new_scene(song)
@@ -247,16 +255,8 @@ def _new_scene(song: Song) -> int:
     return index
 
 
-def _version(song: Song, landing: Landing) -> int:
-    """Number of the version that lands: how many files the stem's tracks have got, and one."""
-    return 1 + sum(
-        len(tag.files) for _, tag in our_tracks(song) if tag.stem == landing.name and landing.wav not in tag.files
-    )
-
-
 def taken(running: Running, built: dict[str, Any], takes: int) -> Take:
-    """The take at hand after a job: its first."""
-    stems = request.request2stems(built)
-    return Take(
-        running.job, 1, running.request, int(built["seed"]) + max(takes, 1) - 1, stems, request.request2end(built)
-    )
+    """The take at hand after a job: its first, with the last seed that the job has used."""
+    stems, seed = request.request2stems(built), int(built["seed"]) + max(takes, 1) - 1
+    start = min(float(section["start"]) for section in built["arrangement"]["sections"])
+    return Take(running.job, 1, running.request, seed, stems, start, request.request2end(built))

@@ -260,9 +260,8 @@ class Band:
         self._song.begin_undo_step()
         try:
             asking.land(placer, self._song, running, self._landings, self.settings)
-            self._remember(
-                memory.Memory(asking.taken(running, self._request, self._manifests), None, self.memory.settings)
-            )
+            take = asking.taken(running, self._request, self._manifests)
+            self._remember(self.memory._replace(takes=self.memory.with_take(take), running=None))
         finally:
             self._ended = False
             put_back()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEY = "stembridge"
 MAX_TEXT = 64 << 10
+MAX_TAKES = 32
 
 
 class Stem(NamedTuple):
@@ -26,13 +27,14 @@ class Stem(NamedTuple):
 
 
 class Take(NamedTuple):
-    """The take that edits start from. `request`: path of the JSON file that it was asked with. `end`: its last beat."""
+    """A take that edits start from. `request`: path of the JSON file that it was asked with. `start`, `end`: beats."""
 
     job: str
     number: int
     request: str
     seed: int
     stems: list[Stem]
+    start: float
     end: float
 
     @property
@@ -51,20 +53,37 @@ class Running(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """All that is kept with the set."""
+    """All that is kept with the set. `takes`: one for each stretch of the song, the newest last."""
 
-    take: Take | None = None
+    takes: tuple[Take, ...] = ()
     running: Running | None = None
     settings: dict[str, Any] = {}  # noqa: RUF012 (never changed in place)
+
+    @property
+    def take(self) -> Take | None:
+        """The newest take."""
+        return self.takes[-1] if self.takes else None
+
+    def take_at(self, span: tuple[float, float] | None) -> Take | None:
+        """The newest take that has music in `span`; the newest of all where none has, or no span is given."""
+        for take in reversed(self.takes):
+            if span is not None and take.start < span[1] and take.end > span[0]:
+                return take
+        return self.take
+
+    def with_take(self, take: Take) -> tuple[Take, ...]:
+        """The takes with a new one, which replaces one of the same stretch."""
+        others = [other for other in self.takes if (other.start, other.end) != (take.start, take.end)]
+        return (*others, take)[-MAX_TAKES:]
 
 
 def load(song: Song) -> Memory:
     """The set's memory; empty where there is none, or it is of another shape."""
     try:
         found = _text2object(song.get_data(KEY, ""))
-        take, running, settings = found.get("take"), found.get("running"), found.get("settings")
+        takes, running, settings = found.get("takes", []), found.get("running"), found.get("settings")
         return Memory(
-            None if take is None else Take(**dict(take, stems=[Stem(*stem) for stem in take["stems"]])),
+            tuple(Take(**dict(take, stems=[Stem(*stem) for stem in take["stems"]])) for take in takes),
             None if running is None else Running(**running),
             settings if isinstance(settings, dict) else {},
         )
@@ -78,7 +97,7 @@ def save(song: Song, memory: Memory) -> None:
         KEY,
         json.dumps(
             {
-                "take": memory.take and memory.take._asdict(),
+                "takes": [take._asdict() for take in memory.takes],
                 "running": memory.running and memory.running._asdict(),
                 "settings": memory.settings,
             }

@@ -106,7 +106,8 @@ class Placer:
                 self._arrange(track, track, landing, kind)
 
     def in_lanes(self, landing: Landing, title: str) -> None:
-        """In a new take lane of the stem's tracks; on fresh tracks where they are gone, frozen, or have no lanes."""
+        """In a new take lane of the stem's tracks, called "<title> 2" and so on; on fresh tracks where they are gone,
+        frozen, or have no lanes."""
         for kind in ("audio", "midi"):
             with self._told(landing, kind):
                 track = self._track_of(landing.name, kind)
@@ -114,9 +115,9 @@ class Placer:
                     self._fresh(landing, kind)
                     continue
                 lane = track.create_take_lane()
-                lane.name = title
+                lane.name = f"{title} {len(track.take_lanes) + 1}"
                 self._arrange(lane, track, landing, kind)
-                self.places.append(f"take lane '{title}' of {track.name}")
+                self.places.append(f"take lane '{lane.name}' of {track.name}")
 
     def in_scene(self, landing: Landing, scene_index: int) -> None:
         """In the slots of one scene, on the stem's tracks; on fresh ones where they are gone."""

@@ -263,7 +263,16 @@ def test_the_set_is_closed_and_opened_again(project: Path, noise: NoiseEngine, o
 
 
 def test_a_set_that_remembers_nonsense(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
-    for nonsense in ("", "null", "[]", '{"take": 3}', '{"take": {"job": 1}}', 7, '{"running": {"job": "x"}}', "\x00"):
+    for nonsense in (
+        "",
+        "null",
+        "[]",
+        '{"takes": 3}',
+        '{"takes": [{"job": 1}]}',
+        7,
+        '{"running": {"job": "x"}}',
+        "\x00",
+    ):
         live = song("12.3.0", project)
         live.data["stembridge"] = nonsense
         host = open_set(live, sample_rate=8000)

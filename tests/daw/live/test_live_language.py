@@ -72,8 +72,8 @@ kept = {{}}
 class Song:
     def set_data(self, key, value): kept[key] = value
     def get_data(self, key, default): return kept.get(key, default)
-take = memory.Take("j", 1, "p", 0, [memory.Stem("bass", "bass")], 4.0)
-memory.save(Song(), memory.Memory(take, memory.Running("j", "take", "p", []), {{}}))
+take = memory.Take("j", 1, "p", 0, [memory.Stem("bass", "bass")], 0.0, 4.0)
+memory.save(Song(), memory.Memory((take,), memory.Running("j", "take", "p", []), {{}}))
 assert memory.load(Song()).take == take
 print("fine")
 """

@@ -218,6 +218,7 @@ def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], 
     press(host, CONTINUE, 2)
     first, second = noise.requests
     assert second.continues == f"{first.job}/take-1"
+    assert second.seed == first.seed + 1
     assert [(s.label, s.start, s.end) for s in second.arrangement.sections] == [
         ("bridge", 24.0, 32.0),
         ("outro", 32.0, 36.0),
@@ -226,6 +227,20 @@ def test_continue_goes_on_where_the_take_ends(generated: tuple[FakeLive, Host], 
     assert before.get_end_time() == pytest.approx(24.0, abs=1e-3)
     assert (after.start, before.cut_end) == (24.0, None)
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
+
+
+def test_every_stretch_of_the_song_can_be_edited(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = generated
+    live.user_locators((24.0, "Bridge"), (32.0, "End"))
+    press(host, CONTINUE, 2)
+    live.user_selects(live.named("bass"))
+    for count, (start, end, take) in enumerate([(0.0, 8.0, 0), (24.0, 28.0, 1), (8.0, 12.0, 2), (28.0, 32.0, 3)], 3):
+        live.user_loop(start, end)
+        press(host, REROLL, count)
+        asked = noise.requests[-1]
+        assert asked.scope is not None
+        assert asked.scope.take == f"{noise.requests[take].job}/take-1"
+        assert (asked.scope.start, asked.scope.end) == (start, end)
 
 
 def test_continue_without_more_locators_adds_a_section(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:

@@ -17,7 +17,7 @@ from bridge.transport.osc_packet import message2packet, packet2messages
 from tests.daw.live.conftest import Opener
 from tests.daw.live.desk import NoiseEngine
 from tests.daw.live.fake_live import FakeLive, Host
-from tests.daw.live.test_live_scenarios import FRESH, GENERATE, done, press, song
+from tests.daw.live.test_live_scenarios import FRESH, GENERATE, REROLL, done, press, song
 
 NAMES = Names(["Intro", "Verse 1", "Drop it"], ["drums", "bass", "Guitar 2"])
 
@@ -108,7 +108,13 @@ def test_a_clip_s_name_is_a_command(version: str, project: Path, noise: NoiseEng
     live.user_names_clip(clip, "/gen drums chrous")
     host.run_until(lambda: host.said("'chrous' is neither a stem"))
     live.user_names_clip(clip, "/reroll drums")
-    host.run_until(lambda: host.said("The loop lies outside the take (beats 16 to 24)"))
+    host.run_until(done(host, 3))
+    scope = noise.requests[2].scope
+    assert scope is not None
+    assert (scope.take, scope.stems, scope.start) == (f"{noise.requests[0].job}/take-1", ("drums",), 8.0)
+    live.user_loop(100.0, 108.0)
+    host.press(REROLL)
+    host.run_until(lambda: host.said("The loop lies outside the take (beats 8 to 12)"))
     assert live.touched == []
 
 
