@@ -154,7 +154,7 @@ def _follow(scores: Floats) -> NDArray[np.int64]:
     """[K] the lag index of each onset on the best path: the sum of scores less the squared jumps."""
     count, lags = scores.shape
     move = (np.arange(lags)[:, None] - np.arange(lags)[None, :]) / JUMP_MS
-    cost = 0.05 * np.minimum(move**2, 8.0)
+    cost = 0.02 * np.minimum(move**2, 8.0)
     total, came = scores[0], np.zeros((count, lags), np.int64)
     for k in range(1, count):
         options = total[None, :] - cost

@@ -27,7 +27,7 @@ PEAK = 0.84
 """Greatest sample: room for what lies between samples."""
 FLAT_RUN = 4
 CLICK_MS, AROUND_MS = 0.25, 6.0
-CLICK_RATIO = 12.0
+CLICK_RATIO, CLICK_FLOOR = 12.0, 4e-3
 NEAR_ONSET_MS = 15.0
 
 
@@ -103,7 +103,7 @@ def count_clicks(audio: Audio, onsets: Floats, rate: int) -> int:
     sharp = np.abs(np.diff(mono, 2))
     count = len(sharp) // block
     peaks = sharp[: count * block].reshape(count, block).max(axis=1).astype(np.float64)
-    floor = float(np.abs(mono).max(initial=0.0)) * 1e-3
+    floor = float(np.abs(mono).max(initial=0.0)) * CLICK_FLOOR
     side = maximum_filter1d(peaks, around)
     before, after = np.roll(side, around // 2 + 2), np.roll(side, -(around // 2 + 2))
     found = np.flatnonzero(peaks > CLICK_RATIO * np.maximum(np.maximum(before, after), floor))

@@ -24,7 +24,8 @@ Floats = NDArray[np.float64]
 MAX_WARP_MS = 30.0
 MEDIAN_MS, P99_MS = 2.0, 10.0
 """What may remain after the repair."""
-CLEAR_FIT = 0.5
+CLEAR_FIT, SOFT_FIT = 0.5, 0.65
+"""An onset is followed where it fits so well; one that swells must fit better."""
 FOLLOWS_FIT, DRUMS_FIT = 0.3, 0.45
 """A stretch whose bars fit less than this in the middle does not play its guide's rhythm."""
 UNHEARD_FIT, UNHEARD_SHARE = 0.3, 0.12
@@ -48,6 +49,11 @@ class Beat:
     onsets: Floats
     starts: Floats
     stray: float
+
+    @property
+    def clear_fit(self) -> float:
+        """Least fit of an onset that is followed."""
+        return SOFT_FIT if self.soft else CLEAR_FIT
 
     @property
     def soft(self) -> bool:
@@ -86,11 +92,12 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     ms = followed.ms + bias
     agree = sure & (np.abs(apart - bias) < AGREE_MS)
     ms = np.where(agree, (ms + starts) / 2, ms)
-    masked = np.isfinite(starts) & (followed.fit < CLEAR_FIT)
+    clear = followed.fit >= beat.clear_fit
+    masked = np.isfinite(starts) & ~clear
     ms = np.where(masked, starts, ms)
     noise = 1.48 * float(np.median(np.abs(apart[sure] - bias))) if sure.any() else 0.0
-    lags = OnsetLags(followed.at, _trusted(ms, (followed.fit >= CLEAR_FIT) | masked), followed.fit)
-    median, p99 = lags.spread(CLEAR_FIT)
+    lags = OnsetLags(followed.at, _trusted(ms, clear | masked), followed.fit)
+    median, p99 = lags.spread(beat.clear_fit)
     steady = float(np.clip(noise, LEAST_STEP_MS, MEDIAN_MS))
     by_bar = tuple(bar_lags(beat.envelope, envelope, bars, rate))
     return Timing(by_bar, lags, _stray(envelope, beat.onsets, rate), median, p99, steady), envelope
@@ -143,7 +150,7 @@ def timing_faults(timing: Timing, beat: Beat, *, drums: bool) -> list[str]:
         k, ms = max(far, key=lambda row: abs(row[1]))
         way = "late" if ms > 0 else "early"
         faults.append(f"bar {k + 1} of the stretch begins {abs(ms):.0f} ms {way}")
-    clear = timing.onsets.fit >= CLEAR_FIT
+    clear = timing.onsets.fit >= beat.clear_fit
     beyond = np.abs(timing.onsets.ms[clear]) > MAX_WARP_MS
     if beyond.sum() > max(1, 0.02 * clear.sum()):
         faults.append(f"{int(beyond.sum())} notes are more than {MAX_WARP_MS:.0f} ms from their place")

@@ -16,7 +16,8 @@ from engine.conform.envelope import Audio
 
 Floats = NDArray[np.float64]
 
-FADE_MS, SHORT_FADE_MS = 10.0, 3.0
+FADE_MS, SHORT_FADE_MS = 24.0, 3.0
+"""Length of a join, and the least where onsets stand close."""
 GUARD_MS = 4.0
 """A join ends so long before the onset that it leads to."""
 AFTER_MS = 12.0
@@ -27,20 +28,20 @@ SEARCH_MS = 60.0
 def slide_onsets(audio: Audio, onsets: Floats, lags: Floats, rate: int, steady_ms: float) -> Audio:
     """The rendering with each onset [K] (samples in the guide, ascending) brought back by its lag [K] (samples).
 
-    Changes of lag below `steady_ms` are not worth a join. The length stays; what lies outside the rendering is silence.
+    Neighbours whose lags differ by no more than `steady_ms` move together. The length stays; what lies outside the
+    rendering is silence.
     """
     samples = audio.shape[1]
     if not len(onsets):
         return audio
-    whole = np.round(lags).astype(np.int64)
+    whole = np.round(_in_steps(lags, steady_ms / 1000 * rate)).astype(np.int64)
     margin = int(np.abs(whole).max()) + 1
     padded = np.pad(audio, ((0, 0), (margin, margin)))
     out = np.empty_like(audio)
-    steady = steady_ms / 1000 * rate
-    lag, done = int(whole[0]) if abs(whole[0]) > steady else 0, 0
+    lag, done = int(whole[0]), 0
     for k in range(1, len(onsets)):
         new = int(whole[k])
-        if abs(new - lag) < steady:
+        if new == lag:
             continue
         start, fade = _join(padded, margin, lag, new, float(onsets[k - 1]), float(onsets[k]), max(done, 0), rate)
         if start + fade > samples:
@@ -52,6 +53,19 @@ def slide_onsets(audio: Audio, onsets: Floats, lags: Floats, rate: int, steady_m
         )
         lag, done = new, start + fade
     out[:, done:] = padded[:, margin + done + lag : margin + samples + lag]
+    return out
+
+
+def _in_steps(lags: Floats, steady: float) -> Floats:
+    """[K] the lags as steps: each run of neighbours within `steady` takes its median, 0 where that is as near."""
+    out = np.empty_like(lags)
+    first = 0
+    for k in range(1, len(lags) + 1):
+        run = lags[first : k + 1]
+        if k == len(lags) or float(run.max() - run.min()) > steady:
+            middle = float(np.median(lags[first:k]))
+            out[first:k] = middle if abs(middle) > steady else 0.0
+            first = k
     return out
 
 
@@ -72,10 +86,9 @@ def _join(
     padded: Audio, margin: int, lag: int, new: int, before: float, onset: float, done: int, rate: int
 ) -> tuple[int, int]:
     """(first sample, length) of the fade between two onsets. Going back must not play the earlier attack twice."""
-    guard, fade = GUARD_MS / 1000 * rate, round(FADE_MS / 1000 * rate)
+    guard = GUARD_MS / 1000 * rate
     earliest = before + AFTER_MS / 1000 * rate + max(lag - new, 0)
-    if onset - guard - earliest < fade:
-        fade = max(round(SHORT_FADE_MS / 1000 * rate), 1)
+    fade = round(float(np.clip(onset - guard - earliest, SHORT_FADE_MS / 1000 * rate, FADE_MS / 1000 * rate)))
     last = max(int(onset - guard) - fade, done)
     first = int(min(max(earliest, onset - SEARCH_MS / 1000 * rate, done), last))
     places = range(first, last + 1, max(rate // 2000, 1))

@@ -144,10 +144,10 @@ GOOD: dict[str, Adversary] = {
     "the guide itself": lambda song: song.guide.copy(),
     "band-limited": band_limited,
     "in a hall": in_a_hall,
-    "another instrument": lambda song: (
-        make_song(song.part.role, "ramp" if len(song.clock.beats) > 2 else "120", OTHER[song.part.role]).guide
-    ),
+    "another instrument": lambda song: make_song(song.part.role, song.time, OTHER[song.part.role]).guide,
 }
+PITCHED = ("40 cents sharp", "a semitone flat")
+"""These say nothing to drums."""
 HOPELESS: dict[str, Adversary] = {
     "starts 200 ms late": lambda song: moved(song.guide, 200.0),
     "drifts by 120 ms": lambda song: drifting(song, 120.0),

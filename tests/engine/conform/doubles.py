@@ -1,4 +1,4 @@
-"""Strict doubles of a renderer: they answer with sound made from the guide, and refuse every request out of contract."""
+"""Strict doubles of a renderer: they answer with sound made from the guide, and refuse what is out of contract."""
 
 from __future__ import annotations
 

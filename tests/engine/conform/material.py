@@ -38,11 +38,12 @@ CLOCKS = {"120": Clock.steady(120, BARS * 4.0), "87": Clock.steady(87, BARS * 4.
 
 @dataclass(frozen=True)
 class Song:
-    """One part, its clock and its guide, float32 [2, samples] at `RATE`."""
+    """One part, its clock (`time` names it) and its guide, float32 [2, samples] at `RATE`."""
 
     part: Part
     clock: Clock
     guide: Audio
+    time: str = "120"
 
     @property
     def bars(self) -> tuple[tuple[int, int], ...]:
@@ -100,4 +101,5 @@ def make_song(role: str, clock: str = "120", words: str = "") -> Song:
     part, time = make_part(role), CLOCKS[clock]
     samples = time.span2samples(0.0, BARS * 4.0, RATE)
     instrument = choose_instrument(bank(), role, words, "")
-    return Song(part, time, render_part(bank(), part, instrument, time, RATE, 0, samples, 0, lambda fraction: None))
+    guide = render_part(bank(), part, instrument, time, RATE, 0, samples, 0, lambda fraction: None)
+    return Song(part, time, guide, clock)

@@ -82,7 +82,7 @@ def test_a_late_rendering_is_moved_and_says_so(pipeline: Painting, tmp_path: Pat
 
 def test_what_cannot_be_used_is_tried_again_and_then_the_guide_stands_in(pipeline: Painting, tmp_path: Path) -> None:
     doubles = {"double": DoubleRenderer("double", noise)}
-    folder, manifest, listener = render(pipeline, tmp_path / "out", doubles)
+    _, manifest, listener = render(pipeline, tmp_path / "out", doubles)
     guide, _, _ = render(pipeline, tmp_path / "guide", filtered, renderer="guide")
     for files in manifest.stems:
         painted = files.painted

@@ -1,0 +1,70 @@
+"""`python -m tests.benchmarks.conform`: every adversary in every role and tempo, what became of it, and its onsets.
+
+One line each: the role, what the renderer did, the verdict, the median and 99th percentile of |onset - score| in ms by
+the engine's checks before and after, the greatest move, seconds taken. Ends with what was wrong, if anything: something
+off the grid that was let through, or something good that was refused.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from engine.conform import conform, guide2target
+from engine.conform.fit import to_length
+from tests.engine.conform.adversaries import GOOD, HOPELESS, PITCHED, REPAIRABLE
+from tests.engine.conform.judge import checked
+from tests.engine.conform.material import CLOCKS, RATE, ROLES, Audio, Song, make_song
+
+KINDS = {"right": GOOD, "nearly right": REPAIRABLE, "wrong": HOPELESS}
+MEDIAN_MS, P99_MS, FEW = 2.0, 10.0, 8
+
+
+def onsets(song: Song, audio: Audio) -> tuple[str, bool]:
+    """(figures, whether they are within the bounds; two onsets out of place may be the measure's own fault)."""
+    errors = checked(song, audio)
+    if len(errors) < FEW:
+        return "-", True
+    median, p99 = float(np.median(errors)), float(np.percentile(errors, 99))
+    good = median <= MEDIAN_MS and (p99 <= P99_MS or int((errors > P99_MS).sum()) <= 2)
+    return f"{median:.1f}/{p99:.1f}", good
+
+
+def main() -> int:
+    """Prints the table; 1 where something is wrong."""
+    wrong: list[str] = []
+    count = {"as it is": 0, "repaired": 0, "refused": 0}
+    print(f"{'role':6}{'tempo':6}{'rendering':22}{'verdict':10}{'before':>11}{'after':>11}{'moved':>8}{'s':>6}  reason")
+    for clock in CLOCKS:
+        for role in ROLES:
+            song = make_song(role, clock)
+            target = guide2target(song.guide, song.bars, song.onsets, RATE, drums=role == "drums")
+            for kind, group in KINDS.items():
+                for name, make in group.items():
+                    if role == "drums" and name in PITCHED:
+                        continue
+                    audio = make(song)
+                    started = time.perf_counter()
+                    fitted = conform(audio, target)
+                    seconds = time.perf_counter() - started
+                    before, _ = onsets(song, np.nan_to_num(to_length(audio, song.guide.shape[1])))
+                    after, good = ("-", True) if fitted.audio is None else onsets(song, fitted.audio)
+                    touched = fitted.warp_ms > 0.0 or abs(fitted.gain_db) > 0.5
+                    verdict = "refused" if fitted.audio is None else "repaired" if touched else "as it is"
+                    count[verdict] += 1
+                    moved = f"{fitted.warp_ms:.1f}" if fitted.warp_ms else ""
+                    reason = fitted.faults[0] if fitted.faults else ""
+                    print(
+                        f"{role:6}{clock:6}{name:22}{verdict:10}{before:>11}{after:>11}{moved:>8}{seconds:6.2f}  {reason}"
+                    )
+                    if not good or (fitted.audio is None) != (kind == "wrong"):
+                        wrong.append(f"{role} {clock} {name}: {verdict} {after} {reason}")
+    print(", ".join(f"{number} {verdict}" for verdict, number in count.items()))
+    print("\n".join(["wrong:", *wrong]) if wrong else "nothing off the grid was let through, nothing right was refused")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
