@@ -13,12 +13,16 @@ return function(use)
   }
   verbs.LONGEST = 16 -- bars that a continuation has where nothing says how long it is
 
-  -- "guitar 2" is role guitar, name "guitar 2"; nil where the first word is no role.
+  -- "guitar 2" is role guitar, name "guitar 2"; words after a colon are its instrument ("guitar: nylon"). nil where the
+  -- first word is no role.
   function verbs.text2stem(text)
-    local name = text:match("^%s*(.-)%s*$")
+    local name, instrument = text:match("^%s*(.-)%s*:%s*(.-)%s*$")
+    name = name or text:match("^%s*(.-)%s*$")
     local first = name:lower():match("^(%a+)")
     for _, role in ipairs(request.ROLES) do
-      if first == role then return { role = role, name = name:lower() == role and "" or name } end
+      if first == role then
+        return { role = role, name = name:lower() == role and "" or name, instrument = instrument }
+      end
     end
     return nil
   end

@@ -277,9 +277,10 @@ return function(use)
     for _, one in ipairs(self.jobs) do
       if one.record.state == "reading" then one:cancel() end
     end
+    if get("owner") ~= self.id then return end -- another instance has taken over, jobs and all
     self:save()
     self:publish()
-    if get("owner") == self.id then reaper.DeleteExtState(SECTION, "alive", false) end
+    reaper.DeleteExtState(SECTION, "alive", false)
   end
 
   return service

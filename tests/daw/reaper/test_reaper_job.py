@@ -124,6 +124,8 @@ def test_add_keeps_all_stems_and_finds_a_free_name(lua: str, tmp_path: Path) -> 
         assert [n.lower() for n in request.scope.stems] == [name.lower()]
         assert request.stems[-1].role == role
     assert run_lua(lua, 'return use("verbs").text2stem("kazoo") == nil') is True
+    organ = run_lua(lua, 'return use("verbs").text2stem(" Keys : church organ ")')
+    assert organ == {"role": "keys", "name": "", "instrument": "church organ"}
 
 
 def test_continue_match_and_next(lua: str, tmp_path: Path) -> None:
