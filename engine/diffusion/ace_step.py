@@ -23,7 +23,15 @@ import torch
 from bridge.errors import RequestError
 from engine.diffusion.ace_step_presets import PRESETS, Preset, check_task
 from engine.diffusion.ace_step_words import INSTRUMENTAL, Words, stretch2words, words2remarks
-from engine.diffusion.renderer import DiffusionRenderer, clip2tensor, clips2tensor, frames_of, generators, with_holes
+from engine.diffusion.renderer import (
+    DiffusionRenderer,
+    clip2tensor,
+    clips2tensor,
+    frames_of,
+    generators,
+    is_painted,
+    with_holes,
+)
 from engine.diffusion.steps import Steps
 from engine.rendering import Audio, Clip, Stretch, Task
 
@@ -52,7 +60,7 @@ class AceStep(DiffusionRenderer):
         return task
 
     def _wanted(self, stretch: Stretch) -> Task:
-        if stretch.earlier is not None and stretch.holes:
+        if is_painted(stretch):
             return "repaint"
         base = self.checkpoint.variant == "base"
         if stretch.role == "vocals":

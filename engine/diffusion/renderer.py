@@ -25,6 +25,8 @@ from engine.report import Tick
 
 RINGING_SECONDS = 10.0
 """So much longer than its bars a window may be for what rings on."""
+KEPT_SECONDS = 0.05
+"""Less of the earlier sound than this is no context to paint beside."""
 SEEDS = 1 << 63
 SALT = 0x9E3779B97F4A7C15
 
@@ -191,6 +193,12 @@ def frames_of(clip: Clip, rate: int, hop: int) -> int:
 def generators(rows: Sequence[Stretch], salt: int = 0) -> list[torch.Generator]:
     """One for each row, on the CPU: the same noise on every device. `salt` tells calls of one row apart."""
     return [torch.Generator().manual_seed((row.seed + salt * SALT) % SEEDS) for row in rows]
+
+
+def is_painted(stretch: Stretch) -> bool:
+    """Whether earlier sound stays around the stretch's holes; a hole as long as the window leaves nothing to keep."""
+    kept = stretch.guide.seconds - sum(end - start for start, end in stretch.holes)
+    return stretch.earlier is not None and bool(stretch.holes) and kept > KEPT_SECONDS
 
 
 def with_holes(earlier: Clip, guide: Clip, holes: Sequence[tuple[float, float]]) -> Clip:

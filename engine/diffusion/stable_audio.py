@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from bridge.errors import RequestError
-from engine.diffusion.renderer import DiffusionRenderer, clips2tensor, frames_of, generators, with_holes
+from engine.diffusion.renderer import DiffusionRenderer, clips2tensor, frames_of, generators, is_painted, with_holes
 from engine.diffusion.stable_audio_words import (
     LOGSNR,
     PRESETS,
@@ -49,7 +49,7 @@ class StableAudio(DiffusionRenderer):
                 field="renderer",
                 hint="Use an ACE-Step base checkpoint for this stem.",
             )
-        if stretch.earlier is not None and stretch.holes:
+        if is_painted(stretch):
             return "repaint"
         return "text2music" if stretch.role == "pad" and stretch.strength == 1.0 else "cover"
 

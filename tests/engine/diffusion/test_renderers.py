@@ -304,6 +304,14 @@ def test_a_window_that_is_too_long_is_refused(renderers: dict[str, DiffusionRend
         renderers["ace-turbo"].render([stretch(guide=long)], silent_tick)
 
 
+@pytest.mark.parametrize("kind", QUICK)
+def test_a_hole_as_long_as_the_window_is_no_repainting(renderers: dict[str, DiffusionRenderer], kind: str) -> None:
+    whole = stretch(earlier=tone(pitch=110.0), holes=((0.0, 0.5), (0.5, 1.0)))
+    assert renderers[kind].task(whole) == "cover"
+    assert np.array_equal(one(renderers[kind], whole), one(renderers[kind], stretch()))
+    assert renderers[kind].task(replace(whole, holes=((0.0, 0.5),))) == "repaint"
+
+
 @pytest.mark.parametrize("kind", ["ace-turbo", "ace-sft"])
 def test_a_task_that_was_not_trained_is_refused_with_the_reason(
     renderers: dict[str, DiffusionRenderer], kind: str
