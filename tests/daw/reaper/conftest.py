@@ -68,11 +68,11 @@ CASES = [
 
 @pytest.fixture(params=CASES)
 def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Studio]:
-    """A REAPER with a project open. After the test: nothing that REAPER would refuse, no leaks."""
+    """A REAPER with a project open; after the test its manners are checked."""
     interpreter, version = request.param
     if shutil.which(interpreter) is None:
         pytest.skip(f"{interpreter} is not installed")
     with Studio(tmp_path, interpreter, version) as desk:
         desk.open()
         yield desk
-        desk.reaper.check()
+        desk.check()

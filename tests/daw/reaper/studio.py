@@ -251,6 +251,17 @@ class Studio:
         found = self.reaper.do(text, name=keep)
         return [step for step in found or [] if step.startswith("stembridge")]
 
+    def state(self, keep: str = "p") -> str:
+        """All that the undo history covers, as text to compare."""
+        text = "local state = model.copy(keep[name].state) state.ext = nil return model.text(state)"
+        return str(self.reaper.do(text, name=keep))
+
+    def check(self) -> None:
+        """What REAPER would have refused, leaks, bad manners, and changes that no undo step takes back."""
+        self.reaper.check()
+        unblocked = self.reaper.do("local t = {} for i, p in ipairs(model.projects) do t[i] = p.unblocked end return t")
+        assert not any(unblocked), f"changed outside of an undo block: {unblocked}"
+
     def startup(self) -> None:
         """REAPER's start: what the installer's line in Scripts/__startup.lua runs."""
         path = self.folder / "home" / "Scripts" / "__startup.lua"

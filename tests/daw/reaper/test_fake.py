@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.daw.lua import INTERPRETERS
-from tests.daw.reaper.rig import HEAD, SIGNATURES, LuaError, Reaper
+from tests.daw.reaper.rig import HEAD, SCRIPTS, SIGNATURES, LuaError, Reaper
 
 REFERENCE = Path(os.environ.get("STEMBRIDGE_DAW_API") or Path(__file__).parents[4] / "shared" / "daw_api")
 
@@ -192,6 +193,57 @@ def test_numbers_are_what_each_version_makes_of_them(oldest: Reaper, newest: Rea
     assert newest.eval(HEAD + kinds) == ["integer", "integer", "float", "integer", "float", "userdata", "userdata"]
 
 
+IMGUI_REFUSED = {
+    "reaper.ImGui_Text(ctx, 'x')": "outside of Begin and End",
+    "reaper.ImGui_End(ctx)": "outside of Begin and End",
+    "reaper.ImGui_Begin(ctx, '')": "without a name",
+    "reaper.ImGui_Begin(ctx, 'w') reaper.ImGui_Begin(ctx, 'v')": "inside of another",
+    "reaper.ImGui_Begin(ctx, 'w') for _ = 1, 2 do reaper.ImGui_Button(ctx, 'OK') end": "two widgets",
+    "reaper.ImGui_Begin(ctx, 'w') reaper.ImGui_Button(ctx, '')": "without a label",
+    "reaper.ImGui_Begin(ctx, 'w') reaper.ImGui_Checkbox(ctx, 'a', 1)": "boolean expected",
+    "reaper.ImGui_Begin(ctx, 'w') reaper.ImGui_InputInt(ctx, 'a', 1.5)": "no integer representation",
+    "reaper.ImGui_Begin(ctx, 'w') reaper.ImGui_ProgressBar(ctx, 2)": "ImGui_ProgressBar: 2",
+    "reaper.ImGui_Begin({}, 'w')": "ImGui_Context expected",
+}
+
+
+def test_reaimgui_is_as_strict(interpreter: str, tmp_path: Path) -> None:
+    with Reaper(interpreter, "7.62", tmp_path / "without") as reaper:
+        assert reaper.eval("return reaper.APIExists('ImGui_Begin')") is False
+        with pytest.raises(LuaError, match="came with an extension"):
+            reaper.eval("reaper.ImGui_CreateContext('x')")
+    with Reaper(interpreter, "7.62", tmp_path / "with", imgui=True) as reaper:
+        for text, why in IMGUI_REFUSED.items():
+            reaper.do("fake.refusals, fake.crashes, fake.imgui_hand.contexts = {}, {}, {}")
+            with pytest.raises(LuaError):
+                reaper.eval("local ctx = reaper.ImGui_CreateContext('x') " + text)
+            assert why in reaper.do("return fake.refusals")[0], text
+        reaper.do("fake.refusals = {}")
+        reaper.eval("reaper.ImGui_Begin(reaper.ImGui_CreateContext('x'), 'w')")
+        assert "ImGui_Begin without ImGui_End" in reaper.do("return fake.refusals")[0]
+        kept = (
+            "local ctx, n = reaper.ImGui_CreateContext('x'), 0 local function l() n = n + 1 "
+            "if n == 4 then reaper.ImGui_Begin(ctx, 'w') end reaper.defer(l) end l()"
+        )
+        reaper.do("fake.run('idle.lua', kept)", kept=kept)
+        with pytest.raises(LuaError, match="this one is gone"):
+            reaper.tick(5)
+
+
+def test_colours_are_those_of_the_system(interpreter: str, tmp_path: Path) -> None:
+    red = (
+        "reaper.Undo_BeginBlock2(0) reaper.InsertTrackAtIndex(0, false) reaper.SetMediaTrackInfo_Value("
+        "reaper.GetTrack(0, 0), 'I_CUSTOMCOLOR', reaper.ColorToNative(255, 2, 1) | 0x1000000) "
+        "reaper.Undo_EndBlock2(0, 'x', -1) return reaper.ColorToNative(255, 2, 1)"
+    )
+    found = []
+    for system, native in (("Win64", 0x0102FF), ("Other", 0xFF0201)):
+        with Reaper(interpreter, "7.62", tmp_path / system, system=system) as reaper:
+            assert reaper.eval(red) == native
+            found.append([line for line in reaper.dump().splitlines() if "PEAKCOL" in line])
+    assert found[0] == found[1] == [f"    PEAKCOL {0x1000000 | 0x0102FF}"]
+
+
 def test_the_list_is_what_the_documentation_says() -> None:
     if not (REFERENCE / "reaper_functions.tsv").exists():
         pytest.skip(f"no reaper_functions.tsv in {REFERENCE} (STEMBRIDGE_DAW_API names its folder)")
@@ -215,3 +267,12 @@ def test_both_interpreters_are_there() -> None:
     missing = [param.values[0] for param in INTERPRETERS if shutil.which(str(param.values[0])) is None]
     if missing:
         pytest.skip(f"not installed: {missing}")
+
+
+def test_every_function_that_the_script_names_is_in_the_list() -> None:
+    known = {row.split("\t")[0] for row in SIGNATURES.read_text().splitlines()[1:]}
+    for path in SCRIPTS.rglob("*.lua"):
+        named = set(re.findall(r"\breaper\.(\w+)", path.read_text())) | set(
+            re.findall(r"\bImGui_\w+", path.read_text())
+        )
+        assert named <= known, f"{path.name}: {sorted(named - known)}"

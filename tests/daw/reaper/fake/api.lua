@@ -9,10 +9,7 @@ local POINTERS = {
 }
 
 -- Names and texts that REAPER writes into project files and .ini files; other strings may hold any bytes but NUL.
-local BYTES = {
-  ["MIDI_SetAllEvts.buf"] = true, ["MIDI_GetAllEvts.buf"] = true, ["MIDI_GetEvt.msg"] = true,
-  ["MIDI_GetTextSysexEvt.msg"] = true,
-}
+local BYTES = { ["MIDI_SetAllEvts.buf"] = true, ["MIDI_GetTextSysexEvt.msg"] = true }
 
 return function(fake)
   local api = { signatures = {}, impl = {}, calls = 0, called = {} }

@@ -120,17 +120,6 @@ return function(fake)
     command("Main_OnCommandEx", number)
   end
 
-  local toggles = {}
-
-  function impl.SetToggleCommandState(_, command, state)
-    toggles[command] = state
-    return true
-  end
-
-  function impl.GetToggleCommandState(command) return toggles[command] or -1 end
-
-  function impl.RefreshToolbar2(_, _) end
-
   -- Programs, folders ------------------------------------------------------------------------------------------------
 
   function impl.ExecProcess(command, timeout)
@@ -158,32 +147,11 @@ return function(fake)
     return not is_folder
   end
 
-  local listings = {}
-
-  -- REAPER lists a folder once; a file index of -1 makes it look again.
-  function impl.EnumerateFiles(folder, index)
-    if index == -1 or not listings[folder] then
-      fake.spend("open", 10)
-      local pipe = assert(io.popen("cd " .. quoted(folder) .. " 2>/dev/null && find . -maxdepth 1 -type f -printf '%f\\n'"))
-      local names = {}
-      for name in pipe:lines() do names[#names + 1] = name end
-      pipe:close()
-      table.sort(names)
-      listings[folder] = names
-      if index == -1 then return nil end
-    end
-    return listings[folder][index + 1]
-  end
-
-  function impl.GetResourcePath() return fake.home end
-
   -- Program ----------------------------------------------------------------------------------------------------------
 
   function impl.APIExists(name) return fake.api.exists(name) end
 
   function impl.GetAppVersion() return fake.version_text .. (fake.os == "Win64" and "/x64" or "/linux-x86_64") end
-
-  function impl.GetOS() return fake.os end
 
   function impl.genGuid(_) return fake.model.guid() end
 
@@ -197,12 +165,6 @@ return function(fake)
     red, green, blue = byte(red), byte(green), byte(blue)
     if fake.os == "Win64" then return red | green << 8 | blue << 16 end
     return red << 16 | green << 8 | blue
-  end
-
-  function impl.ColorFromNative(colour)
-    local high, green, low = colour >> 16 & 255, colour >> 8 & 255, colour & 255
-    if fake.os == "Win64" then return low, green, high end
-    return high, green, low
   end
 
   function impl.PreventUIRefresh(change)

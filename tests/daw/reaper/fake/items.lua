@@ -43,14 +43,6 @@ return function(fake)
 
   function impl.AddTakeToMediaItem(item) return pointer("MediaItem_Take", new_take(item)) end
 
-  function impl.DeleteTrackMediaItem(track, item)
-    if model.owner(item) ~= track then return false end
-    table.remove(track.items, index_of(track.items, item))
-    model.forget_item(item)
-    model.touch(model.owner(track), "items", "item deleted")
-    return true
-  end
-
   -- Reaching them ----------------------------------------------------------------------------------------------------
 
   local function items_of(project)
@@ -61,31 +53,15 @@ return function(fake)
     return found
   end
 
-  function impl.CountMediaItems(project) return #items_of(project) end
-
-  function impl.GetMediaItem(project, index) return pointer("MediaItem", items_of(project)[index + 1]) end
-
   function impl.CountTrackMediaItems(track) return #track.items end
-
-  impl.GetTrackNumMediaItems = impl.CountTrackMediaItems
 
   function impl.GetTrackMediaItem(track, index) return pointer("MediaItem", track.items[index + 1]) end
 
   function impl.GetMediaItem_Track(item) return pointer("MediaTrack", model.owner(item)) end
 
-  impl.GetMediaItemTrack = impl.GetMediaItem_Track
-
-  function impl.GetItemProjectContext(item) return pointer("ReaProject", model.project_of(item)) end
-
   function impl.CountTakes(item) return #item.takes end
 
-  impl.GetMediaItemNumTakes = impl.CountTakes
-
   function impl.GetTake(item, index) return pointer("MediaItem_Take", item.takes[index + 1]) end
-
-  function impl.GetMediaItemTake(item, index)
-    return pointer("MediaItem_Take", item.takes[(index == -1 and item.current or index) + 1])
-  end
 
   function impl.GetActiveTake(item) return pointer("MediaItem_Take", item.takes[item.current + 1]) end
 
@@ -95,18 +71,9 @@ return function(fake)
     model.touch(model.project_of(item), "items", "active take")
   end
 
-  function impl.GetMediaItemTake_Item(take) return pointer("MediaItem", model.owner(take)) end
-
-  function impl.GetMediaItemTake_Track(take) return pointer("MediaTrack", model.owner(model.owner(take))) end
-
   function impl.GetTakeName(take) return take.name end
 
   function impl.TakeFX_GetCount(take) return #take.fx end
-
-  function impl.TakeFX_GetEnabled(take, index)
-    if not take.fx[index + 1] then fake.refuse("TakeFX_GetEnabled: no effect " .. index, 3) end
-    return take.fx[index + 1].enabled
-  end
 
   function impl.GetTakeNumStretchMarkers(take) return #take.stretch end
 
@@ -125,13 +92,6 @@ return function(fake)
   function impl.CountSelectedMediaItems(project) return #selected_of(project) end
 
   function impl.GetSelectedMediaItem(project, index) return pointer("MediaItem", selected_of(project)[index + 1]) end
-
-  function impl.IsMediaItemSelected(item) return item.selected end
-
-  function impl.SetMediaItemSelected(item, selected)
-    item.selected = selected
-    model.touch(model.project_of(item), "items", "item selected")
-  end
 
   -- Values -----------------------------------------------------------------------------------------------------------
 
@@ -225,10 +185,6 @@ return function(fake)
   impl.GetMediaItemTakeInfo_Value = getter("GetMediaItemTakeInfo_Value", TAKE)
   impl.SetMediaItemTakeInfo_Value = setter("SetMediaItemTakeInfo_Value", TAKE)
 
-  function impl.SetMediaItemPosition(item, position, _) return set_item(item, "D_POSITION", position) end
-
-  function impl.SetMediaItemLength(item, length, _) return set_item(item, "D_LENGTH", length) end
-
   local function strings(called, names)
     return function(object, name, text, set)
       local kept, key = object, names[name]
@@ -243,6 +199,5 @@ return function(fake)
     end
   end
 
-  impl.GetSetMediaItemInfo_String = strings("GetSetMediaItemInfo_String", { GUID = "guid", P_NOTES = "notes" })
   impl.GetSetMediaItemTakeInfo_String = strings("GetSetMediaItemTakeInfo_String", { GUID = "guid", P_NAME = "name" })
 end

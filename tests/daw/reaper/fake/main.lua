@@ -12,7 +12,7 @@ local fake = {
   version_text = config.version, version = tonumber(config.version), os = config.os or "Other", home = config.home,
   env = config.env or {}, device_rate = config.device_rate or 48000.0, boots = config.boots or 1, imgui = config.imgui == true,
   refusals = {}, notes = {}, crashes = {}, modals = {}, console = {}, help = {}, executed = {}, native = {}, registered = {}, written = {},
-  renamed = {}, removed = {}, worst = {}, owed = {}, unsorted = {}, frozen = 0, switched = 0, opens = 0, frames_read = 0,
+  renamed = {}, removed = {}, worst = {}, owed = {}, unsorted = {}, frozen = 0, opens = 0, frames_read = 0,
   ticks_cost = 0.0, by_user = false,
 }
 

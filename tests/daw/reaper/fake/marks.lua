@@ -100,15 +100,6 @@ return function(fake)
     return VALUES[name](mark)
   end
 
-  function impl.SetRegionOrMarkerInfo_Value(project, mark, name, value)
-    local fields = { D_STARTPOS = "position", D_ENDPOS = "stop", I_CUSTOMCOLOR = "colour" }
-    if not fields[name] then fake.refuse("SetRegionOrMarkerInfo_Value cannot set " .. name, 3) end
-    mark[fields[name]] = name == "I_CUSTOMCOLOR" and math.tointeger(value) or value
-    model.marks_changed(project)
-    model.touch(project, "misc", name)
-    return true
-  end
-
   function impl.GetSetRegionOrMarkerInfo_String(project, mark, name, text, set)
     if name ~= "P_NAME" and name ~= "GUID" or set and name == "GUID" then
       fake.refuse("GetSetRegionOrMarkerInfo_String: " .. name, 3)

@@ -102,15 +102,6 @@ return function(fake)
 
   local function tick2qn(take, tick) return origin_of(take) + tick / PPQ / take.rate end
 
-  local function counted2qn(take, counted) return tempo.counted2qn(model.project_of(take), counted) end
-
-  function impl.MIDI_GetPPQPosFromProjQN(take, counted) return qn2tick(take, counted2qn(take, counted)) end
-
-  function impl.MIDI_GetProjQNFromPPQPos(take, tick)
-    local qn = tick2qn(take, tick)
-    return qn + tempo.skipped(model.project_of(take), qn)
-  end
-
   function impl.MIDI_GetPPQPosFromProjTime(take, time)
     return qn2tick(take, tempo.time2qn(model.project_of(take), time))
   end
@@ -149,13 +140,6 @@ return function(fake)
     return true, selected, muted, note[1] + 0.0, (note[2] or note[1]) + 0.0, note[3], note[4], note[5]
   end
 
-  function impl.MIDI_GetEvt(take, index)
-    local event = events_of(take, "MIDI_GetEvt")[index + 1]
-    if not event then return false, false, false, 0.0, "" end
-    local selected, muted = marks(event[2])
-    return true, selected, muted, event[1] + 0.0, event[3]
-  end
-
   function impl.MIDI_GetTextSysexEvt(take, index)
     local event = texts_of(events_of(take, "MIDI_GetTextSysexEvt"))[index + 1]
     if not event then return false, false, false, 0.0, 0, "" end
@@ -163,15 +147,6 @@ return function(fake)
     local status, kind = event[3]:byte(1, 2)
     if status == 0xF0 then return true, selected, muted, event[1] + 0.0, -1, event[3]:sub(2, -2) end
     return true, selected, muted, event[1] + 0.0, kind, event[3]:sub(3)
-  end
-
-  function impl.MIDI_GetAllEvts(take)
-    local out, now = {}, 0
-    for _, event in ipairs(events_of(take, "MIDI_GetAllEvts")) do
-      out[#out + 1] = string.pack("<i4Bs4", event[1] - now, event[2], event[3])
-      now = event[1]
-    end
-    return true, table.concat(out)
   end
 
   function impl.MIDI_GetScale(take)

@@ -15,29 +15,7 @@ return function(fake)
     return pointer("ReaProject", project), project.file
   end
 
-  function impl.SelectProjectInstance(project)
-    model.current = project
-    fake.switched = fake.switched + 1
-  end
-
-  local function folder_of(project) return project.file:match("^(.*)[/\\]") or fake.home .. "/Documents" end
-
-  function impl.GetProjectPathEx(project) return folder_of(project) end
-
-  function impl.GetProjectPath() return folder_of(model.current) end
-
-  function impl.GetProjectName(project) return project.file:match("[^/\\]*$") end
-
   function impl.GetProjectStateChangeCount(project) return project.changes end
-
-  function impl.IsProjectDirty(project) return project.dirty end
-
-  function impl.MarkProjectDirty(project) project.dirty = 1 end
-
-  function impl.Main_SaveProject(project, ask)
-    if ask or project.file == "" then fake.refuse("Main_SaveProject would open a dialog", 3) end
-    fake.user.save(project)
-  end
 
   function impl.GetProjectLength(project)
     local length = 0.0
@@ -57,13 +35,6 @@ return function(fake)
     return values[name] or fake.refuse("GetSetProjectInfo knows no " .. name, 3)
   end
 
-  function impl.GetSetProjectInfo_String(project, name, _, set)
-    if set then fake.refuse("GetSetProjectInfo_String changes the user's " .. name, 3) end
-    local values = { PROJECT_NAME = impl.GetProjectName(project):gsub("%.[rR][pP][pP]$", ""), PROJECT_TITLE = "" }
-    if not values[name] then fake.refuse("GetSetProjectInfo_String knows no " .. name, 3) end
-    return true, values[name]
-  end
-
   function impl.GetAudioDeviceInfo(name)
     local values = { SRATE = tostring(math.tointeger(fake.device_rate) or fake.device_rate), BSIZE = "512", MODE = "JACK" }
     if fake.device_rate == 0 then return false, "" end
@@ -71,21 +42,7 @@ return function(fake)
     return true, values[name]
   end
 
-  function impl.GetPlayState() return model.current.play_state end
-
   function impl.GetPlayStateEx(project) return project.play_state end
-
-  function impl.GetCursorPositionEx(project) return project.state.cursor end
-
-  function impl.SetEditCurPos2(project, time, _, _)
-    project.state.cursor = time
-    model.touch(project, "misc", "edit cursor")
-  end
-
-  function impl.GetSetRepeatEx(project, value)
-    if value ~= -1 then fake.refuse("GetSetRepeatEx changes the user's repeat", 3) end
-    return project.state.repeat_on
-  end
 
   function impl.GetSet_LoopTimeRange2(project, set, loop, start, stop, _)
     local field = loop and "loop" or "time_selection"
@@ -190,5 +147,4 @@ return function(fake)
     return kind == "ReaProject*" or kind == "PCM_source*" or model.project_of(found) == project
   end
 
-  function impl.ValidatePtr(value, kind) return valid(value, kind) ~= nil end
 end

@@ -122,11 +122,6 @@ return function(fake)
 
   function impl.GetMediaSourceNumChannels(source) return source.channels or 0 end
 
-  function impl.PCM_Source_GetSectionInfo(source)
-    if source.kind ~= "SECTION" then return false, 0.0, 0.0, false end
-    return true, source.offset, source.length, source.reversed == true
-  end
-
   -- Arrays -----------------------------------------------------------------------------------------------------------
 
   local contents = setmetatable({}, { __mode = "k" })

@@ -148,20 +148,6 @@ return function(fake)
     return (qn - start) * den / 4, number, num, full, den
   end
 
-  function impl.TimeMap2_beatsToTime(project, beats, measure)
-    if not measure then
-      local left, runs = beats, runs_of(project)
-      for i, run in ipairs(runs) do
-        local after = runs[i + 1]
-        local span = after and (after.qn - run.qn) * run.den / 4
-        if not span or left < span then return tempo.qn2time(project, run.qn + left * 4 / run.den) end
-        left = left - span
-      end
-    end
-    local start, _, _, den = tempo.measure(project, math.tointeger(measure) or fake.refuse("measure is not whole", 3))
-    return tempo.qn2time(project, start + beats * 4 / den)
-  end
-
   function impl.TimeMap_GetMeasureInfo(project, number)
     local start, stop, num, den = tempo.measure(project, number)
     local time = tempo.qn2time(project, start)
@@ -172,13 +158,6 @@ return function(fake)
     local number = tempo.measure_at(project, tempo.time2qn(project, time))
     local _, _, num, den = tempo.measure(project, number)
     return num, den, tempo.bpm_at(project, time)
-  end
-
-  function impl.TimeMap2_GetNextChangeTime(project, time)
-    for _, point in ipairs(project.state.tempo) do
-      if not point.base and point.time > time then return point.time end
-    end
-    return -1.0
   end
 
   -- Tempo markers that the user sees: the project's own tempo at time 0 is none of them.
@@ -199,26 +178,6 @@ return function(fake)
     local number = tempo.measure_at(project, qn)
     local start, _, _, den = tempo.measure(project, number)
     return true, point.time, number, (qn - start) * den / 4, point.bpm, point.num, point.den, point.linear
-  end
-
-  function impl.FindTempoTimeSigMarker(project, time)
-    local found = -1
-    for i, point in ipairs(markers_of(project)) do
-      if point.time <= time then found = i - 1 end
-    end
-    return found
-  end
-
-  function impl.GetProjectTimeSignature2(project)
-    local first = project.state.tempo[1]
-    return first.bpm * first.den / 4, first.num + 0.0
-  end
-
-  function impl.Master_GetTempo() return tempo.bpm_at(model.current, model.current.state.cursor) end
-
-  function impl.GetProjectTimeOffset(project, to_frames)
-    if to_frames then fake.refuse("GetProjectTimeOffset: rounding to frames is not modelled", 3) end
-    return project.state.offset
   end
 
   return tempo

@@ -37,16 +37,7 @@ return function(fake)
     new_track(project, index)
   end
 
-  function impl.DeleteTrack(track)
-    local project = model.owner(track)
-    table.remove(project.state.tracks, fake.index_of(project.state.tracks, track))
-    model.forget_track(track)
-    model.touch(project, "tracks", "track deleted")
-  end
-
   function impl.CountTracks(project) return #project.state.tracks end
-
-  function impl.GetNumTracks() return #model.current.state.tracks end
 
   function impl.GetTrack(project, index) return pointer("MediaTrack", project.state.tracks[index + 1]) end
 
@@ -69,27 +60,7 @@ return function(fake)
 
   fake.depths = depths
 
-  function impl.GetTrackDepth(track)
-    local project = model.owner(track)
-    return depths(project)[fake.index_of(project.state.tracks, track)]
-  end
-
-  function impl.GetParentTrack(track)
-    local project = model.owner(track)
-    local found, at = depths(project), fake.index_of(project.state.tracks, track)
-    for i = at - 1, 1, -1 do
-      if found[i] < found[at] then return pointer("MediaTrack", project.state.tracks[i]) end
-    end
-    return nil
-  end
-
-  function impl.TrackFX_GetCount(track) return track.fx end
-
-  function impl.TrackList_AdjustWindows(_) end
-
   -- Selection --------------------------------------------------------------------------------------------------------
-
-  function impl.IsTrackSelected(track) return track.selected end
 
   function impl.SetTrackSelected(track, selected)
     track.selected = selected
@@ -187,13 +158,6 @@ return function(fake)
     track[known[1]] = read
     model.touch(project, "tracks", name)
     return true
-  end
-
-  function impl.GetTrackColor(track) return track.colour end
-
-  function impl.SetTrackColor(track, colour)
-    track.colour = colour | 0x1000000
-    model.touch(model.owner(track), "tracks", "colour")
   end
 
   function impl.GetSetMediaTrackInfo_String(track, name, text, set)
