@@ -75,6 +75,8 @@ def read_endpoint(folders: Sequence[str]) -> Endpoint | None:
     for folder in folders:
         try:
             with open(os.path.join(folder, ENDPOINT), "rb") as file:
+                if hasattr(os, "getuid") and os.fstat(file.fileno()).st_uid != os.getuid():
+                    continue
                 found = json.loads(file.read(MAX_ENDPOINT_BYTES).decode("utf-8"))
             ports = found["ports"]
             endpoint = Endpoint(

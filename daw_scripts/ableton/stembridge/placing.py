@@ -189,7 +189,10 @@ class Placer:
     def _add_notes(self, clip: Clip, landing: Landing) -> None:
         make = self._note_class
         clip.add_new_notes(
-            tuple(make(note.pitch, note.start, note.length, float(note.velocity)) for note in landing.notes)
+            tuple(
+                make(pitch=note.pitch, start_time=note.start, duration=note.length, velocity=float(note.velocity))
+                for note in landing.notes
+            )
         )
 
     def _finish(self, clip: Clip, track: Track, landing: Landing, kind: str, start: float | None) -> None:

@@ -128,6 +128,9 @@ def read_clock(song: Song, saved: SavedSet | None, end: float, told: list[str]) 
     after landing, a clip that ends elsewhere than the clock says.
     """
     state, tempo = tempo_automation(song), float(song.tempo)
+    for name, words in (("is_ableton_link_enabled", "Ableton Link"), ("tempo_follower_enabled", "The Tempo Follower")):
+        if getattr(song, name, False):
+            told.append(f"{words} is on: stems fit the tempo of now only. Switch it off while you arrange.")
     events = (saved.tempi if saved else None) or []
     if state == NONE:
         return steady(tempo, end)

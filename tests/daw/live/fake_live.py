@@ -157,7 +157,8 @@ class FakeLive:
         self.song.values = {
             "current_song_time": 0.0, "is_playing": False, "loop": False, "loop_start": 0.0, "loop_length": 16.0,
             "root_note": 0, "scale_name": "Major", "scale_mode": False, "signature_numerator": 4,
-            "signature_denominator": 4, "record_mode": False,
+            "signature_denominator": 4, "record_mode": False, "is_ableton_link_enabled": False,
+            "tempo_follower_enabled": False,
         }  # fmt: skip
         for _ in range(8):
             self.song.create_scene(-1)

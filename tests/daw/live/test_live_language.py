@@ -78,7 +78,12 @@ assert memory.load(Song()).take == take
 print("fine")
 """
     done = subprocess.run(
-        [works[0], "-c", code], capture_output=True, text=True, cwd=SCRIPTS, check=False, env={"PATH": "/usr/bin:/bin"}
+        [works[0], "-B", "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=SCRIPTS,
+        check=False,
+        env={"PATH": "/usr/bin:/bin"},
     )
     assert done.stdout.strip() == "fine", done.stderr
 

@@ -258,6 +258,18 @@ def test_a_live_that_does_not_tell_of_automation(project: Path, noise: NoiseEngi
     assert clock.beat2second(16.0) == pytest.approx(live.beat2second(16.0))
 
 
+def test_link_and_the_tempo_follower_are_told(
+    version: str, project: Path, noise: NoiseEngine, open_set: Opener
+) -> None:
+    live = FakeLive(version, write_als(project / "S.als"))
+    live.song.values.update(is_ableton_link_enabled=True, tempo_follower_enabled=True)
+    live.user_loop(0.0, 8.0)
+    host = open_set(live, sample_rate=8000, stems=["bass"])
+    press(host, GENERATE)
+    assert host.said("Ableton Link is on")
+    assert host.said("The Tempo Follower is on")
+
+
 def test_a_time_signature_that_changed_since_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
     live = FakeLive("12.3.0", write_als(project / "S.als", metres=[(BEFORE_SONG, 4, 4), (8.0, 3, 4)]))
     live.song.values["signature_numerator"] = 5
