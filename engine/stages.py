@@ -6,9 +6,11 @@ A stage is a pure function of its inputs and of the program: the key holds a has
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -51,13 +53,35 @@ def kept(
     pack: Callable[[Result], Sequence[Chunk]],
     unpack: Callable[[bytes], Result],
 ) -> Result:
-    """The stage's result: what was kept of it, or made now and kept. The same either way, to the bit."""
-    raw = stages.get(key)
-    if raw is not None:
-        return unpack(raw)
-    result = make()
-    stages.put(key, *pack(result))
-    return result
+    """The stage's result: what was kept of it, or made now and kept. The same either way, to the bit.
+
+    A thread that makes it already (of an attempt that was paused just now) is waited for.
+    """
+    with _alone(key):
+        raw = stages.get(key)
+        if raw is not None:
+            return unpack(raw)
+        result = make()
+        stages.put(key, *pack(result))
+        return result
+
+
+_in_work: set[str] = set()
+_changed = threading.Condition()
+
+
+@contextlib.contextmanager
+def _alone(key: str) -> Iterator[None]:
+    """Lets one thread at a time make the stage."""
+    with _changed:
+        _changed.wait_for(lambda: key not in _in_work)
+        _in_work.add(key)
+    try:
+        yield
+    finally:
+        with _changed:
+            _in_work.remove(key)
+            _changed.notify_all()
 
 
 def kept_json(stages: StageCache, key: str, kind: type[Result], make: Callable[[], Result]) -> Result:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.messages import Render
 from tests.e2e.songs import eight_bars
-from tests.engine.kills import Killer, Trial, stop, trials
+from tests.engine.kills import GENTLE, Killer, Trial, stop, trials
 from tests.engine.rig import own_places
 
 
@@ -24,6 +24,8 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
         stop()
 
 
-@pytest.mark.parametrize("trial", trials(12, seed=20), ids=lambda trial: f"{trial.victim}-at-{trial.at:.2f}")
+@pytest.mark.parametrize(
+    "trial", [*trials(12, seed=20), *trials(2, 21, GENTLE)], ids=lambda trial: f"{trial.victim}-at-{trial.at:.2f}"
+)
 def test_a_killed_render_ends_as_if_nothing_had_been(killer: Killer, trial: Trial) -> None:
     print(f"\nwhole {killer.run(trial):.1f} s after the kill")

@@ -13,6 +13,7 @@ import random
 import signal
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from engine.stages import Chunk, StageCache
 PIPELINE = "tests.engine.kills:CountingPipeline"
 COUNTS = "STEMBRIDGE_TEST_COUNTS"
 VICTIMS = ("worker", "front", "both")
+GENTLE = ("stop", "pause")
+"""Interruptions of the engine's own: SIGTERM, and a pause that ends at once."""
 MANIFEST_MAY_DIFFER = ("job", "seconds")
 """What of a manifest is of the attempt and not of the music: the job's id, and how long each stage took."""
 
@@ -61,17 +64,17 @@ class CountingPipeline(Pipeline):
 
 @dataclass(frozen=True)
 class Trial:
-    """One kill: `at` is the share of an undisturbed render's time."""
+    """One interruption: `at` is the share of an undisturbed render's time."""
 
     number: int
     at: float
     victim: str
 
 
-def trials(count: int, seed: int) -> list[Trial]:
+def trials(count: int, seed: int, kinds: Sequence[str] = VICTIMS) -> list[Trial]:
     """Spread over the whole render, at random within each part; every victim equally often."""
     chance = random.Random(seed)
-    victims = [VICTIMS[i % len(VICTIMS)] for i in range(count)]
+    victims = [kinds[i % len(kinds)] for i in range(count)]
     chance.shuffle(victims)
     return [Trial(i, (i + chance.random()) / count, victims[i]) for i in range(count)]
 
@@ -110,7 +113,11 @@ class Killer:
             client.models()
             client.send(request)
             time.sleep(trial.at * self.seconds)
-            self._kill(client.endpoint.pid, trial.victim)
+            if trial.victim == "pause":
+                client.pause(name)
+                client.resume(name)
+            else:
+                self._kill(client.endpoint.pid, trial.victim)
         began = time.monotonic()
         self._check_names(name)
         if find_engine() is None:
@@ -146,6 +153,10 @@ class Killer:
     def _kill(self, pid: int, victim: str) -> None:
         front = psutil.Process(pid)
         workers = front.children()
+        if victim == "stop":
+            front.terminate()
+            assert not psutil.wait_procs([front, *workers], timeout=20)[1]
+            return
         dying = {"worker": workers, "front": [front], "both": [front, *workers]}[victim]
         for process in dying:
             process.send_signal(signal.SIGKILL)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -19,7 +21,7 @@ from engine.checks import StemVerdict
 from engine.checks.stem import Problem
 from engine.sampler import Instrument
 from engine.sounds import Sound, bytes2sound, sound2chunks
-from engine.stages import request2inputs, stage2key
+from engine.stages import kept, request2inputs, stage2key
 from engine.store.database import DATABASE, open_database
 from engine.store.stages import SMALL, StageStore
 from tests.engine.rig import song
@@ -144,6 +146,30 @@ def test_a_full_disk_costs_nothing_but_time(
     assert store.get("key") is None
     assert "No space left" in caplog.text
     assert files(tmp_path) == []
+
+
+def test_threads_that_want_one_stage_make_it_once(store: StageStore) -> None:
+    made: list[int] = []
+    begun = threading.Event()
+
+    def make() -> bytes:
+        made.append(1)
+        begun.set()
+        time.sleep(0.05)
+        if len(made) == 1:
+            raise ValueError("the first one is broken off")
+        return b"stage"
+
+    def want() -> bytes:
+        return kept(store, "key", make, lambda raw: [raw], bytes)
+
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(want)
+        begun.wait()
+        others = [pool.submit(want) for _ in range(5)]
+        assert [other.result() for other in others] == [b"stage"] * 5
+        assert isinstance(first.exception(), ValueError)
+    assert len(made) == 2
 
 
 def test_many_threads_may_use_it(store: StageStore) -> None:
