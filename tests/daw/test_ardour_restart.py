@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from bridge.client import start_engine, stop_engine
 from bridge.handover.manifest import read_manifest
@@ -18,16 +20,19 @@ from bridge.transport.endpoint import read_endpoint
 from tests.daw.mix import Placed, check_mix
 from tests.daw.rig import Home, ardour, missing, wait_until
 from tests.daw.strict_engine import StrictEngine
-from tests.daw.test_ardour_verbs import landing, sources, the_band
+from tests.daw.test_ardour_verbs import beats2samples, landing, sources, the_band
 from tests.daw.user import (
     ACTIONS,
     GENERATE,
     HOOKS,
     REROLL,
     as_the_user,
+    borders,
     make_session,
     read_mix,
     save_up_to,
+    select_bars,
+    select_track,
     status,
     survey,
     write_chords,
@@ -37,6 +42,10 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
     pytest.mark.timeout(600),
 ]
+
+
+REROLLED = (12, 16)
+"""Beats: one bar in the middle of the intro, which ends with the first tempo."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,30 @@ def freeze_engine_after_first_stem(box: Path) -> int:
     return endpoint.pid
 
 
-def test_the_real_engine_is_killed_in_the_middle_and_the_band_still_lands_once(
+def read_takes(session: Path) -> dict[str, Path]:
+    """Folders of the finished takes by the jobs' ids."""
+    return {path.parent.parent.name: path.parent for path in (session / "stembridge").glob("*/take-*/manifest.json")}
+
+
+def ready_stems(folder: Path) -> list[Ready]:
+    manifest = read_manifest(folder)
+    name = f"{manifest.job}/take-{manifest.take}"
+    return [Ready(name, s.name, str(folder / s.wav), s.start_sample, s.samples) for s in manifest.stems]
+
+
+def check_only_bars_of_the_bass_are_new(before: Path, after: Path, start: int, end: int) -> None:
+    """`start`, `end`: samples from the stems' first. All other stems are the same files, to the bit."""
+    for stem in read_manifest(before).stems:
+        same = next(s for s in read_manifest(after).stems if s.name == stem.name)
+        if stem.name != "bass":
+            assert (same.sha256, same.midi_sha256) == (stem.sha256, stem.midi_sha256)
+    old, new = (soundfile.read(folder / "bass.wav")[0] for folder in (before, after))
+    assert np.array_equal(old[:start], new[:start])
+    assert np.array_equal(old[end:], new[end:])
+    assert np.abs(old[start:end] - new[start:end]).max() > 0.01
+
+
+def test_the_real_engine_is_killed_in_the_middle_and_its_bass_is_rerolled(
     own_engine: dict[str, str], tmp_path: Path
 ) -> None:
     home, session = prepare(tmp_path, own_engine)
@@ -155,11 +187,24 @@ def test_the_real_engine_is_killed_in_the_middle_and_the_band_still_lands_once(
         os.kill(pid, signal.SIGKILL)
         start_engine(roots=[tmp_path])
         assert wait_for_end(session)["kind"] == "done", status(session)["text"]
+        (before,) = read_takes(session).values()
         tracks = survey(daw)
-        (path,) = (session / "stembridge").glob("*/take-*/manifest.json")
-        manifest = read_manifest(path.parent)
-        name = f"{manifest.job}/take-{manifest.take}"
-        ready = [Ready(name, s.name, str(path.parent / s.wav), s.start_sample, s.samples) for s in manifest.stems]
-        end = manifest.start_sample + manifest.samples
-        save_up_to(daw, end)
-    check_mix(read_mix(home, session, end), check_each_stem_once(tracks, ready))
+        assert len(check_each_stem_once(tracks, ready_stems(before))) == 5
+
+        select_track(daw, "bass")
+        select_bars(daw, *REROLLED)
+        daw.run(REROLL)
+        wait_until("the new wish", lambda: status(session).get("state") != "idle", 60)
+        assert wait_for_end(session)["kind"] == "done", status(session)["text"]
+        (after,) = (folder for folder in read_takes(session).values() if folder != before)
+        rerolled = survey(daw)
+        first = borders(daw)["Intro"][0]
+        start, end = (sample - first for sample in beats2samples(daw, *REROLLED))
+        last = max(region["sample"] + region["samples"] for region in rerolled["bass"]["regions"])
+        save_up_to(daw, last)
+    check_only_bars_of_the_bass_are_new(before, after, start, end)
+    for name, track in tracks.items():
+        if name not in ("bass", "bass MIDI"):
+            assert rerolled[name] == track
+    sounds = [Placed.read(stem.wav, stem.at) for stem in ready_stems(after)]
+    check_mix(read_mix(home, session, last), sounds)

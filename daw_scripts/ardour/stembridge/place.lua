@@ -118,9 +118,10 @@ return function(use)
     return not apart and own[source(region)] ~= nil
   end
 
-  -- Gives the track a new playlist with copies of all regions of the old one but those in the stem's way; returns copies
-  -- of these. The copy of a MIDI region has a source of its own, which is then known as ours, too.
-  local function renew_playlist(route, kind, stem, own)
+  -- Gives the track a new playlist with copies of all regions of the old one but those in the stem's way. Returns copies
+  -- of these, for the undo step: without those of the same job, which is undone as a whole. The copy of a MIDI region has
+  -- a source of its own, which is then known as ours, too.
+  local function renew_playlist(route, kind, stem, own, job)
     local track, removed, kept, versions = route:to_track(), {}, {}, 0
     local old = track:playlist()
     for _ in Session:playlists():playlists_for_track(track):iter() do versions = versions + 1 end
@@ -129,8 +130,11 @@ return function(use)
     for _, region in ipairs(regions(old)) do
       local landing = own[source(region)]
       local copy = { region = ARDOUR.RegionFactory.clone_region(region, true, false), position = region:position() }
-      local list = is_in_the_way(region, stem, own) and removed or kept
-      list[#list + 1] = copy
+      if not is_in_the_way(region, stem, own) then
+        kept[#kept + 1] = copy
+      elseif landing.job ~= job then
+        removed[#removed + 1] = copy
+      end
       if landing and source(copy.region) ~= landing.source then
         add_line(route, takes.landing2line(landing, source(copy.region)))
       end
@@ -140,12 +144,12 @@ return function(use)
   end
 
   -- The stem into the playlist of a track, or into a new one where an earlier version stands in its place.
-  local function import_onto(route, path, position, stem, kind)
+  local function import_onto(route, path, position, stem, landing)
     local own, track, removed, before = {}, route:to_track(), {}, {}
-    for _, landing in ipairs(takes.comment2landings(route:comment())) do own[landing.source] = landing end
+    for _, earlier in ipairs(takes.comment2landings(route:comment())) do own[earlier.source] = earlier end
     for _, region in ipairs(regions(track:playlist())) do
       if is_in_the_way(region, stem, own) then
-        removed = renew_playlist(route, kind, stem, own)
+        removed = renew_playlist(route, landing.kind, stem, own, landing.job)
         break
       end
     end
@@ -183,7 +187,7 @@ return function(use)
     local route, problem = earlier_track(stem, landing.kind, is_kin), nil
     local tracks, added = { route }, {}
     if route then
-      added = import_onto(route, path, position, stem, landing.kind)
+      added = import_onto(route, path, position, stem, landing)
     else
       tracks = import_as_tracks(path, position, name)
       for _, made in ipairs(tracks) do
@@ -247,16 +251,25 @@ return function(use)
     return true
   end
 
+  -- The playlists that belong to a track still, as a set of ids.
+  local function living_playlists()
+    local ids = {}
+    for route in Session:get_tracks():iter() do
+      for playlist in Session:playlists():playlists_for_track(route:to_track()):iter() do ids[id(playlist)] = true end
+    end
+    return ids
+  end
+
   -- Makes one undo step of all that has landed since the last one: undoing it brings back what played before. The
   -- tracks and playlists that were made stay, for Ardour cannot undo those. What the user has moved or taken away since
   -- then is left out.
   function place.commit(title)
-    local mine = changes
+    local mine, living = changes, living_playlists()
     changes = {}
     Session:begin_reversible_command(title)
     for _, change in ipairs(mine) do
       local playlist = change.playlist
-      if holds(playlist, change.added) then
+      if living[id(playlist)] and holds(playlist, change.added) then
         take_off(playlist, change.added)
         local removed = put_on(playlist, change.removed)
         playlist:to_stateful():clear_changes()
