@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 FAKE = HERE / "fake"
 SIGNATURES = HERE / "signatures.tsv"
 SCRIPTS = HERE.parents[2] / "daw_scripts" / "reaper"
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds that one command may take before the interpreter counts as hung."""
 
 
@@ -153,7 +153,7 @@ class Reaper:
         self.do("for _ = 1, count do fake.tick() end", count=count)
         self.check_crashes()
 
-    def until(self, condition: str | Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+    def until(self, condition: str | Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
         """Ticks until the Lua expression (or the Python function) is true; gives its value. Raises TimeoutError."""
         end = time.monotonic() + seconds
         while True:

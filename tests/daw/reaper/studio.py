@@ -232,7 +232,7 @@ class Studio:
         """No job is under way (the status is published every few ticks)."""
         return not self.status()["jobs"]
 
-    def finish(self, seconds: float = 20.0) -> None:
+    def finish(self, seconds: float = 60.0) -> None:
         """Ticks until every job is over and told."""
         self.reaper.tick(12)
         self.reaper.until(self.idle, seconds, "the end of the job")

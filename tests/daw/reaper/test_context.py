@@ -29,7 +29,7 @@ def asked(studio: Studio, verb: str = "generate") -> Render:
     own = studio.own_part()
     with studio.engine() as engine:
         studio.run(verb)
-        studio.finish(60)
+        studio.finish()
         assert not engine.refused
         for stem in engine.stems:
             check_landed(studio.takes(), stem)

@@ -120,7 +120,7 @@ def test_a_project_full_of_notes_is_read_in_small_bites(studio: Studio) -> None:
     )
     with studio.engine() as engine:
         studio.run("generate")
-        studio.finish(60)
+        studio.finish()
         (request,) = engine.requests
         assert [track.name for track in request.arrangement.tracks] == ["Chords"]
         assert len(file_notes(str(request.arrangement.tracks[0].midi))) == 2000
