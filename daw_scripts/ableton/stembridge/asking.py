@@ -60,7 +60,7 @@ def ask(song: Song, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Ste
     elif memory.take is None:
         raise Trouble("There is no take in this set yet. Generate one first.")
     elif wish.verb == "continue":
-        steps = _continue(song, wish, memory.take, settings)
+        steps = _continue(song, wish, memory.last_take or memory.take, settings)
     else:
         steps = _edit(song, wish, memory.take_at(_span(song, wish)) or memory.take, settings)
     return (yield from steps)

@@ -232,7 +232,8 @@ class Band:
     def _done(self, event: dict[str, Any]) -> None:
         manifests = event.get("manifests")
         self._manifests = len(manifests) if isinstance(manifests, list) else 1
-        for warning in event.get("warnings") or []:
+        warnings = event.get("warnings")
+        for warning in warnings if isinstance(warnings, list) else []:
             self._speaker.say(str(warning))
         self._ended, self._landings = True, []
         if not self._stems:
@@ -264,8 +265,10 @@ class Band:
             self._remember(self.memory._replace(takes=self.memory.with_take(take), running=None))
         finally:
             self._ended = False
-            put_back()
-            self._song.end_undo_step()
+            try:
+                put_back()
+            finally:
+                self._song.end_undo_step()
         names = ", ".join(dict.fromkeys(landing.name for landing in self._landings)) or "nothing"
         self._speaker.say(f"Done: {names}. Undo takes all of it away.")
         if placer.places:

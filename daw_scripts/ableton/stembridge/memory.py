@@ -64,6 +64,11 @@ class Memory(NamedTuple):
         """The newest take."""
         return self.takes[-1] if self.takes else None
 
+    @property
+    def last_take(self) -> Take | None:
+        """The take that ends last, the newest of several."""
+        return max(reversed(self.takes), key=lambda take: take.end, default=None)
+
     def take_at(self, span: tuple[float, float] | None) -> Take | None:
         """The newest take that has music in `span`; the newest of all where none has, or no span is given."""
         for take in reversed(self.takes):

@@ -125,7 +125,7 @@ def test_an_engine_that_babbles(answer: bytes, project: Path, runtime: Path, ope
         ("/stem", "ss", ["JOB", "no json"]),
         ("/stem", "ss", ["JOB", "[1]"]),
         ("/stem", "ss", ["JOB", '{"stem": "drums"}']),
-        ("/done", "ss", ["JOB", '{"manifests": 7}']),
+        ("/done", "ss", ["JOB", '{"manifests": 7, "warnings": 3}']),
         ("/progress", "ssff", ["JOB", "render", float("nan"), 1.0]),
         ("/progress", "sss", ["JOB", "render", "half"]),
         ("/accepted", "sss", ["JOB", "first", "soon"]),

@@ -241,6 +241,12 @@ def test_every_stretch_of_the_song_can_be_edited(generated: tuple[FakeLive, Host
         assert asked.scope is not None
         assert asked.scope.take == f"{noise.requests[take].job}/take-1"
         assert (asked.scope.start, asked.scope.end) == (start, end)
+    live.user_loop(0.0, 8.0)
+    press(host, REROLL, 7)
+    live.song.values["loop"] = False
+    press(host, CONTINUE, 8)
+    assert noise.requests[-1].continues == f"{noise.requests[5].job}/take-1"
+    assert noise.requests[-1].arrangement.start == 32.0
 
 
 def test_continue_without_more_locators_adds_a_section(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
@@ -359,41 +365,3 @@ def test_nothing_marked_says_what_to_do(project: Path, noise: NoiseEngine, open_
     press(host, GENERATE)
     (section,) = noise.requests[0].arrangement.sections
     assert (section.name, section.start, section.end) == ("Selection", 4.0, 12.0)
-
-
-def test_two_sets_at_once(noise: NoiseEngine, open_set: Opener, tmp_path: Path) -> None:
-    """Two Lives share one engine; each gets what it asked for."""
-    lives, hosts = [], []
-    for name in ("One", "Two"):
-        folder = tmp_path / f"{name} Project"
-        folder.mkdir()
-        lives.append(song("12.2.0" if name == "One" else "11.3.25", folder))
-        hosts.append(open_set(lives[-1], sample_rate=8000))
-    for host in hosts:
-        host.run_until(lambda host=host: host.said("The engine is there"))  # type: ignore[misc]
-        host.press(GENERATE)
-    for host in hosts:
-        host.run_until(done(host, 1))
-    assert len({request.job for request in noise.requests}) == 2
-    for live, name in zip(lives, ("One", "Two"), strict=True):
-        assert live.names == ["1-MIDI", "Rhodes", *FRESH]
-        (audio,) = clips(live, "bass")
-        assert f"{name} Project" in str(audio.file)
-
-
-@pytest.mark.parametrize("versions", ["lanes", "scenes", "tracks"])
-def test_where_other_versions_go_is_the_musician_s_choice(
-    versions: str, version: str, project: Path, noise: NoiseEngine, open_set: Opener
-) -> None:
-    live = song(version, project)
-    host = open_set(live, sample_rate=8000, stems=["bass"], versions=versions)
-    press(host, GENERATE)
-    press(host, TAKE, 2)
-    old = clips(live, "bass")[0]
-    if versions == "scenes":
-        assert live.named("bass").slots[-1].inside is not None
-    elif versions == "lanes" and has_lanes(live):
-        assert len(live.named("bass").lanes) == 1
-    else:
-        assert live.names[-2:] == ["bass 2", "bass MIDI 2"]
-    assert old.values["muted"] == (versions == "tracks" or (versions == "lanes" and not has_lanes(live)))
