@@ -7,9 +7,11 @@ is encoded by itself, so that a stem sounds the same alone and in company (up to
 from __future__ import annotations
 
 import math
+import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ class DiffusionRenderer(ABC):
         }
         if len(clips) == len(stretches):
             return [clips[i] for i in range(len(stretches))]
-        with self._lock, torch.no_grad():
+        with self._lock, torch.no_grad(), all_cores(self.placement.device):
             pipe = self.open()
             groups = self._groups(pipe, [i for i in range(len(stretches)) if i not in clips], stretches)
             steps = Steps(sum(self._runs(pipe, stretches[group[0]]) for group in groups), tick)
@@ -172,6 +174,19 @@ class DiffusionRenderer(ABC):
             )
         rate = stretch.guide.rate
         return Clip(resample(to_stereo(sound), self._rate(pipe), rate, stretch.guide.audio.shape[1]), rate)
+
+
+@contextmanager
+def all_cores(device: str) -> Iterator[None]:
+    """On a CPU the network's large products are worth a thread for each core (half of them are siblings as a rule);
+    the worker's other networks are small and run on one."""
+    before = torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(max(before, (os.cpu_count() or 2) // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def clip2tensor(clip: Clip, rate: int, samples: int) -> torch.Tensor:
