@@ -48,7 +48,8 @@ return function(use)
     -- Making the step takes regions off for a moment, which could be heard while the transport rolls.
     local function commit()
       if not title or Session:transport_rolling() then return end
-      place.commit(title)
+      local ok, trouble = pcall(place.commit, title)
+      if not ok then say("info", "This cannot be undone in one step: " .. tostring(trouble)) end
       title = nil
     end
 

@@ -55,10 +55,13 @@ return function(use)
     local paths = C.StringVector()
     paths:push_back(path)
     Session:begin_reversible_command("stembridge")
-    Editor:do_import(paths, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
-      ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
-      position, ARDOUR.PluginInfo(), track or ARDOUR.Track(), false)
+    local ok, trouble = pcall(function()
+      Editor:do_import(paths, Editing.ImportDistinctFiles, Editing.ImportAsTrack, ARDOUR.SrcQuality.SrcBest,
+        ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
+        position, ARDOUR.PluginInfo(), track or ARDOUR.Track(), false)
+    end)
     Session:abort_reversible_command()
+    if not ok then error(trouble, 0) end
   end
 
   -- `wanted`, or `wanted` with the first number that no other track has.
@@ -260,6 +263,17 @@ return function(use)
     return ids
   end
 
+  -- Adds a change to the open undo step: everything as before, then as it is now again.
+  local function record(change)
+    local playlist = change.playlist
+    take_off(playlist, change.added)
+    local removed = put_on(playlist, change.removed)
+    playlist:to_stateful():clear_changes()
+    take_off(playlist, removed)
+    put_on(playlist, change.added)
+    Session:add_stateful_diff_command(playlist:to_statefuldestructible())
+  end
+
   -- Makes one undo step of all that has landed since the last one: undoing it brings back what played before. The
   -- tracks and playlists that were made stay, for Ardour cannot undo those. What the user has moved or taken away since
   -- then is left out.
@@ -267,16 +281,14 @@ return function(use)
     local mine, living = changes, living_playlists()
     changes = {}
     Session:begin_reversible_command(title)
-    for _, change in ipairs(mine) do
-      local playlist = change.playlist
-      if living[id(playlist)] and holds(playlist, change.added) then
-        take_off(playlist, change.added)
-        local removed = put_on(playlist, change.removed)
-        playlist:to_stateful():clear_changes()
-        take_off(playlist, removed)
-        put_on(playlist, change.added)
-        Session:add_stateful_diff_command(playlist:to_statefuldestructible())
+    local ok, trouble = pcall(function()
+      for _, change in ipairs(mine) do
+        if living[id(change.playlist)] and holds(change.playlist, change.added) then record(change) end
       end
+    end)
+    if not ok then
+      Session:abort_reversible_command()
+      error(trouble, 0)
     end
     if not Session:abort_empty_reversible_command() then Session:commit_reversible_command(nil) end
   end
