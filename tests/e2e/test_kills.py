@@ -16,8 +16,8 @@ from tests.engine.rig import own_places
 @pytest.fixture(scope="module")
 def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
     with own_places(tmp_path_factory.mktemp("kills")) as folder:
-        request = msgspec.convert(eight_bars(folder / "out", bits=24, tail="file"), Render)
-        stems = tuple(stem for stem in request.stems if stem.role in ("drums", "bass", "keys"))
+        request = msgspec.convert(eight_bars(folder / "out", bits=24, tail="file", takes=2), Render)
+        stems = tuple(stem for stem in request.stems if stem.role in ("drums", "bass"))
         made = Killer(folder, msgspec.structs.replace(request, stems=stems))
         made.undisturbed()
         yield made
