@@ -32,7 +32,7 @@ def audio2activity(path: str | Path, clock: Clock, start: float) -> list[tuple[f
     edges = np.flatnonzero(np.diff(np.concatenate(([0], (levels >= gate).astype(int), [0]))))
     origin = clock.beat2second(start)
     spans: list[tuple[float, float]] = []
-    for first, last in edges.reshape(-1, 2):
+    for first, last in edges.reshape(-1, 2).tolist():
         begin = max(clock.second2beat(origin + first * BLOCK), clock.start)
         end = min(clock.second2beat(origin + last * BLOCK), clock.end)
         if end <= begin:

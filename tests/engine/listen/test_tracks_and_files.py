@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -120,6 +121,7 @@ def test_a_vocal_track_says_where_it_sounds(tmp_path: Path) -> None:
     assert len(got.activity) == 2
     assert got.activity[0] == pytest.approx((8.0, 14.0), abs=0.25)
     assert got.activity[1] == pytest.approx((20.0, 22.0), abs=0.25)
+    assert msgspec.json.decode(msgspec.json.encode(got), type=Heard) == got
     assert heard(arrangement(ContextTrack("Drum loop", audio=str(path)))).activity == ()
 
 
