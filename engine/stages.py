@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ import msgspec
 
 from bridge.messages import Render
 
+log = logging.getLogger(__name__)
 Chunk = bytes | memoryview
 Result = TypeVar("Result")
 
@@ -86,12 +88,23 @@ def _alone(key: str) -> Iterator[None]:
 
 def kept_json(stages: StageCache, key: str, kind: type[Result], make: Callable[[], Result]) -> Result:
     """The same for a value that msgspec turns into JSON and back without loss."""
-    return kept(stages, key, make, lambda value: [encode(value)], lambda raw: decode(raw, kind))
+    raw = stages.get(key)
+    if raw is not None:
+        return decode(raw, kind)
+    result = make()
+    put_json(stages, key, result)
+    return result
 
 
-def encode(value: object) -> bytes:
-    """A value as JSON, to be read back by `decode`."""
-    return msgspec.json.encode(value)
+def put_json(stages: StageCache, key: str, value: object) -> None:
+    """Keeps a value as JSON, to be read back by `decode`. One that holds what JSON cannot say to the bit (NumPy's
+    numbers) is not kept, which the log tells; its stage is made again when it must."""
+    try:
+        raw = msgspec.json.encode(value)
+    except TypeError as error:
+        log.warning("a finished stage could not be kept: %s", error)
+    else:
+        stages.put(key, raw)
 
 
 def decode(raw: bytes, kind: type[Result]) -> Result:
