@@ -269,3 +269,20 @@ class Studio:
         path.write_text(f'dofile("{SCRIPTS / "stembridge_startup.lua"}")\n')
         self.reaper.do("fake.run(path) fake.notes = {}", path=path)
         self.reaper.check_crashes()
+
+
+def waves(studio: Studio, keep: str = "p") -> list[str]:
+    """Files of the stems on the tracks."""
+    return sorted(take.file for take in studio.takes(keep) if take.kind == "WAVE")
+
+
+def check_all(studio: Studio, engine: BandEngine, keep: str = "p") -> None:
+    """Each stem that the engine announced lies on its track once."""
+    takes = studio.takes(keep)
+    for stem in engine.stems:
+        check_landed(takes, stem)
+    assert waves(studio, keep) == sorted(stem.wav for stem in engine.stems)
+
+
+def first_stem(studio: Studio, keep: str = "p") -> None:
+    studio.reaper.until(lambda: waves(studio, keep), what="the first stem")

@@ -278,6 +278,20 @@ def test_the_next_take_stands_beside_the_first(studio: Studio) -> None:
     assert (lanes, len(items)) == (({0, 1}, 2) if float(studio.version) >= 7 else ({0}, 1))
 
 
+def test_a_take_that_was_undone_is_no_base_for_an_edit(studio: Studio) -> None:
+    with studio.engine() as engine:
+        first = band(studio, engine)
+        studio.run("next_take")
+        studio.finish()
+        assert studio.reaper.do("return user.undo(keep.p)") == "stembridge: Next take"
+        studio.reaper.do("user.select_time(keep.p, 2, 4)")
+        studio.run("reroll")
+        studio.finish()
+        scope = engine.requests[-1].scope
+        assert scope is not None
+        assert scope.take == f"{first.job}/take-1"
+
+
 def test_several_takes_at_once(studio: Studio) -> None:
     studio.open("many", "p", {"stems": {"drums": True}, "takes": 3, "seed": 7, "style": "neo-soul"})
     studio.regions(("Verse", 0, 4))
