@@ -32,7 +32,7 @@ from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound, bytes2sound, sound2chunks
 from engine.splice import Audio
-from engine.stages import NO_STAGES, StageCache, decode, encode, kept, stage2key
+from engine.stages import NO_STAGES, StageCache, decode, kept, put_json, stage2key
 from engine.stems import StemMaker
 from engine.stretches import Scene
 
@@ -111,7 +111,7 @@ class TakeMaker:
                     continue
                 files, audio = self._write_stem(folder, part, sound)
                 if part.name not in folder.left:
-                    self.stages.put(self._stem2key("files", part), encode(files))
+                    put_json(self.stages, self._stem2key("files", part), files)
                 total += audio
                 stems.append(files)
                 share.report.stem(
