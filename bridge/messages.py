@@ -51,6 +51,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An edit of `take` ("<job>/take-N"): only these sections x stems are written anew; empty means all of them.
 
     `start` and `end` (beats) narrow it to the bars that they touch. A stem that the take does not have yet is added.
+    `notes` keep: the same notes in another sound (renderer, instrument, reference, sound font); nothing is composed.
     """
 
     take: str
@@ -58,6 +59,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stems: tuple[str, ...] = ()
     start: float | None = None
     end: float | None = None
+    notes: Literal["new", "keep"] = "new"
 
 
 class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="render"):

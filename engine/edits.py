@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bridge.messages import Scope
+from bridge.errors import RequestError
+from bridge.messages import Scope, StemWanted
 from bridge.timeline import Clock
 from engine.scope import EPS, scope2spans, within
 from engine.score import Note, Part, Score
@@ -22,6 +23,29 @@ def merge_edit(new: Score, old: Score, scope: Scope, clock: Clock) -> Score:
     named = {part.name for part in parts}
     parts += [part for part in old.parts if part.name not in named]
     return replace(new, parts=tuple(parts), chords=old.chords, sections=old.sections)
+
+
+def keep_notes(old: Score, scope: Scope, stems: Sequence[StemWanted]) -> Score:
+    """The score of an edit that changes the sound alone: `old` with the instruments that `stems` wish for in its scope.
+
+    Raises `RequestError` for a stem in the scope that the take does not have: there are no notes to keep.
+    """
+    have = {part.name for part in old.parts}
+    wanted = {stem.title: stem for stem in stems if not scope.stems or stem.title in scope.stems}
+    for i, stem in enumerate(stems):
+        if stem.title in wanted and stem.title not in have:
+            raise RequestError(
+                "scope.stem",
+                f"{scope.take} has no stem {stem.title!r} whose notes could be kept.",
+                field=f"stems[{i}]",
+                hint="Leave it out, or let its notes be new.",
+            )
+    parts = (
+        replace(part, instrument=wanted[part.name].instrument) if part.name in wanted else part for part in old.parts
+    )
+    titles = ", ".join(part.name for part in old.parts if part.name in wanted)
+    line = f"edit: the sound of {titles} made anew, notes kept"
+    return replace(old, parts=tuple(parts), remarks=(*old.remarks, line))
 
 
 def _merge_part(new: Part, old: Part | None, scope: Scope, spans: Sequence[tuple[float, float]], clock: Clock) -> Part:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pretty_midi
 import pytest
 import soundfile
 
@@ -77,3 +78,35 @@ def test_a_take_that_is_not_there_is_named(tmp_path: Path) -> None:
     failed = send(eight_bars(tmp_path, **{"continues": "nobody/take-1"}))[-1]
     assert isinstance(failed, Failed)
     assert (failed.refused, failed.code, failed.field) == (True, "scope.missing", "continues")
+
+
+def test_the_same_notes_sound_in_another_instrument(tmp_path: Path) -> None:
+    first = eight_bars(tmp_path)
+    before = Path(finished(send(first)).manifests[0]).parent
+    stems = [{"role": r} for r in ("drums", "bass", "pad", "lead")] + [{"role": "keys", "instrument": "church organ"}]
+    scope = {"take": f"{first['job']}/take-1", "stems": ["keys"], "notes": "keep"}
+    done = finished(send(eight_bars(tmp_path, stems=stems, scope=scope, seed=99, job=f"{first['job']}-organ")))
+    after = Path(done.manifests[0]).parent
+    for name in ("drums", "bass", "pad", "lead"):
+        assert hashes(before)[f"{name}.wav"] == hashes(after)[f"{name}.wav"]
+    assert notes_of(before / "keys.mid") == notes_of(after / "keys.mid")
+    old, new = (soundfile.read(folder / "keys.wav", dtype="float32")[0] for folder in (before, after))
+    assert np.abs(old - new).max() > 0.05
+    manifest = json.loads((after / "manifest.json").read_bytes())
+    assert "organ" in next(s["instrument"] for s in manifest["stems"] if s["name"] == "keys").lower()
+    assert manifest["remarks"][-1] == "edit: the sound of keys made anew, notes kept"
+
+
+def notes_of(path: Path) -> list[tuple[float, float, int, int]]:
+    """Notes of a MIDI file: start and end in seconds, pitch, velocity."""
+    song = pretty_midi.PrettyMIDI(str(path))
+    return [(n.start, n.end, n.pitch, n.velocity) for i in song.instruments for n in i.notes]
+
+
+def test_notes_that_are_not_there_cannot_be_kept(tmp_path: Path) -> None:
+    first = eight_bars(tmp_path, stems=[{"role": "bass"}])
+    finished(send(first))
+    scope = {"take": f"{first['job']}/take-1", "notes": "keep"}
+    failed = send(eight_bars(tmp_path, stems=[{"role": "bass"}, {"role": "keys"}], scope=scope, job="keep-none"))[-1]
+    assert isinstance(failed, Failed)
+    assert (failed.refused, failed.code, failed.field) == (True, "scope.stem", "stems[1]")
