@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 import time
@@ -25,7 +26,7 @@ from engine.compose.form import request2form
 from engine.compose.writers import Writers
 from engine.diffusion.parts import WEIGHTS as PARTS
 from engine.diffusion.parts import PartsModel
-from engine.edits import merge_edit
+from engine.edits import keep_notes, merge_edit
 from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
@@ -36,7 +37,7 @@ from engine.rendering import Renderer
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Part, Score
-from engine.stages import NO_STAGES, StageCache, decode, kept_json, put_json, request2inputs, stage2key
+from engine.stages import NO_STAGES, StageCache, kept_json, request2inputs, stage2key
 from engine.takes import TakeMaker
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Pipeline:
         renderer = choose_model("renderer", request.renderer, commercial=request.commercial)
         rows = stem_rows(request)
         renderers = {name: machine for name, row in rows.items() if (machine := self.open_renderer(row)) is not None}
+        weights = {name: machine.weights for name, machine in renderers.items()}
         clock = request.arrangement.timeline()
         form = request2form(request.arrangement, clock)
         watch = Stopwatch()
@@ -122,22 +124,9 @@ class Pipeline:
                 warnings += [text for text in whole.warnings if text not in warnings]
                 continue
             take = msgspec.structs.replace(request, seed=request.seed + number)
-            key = stage2key("take", *request2inputs(take), rows, earlier and (earlier.manifest, earlier.score))
-            with watch.timing("compose"):
-                tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
-                tick(0.0)
-                known = stages.get(stage2key("score", key))
-                if known is None:
-                    writing = self._composing.submit(self._compose, take, clock, form, heard, earlier, tick)
-                    score = wait_for(writing, share.poll)
-                else:
-                    score = decode(known, Score)
-            if known is None:
-                with watch.timing("perform"):
-                    score = with_voices(perform(score, clock, score.feel, take.seed), take)
-                    if previous is not None and take.scope is not None:
-                        score = merge_edit(score, previous.score, take.scope, clock)
-                put_json(stages, stage2key("score", key), score)
+            key = stage2key("take", *request2inputs(take), rows, weights, earlier and (earlier.manifest, earlier.score))
+            write = functools.partial(self._write, take, clock, form, heard, earlier, share, watch)
+            score = kept_json(stages, stage2key("score", key), Score, write)
             composer = self._composer(request)
             maker = TakeMaker(
                 take,
@@ -160,6 +149,32 @@ class Pipeline:
             warnings += [text for text in result.warnings if text not in warnings]
             watch = Stopwatch(watch.seconds)
         return Done(request.job, tuple(manifests), round(time.perf_counter() - started, 3), tuple(warnings))
+
+    def _write(
+        self,
+        take: Render,
+        clock: Clock,
+        form: tuple[FormSection, ...],
+        heard: Heard,
+        earlier: PreviousTake | None,
+        share: ShareReporter,
+        watch: Stopwatch,
+    ) -> Score:
+        """A take's score as it is played: composed and performed, or in an edit of the sound alone the earlier one."""
+        scope = take.scope
+        if scope is not None and scope.notes == "keep":
+            assert earlier is not None
+            return keep_notes(earlier.score, scope, take.stems)
+        with watch.timing("compose"):
+            tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
+            tick(0.0)
+            score = wait_for(self._composing.submit(self._compose, take, clock, form, heard, earlier, tick), share.poll)
+        with watch.timing("perform"):
+            score = with_voices(perform(score, clock, score.feel, take.seed), take)
+            if scope is not None:
+                assert earlier is not None
+                score = merge_edit(score, earlier.score, scope, clock)
+        return score
 
     def _composer(self, request: Render) -> Machine:
         row = choose_model("composer", request.composer)
