@@ -63,12 +63,14 @@ class Beat:
 
 @dataclass(frozen=True)
 class Timing:
-    """How a rendering lies: `bars`; `onsets` with their final lags; `stray`: share of the envelope away from them;
+    """How a rendering lies: `bars`; `onsets` with their final lags; `beyond`: how many of them are too
+    far off to be moved; `stray`: share of the envelope away from them;
     `median_ms` and `p99_ms` of |lag| over the onsets
     that are clear; `steady_ms`: steps of lag below this are within the measure's own uncertainty."""
 
     bars: tuple[Lag, ...]
     onsets: OnsetLags
+    beyond: int
     stray: float
     median_ms: float
     p99_ms: float
@@ -96,11 +98,13 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     masked = np.isfinite(starts) & ~clear
     ms = np.where(masked, starts, ms)
     noise = 1.48 * float(np.median(np.abs(apart[sure] - bias))) if sure.any() else 0.0
-    lags = OnsetLags(followed.at, _trusted(ms, clear | masked), followed.fit)
+    near = np.abs(ms) <= MAX_WARP_MS
+    beyond = int((clear & ~near).sum())
+    lags = OnsetLags(followed.at, _trusted(ms, (clear | masked) & near), followed.fit)
     median, p99 = lags.spread(beat.clear_fit)
     steady = float(np.clip(noise, LEAST_STEP_MS, MEDIAN_MS))
     by_bar = tuple(bar_lags(beat.envelope, envelope, bars, rate))
-    return Timing(by_bar, lags, _stray(envelope, beat.onsets, rate), median, p99, steady), envelope
+    return Timing(by_bar, lags, beyond, _stray(envelope, beat.onsets, rate), median, p99, steady), envelope
 
 
 def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:
@@ -151,9 +155,8 @@ def timing_faults(timing: Timing, beat: Beat, *, drums: bool) -> list[str]:
         way = "late" if ms > 0 else "early"
         faults.append(f"bar {k + 1} of the stretch begins {abs(ms):.0f} ms {way}")
     clear = timing.onsets.fit >= beat.clear_fit
-    beyond = np.abs(timing.onsets.ms[clear]) > MAX_WARP_MS
-    if beyond.sum() > max(1, 0.02 * clear.sum()):
-        faults.append(f"{int(beyond.sum())} notes are more than {MAX_WARP_MS:.0f} ms from their place")
+    if timing.beyond > max(1, 0.02 * clear.sum()):
+        faults.append(f"{timing.beyond} notes are more than {MAX_WARP_MS:.0f} ms from their place")
     least = DRUMS_FIT if drums else FOLLOWS_FIT
     if judged and not (beat.soft and not drums) and float(np.median([bar.fit for _, bar in judged])) < least:
         faults.append("it does not play the rhythm of its notes")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.conform.envelope import Audio
+from engine.conform.warp import crossfade
 
 Floats = NDArray[np.float64]
 Bars = Sequence[tuple[int, int]]
@@ -97,13 +98,12 @@ def join_windows(pieces: Sequence[tuple[Window, Audio]], samples: int, onsets: F
 
 
 def _take_over(out: Audio, audio: Audio, window: Window, line: int, onsets: Floats, rate: int) -> None:
-    """Fades with equal power from what is there into `audio`, just before the bar line `line`."""
+    """Fades with equal power (equal gain for what is alike) from what is there into `audio`, just before the bar line
+    `line`."""
     near = onsets[np.abs(onsets - line) <= NEAR_MS / 1000 * rate]
     end = int(min([line, *near])) - round(GUARD_MS / 1000 * rate)
     end = min(max(end, window.start + 1), line)
     start = max(end - round(JOIN_MS / 1000 * rate), window.start)
-    ramp = (np.arange(end - start) + 0.5) / max(end - start, 1) * np.pi / 2
     new = audio[:, start - window.start :]
-    faded = out[:, start:end] * np.cos(ramp) + new[:, : end - start] * np.sin(ramp)
-    out[:, start:end] = faded.astype(np.float32)
+    out[:, start:end] = crossfade(out[:, start:end], new[:, : end - start])
     out[:, end : window.end] = new[:, end - start :]
