@@ -57,7 +57,9 @@ def main() -> int:
                     moved = f"{fitted.warp_ms:.1f}" if fitted.warp_ms else ""
                     reason = fitted.faults[0] if fitted.faults else ""
                     print(
-                        f"{role:6}{clock:6}{name:22}{verdict:10}{before:>11}{after:>11}{moved:>8}{seconds:6.2f}  {reason}"
+                        f"{role:6}{clock:6}{name:22}{verdict:10}{before:>11}{after:>11}{moved:>8}{seconds:6.2f}  ",
+                        reason,
+                        sep="",
                     )
                     if not good or (fitted.audio is None) != (kind == "wrong"):
                         wrong.append(f"{role} {clock} {name}: {verdict} {after} {reason}")

@@ -13,7 +13,7 @@ from engine.sampler import Bank, choose_instrument, render_part
 from engine.score import Key, Note, Part
 
 RATE = 48000
-BARS = 8
+BARS = 6
 KEY = Key(9, "minor", given=True)
 ROLES = ("drums", "bass", "keys", "pad", "lead")
 CHORDS = (

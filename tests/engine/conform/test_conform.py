@@ -30,7 +30,8 @@ def target_of(song: Song) -> Target:
 
 
 def assert_on_the_grid(song: Song, audio: Audio, *judges: Judge) -> None:
-    """Median within 2 ms, all but one in a hundred (or one) within 10 ms, by all judges; they can hear the guide."""
+    """Median within 2 ms, 99 of 100 within 10 ms, by all judges; they can hear the guide. Two onsets may be the judge's
+    own fault (the engine's checks forgive them too; a take asks whether the guide's are better)."""
     for judge in judges[: 1 if song.part.role == "bass" else None]:  # a string's attack lies below `counted`
         errors = judge(song, audio)
         errors = errors[np.isfinite(errors)]
@@ -38,7 +39,7 @@ def assert_on_the_grid(song: Song, audio: Audio, *judges: Judge) -> None:
             assert song.part.role == "pad", "only a swelling pad has no onsets that can be timed"
             continue
         assert np.median(errors) <= MEDIAN_MS
-        assert np.sum(errors > LATEST_MS) <= max(1, 0.01 * len(errors)), np.sort(errors)[-4:]
+        assert np.sum(errors > LATEST_MS) <= max(2, 0.01 * len(errors)), np.sort(errors)[-4:]
 
 
 @pytest.mark.parametrize("name", GOOD)
