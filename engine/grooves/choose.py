@@ -2,8 +2,8 @@
 
 Tags that stand in the style words count, early and longer tags more; among those that match, a groove in the asked
 metre is preferred; a tempo outside the groove's range costs. Where no word matches, a groove tagged "versatile" is
-taken. Straight grooves are never played in compound metres, nor compound ones in simple metres; every other re-barring
-is allowed and is said in the reason.
+taken. The seed also picks one of the groove's versions (its bass lines and voicings). Straight grooves are never played
+in compound metres, nor compound ones in simple metres; every other re-barring is allowed and is said in the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.timeline import Metre
-from engine.grooves.book import book
+from engine.grooves.book import library
 from engine.grooves.groove import Groove
 from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
 
@@ -26,11 +26,13 @@ SYNONYMS = {
     "chillout": "chill", "gloomy": "dark", "songwriter": "singer songwriter", "ballade": "ballad",
     "alternative rock": "alt rock", "mellow": "chill", "score": "film score", "celtic": "folk", "valse": "waltz",
     "latino": "latin", "discotheque": "disco", "chiptune": "electro", "rocknroll": "rock and roll",
-    "tropicalia": "brazilian", "polka": "country", "industrial": "electronic", "dreamlike": "dreamy",
+    "tropicalia": "brazilian", "industrial": "electronic", "dreamlike": "dreamy",
     "laidback": "laid back",
 }  # fmt: skip
 """Words that people say for words that the tags use; the original words stay beside their synonym."""
 METRE_BONUS = 2.5
+VERSION_DRAW = 31
+"""The seed's draw for the version is another than its draw between equals."""
 NEAR = 0.25
 """Grooves whose scores differ by less than this are equally good: the seed picks."""
 
@@ -53,14 +55,21 @@ class _Scored:
 def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
     """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals."""
     text = normalise(style)
-    scored = [_score(g, text, metre, bpm) for g in book() if can_rebar(g, metre)]
+    known = library()
+    scored = [_score(g, text, metre, bpm) for g in known.grooves if can_rebar(g, metre)]
     named = [s for s in scored if s.words]
     versatile = [s for s in scored if "versatile" in s.groove.tags]
     pool = named or [s for s in versatile if fits(s.groove, metre)] or versatile
     best = max(s.score for s in pool)
     near = [s for s in pool if s.score > best - NEAR]
     picked = near[int(np.random.default_rng(seed).integers(len(near)))]
-    return Choice(picked.groove, _reason(picked, style, metre, bpm))
+    version = int(np.random.default_rng([seed, VERSION_DRAW]).integers(1 + len(picked.groove.alternatives)))
+    reason = _reason(picked, style, metre, bpm)
+    if version:
+        reason = f"{reason[:-1]}; in its version {version + 1}."
+    for problem in known.damaged:
+        reason += f" Your groove {problem.field} was left out: {problem.message}"
+    return Choice(picked.groove.version(version), reason)
 
 
 def can_rebar(groove: Groove, metre: Metre) -> bool:

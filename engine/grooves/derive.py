@@ -6,6 +6,8 @@ chorus's pad and the verse's bass, comp thinned to its first hit in every half b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.grooves.groove import Event, Level, Pattern
 
 BACKBEAT = frozenset({"snare", "clap", "stick", "open", "crash", "crash2", "tom1", "tom2", "tom3", "tom4"})
@@ -19,6 +21,22 @@ def derive_levels(levels: dict[str, Level]) -> dict[str, Level]:
         "bridge": Level("bridge", _bridge(verse, chorus), crash=verse.crash),
     }
     return {**derived, **levels}
+
+
+def alternatives(levels: dict[str, Level], others: Sequence[Level]) -> tuple[dict[str, Level], ...]:
+    """All five levels once for every alternative: the first of every level together, then the second. `others`: streams
+    that replace those of the level of their name; a level with fewer alternatives takes its last one again."""
+    count = max((sum(o.name == name for o in others) for name in levels), default=0)
+    out = []
+    for k in range(count):
+        changed = dict(levels)
+        for name, level in levels.items():
+            mine = [o for o in others if o.name == name]
+            if mine:
+                streams = {**level.streams, **mine[min(k, len(mine) - 1)].streams}
+                changed[name] = Level(name, streams, level.crash)
+        out.append(derive_levels(changed))
+    return tuple(out)
 
 
 def _keep(pattern: Pattern, events: list[Event]) -> Pattern:

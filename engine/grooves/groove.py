@@ -6,8 +6,11 @@ Conventions: a step is a quarter of a quarter note (feel "straight") or a third 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+FILL_KINDS = ("fill", "stop", "pickup")
+"""What leads into the next section: a fill; a stop, in which the band falls silent; a pick-up, notes of the tune or the
+bass that already belong to what comes. All three are played by `fill`."""
 STREAMS = ("drums", "bass", "comp", "pad", "arp", "lead")
 LEVELS = ("intro", "verse", "chorus", "bridge", "ending")
 SHAPES = ("triad", "seventh", "rootless", "shell", "add9", "dyad", "power", "strum", "octaves", "fifths")
@@ -103,7 +106,8 @@ class Groove:
     """A style as a band plays it. `bpm_low` and `bpm_high` are quarter notes per minute, as a DAW counts them.
 
     `swing` is the long half's share of a pair of `swing_unit` notes (0.5 is even); `lock` the least share of kick
-    and bass onsets that fall together. Levels that the file leaves out are derived from verse and chorus.
+    and bass onsets that fall together. Levels that the file leaves out are derived from verse and chorus. The name of a
+    fill is one of `FILL_KINDS`. `alternatives`: all levels once more with other bass lines, voicings or tunes.
     """
 
     name: str
@@ -120,6 +124,7 @@ class Groove:
     progressions: tuple[Progression, ...]
     levels: dict[str, Level]
     fills: tuple[Level, ...]
+    alternatives: tuple[dict[str, Level], ...] = ()
 
     @property
     def steps_per_quarter(self) -> int:
@@ -135,6 +140,12 @@ class Groove:
     def steps(self) -> int:
         """Steps in a bar."""
         return round(self.bar_beats * self.steps_per_quarter)
+
+    def version(self, index: int) -> Groove:
+        """The groove with its alternative number `index` from 1, named "NAME/2" for the first; 0 is as written."""
+        if index == 0:
+            return self
+        return replace(self, name=f"{self.name}/{index + 1}", levels=self.alternatives[index - 1], alternatives=())
 
     @property
     def metre(self) -> str:

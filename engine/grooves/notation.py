@@ -10,8 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.errors import RequestError
-from engine.grooves.derive import derive_levels
-from engine.grooves.groove import LANES, LEVELS, SHAPES, STREAMS, Degree, Event, Groove, Level, Pattern, Progression
+from engine.grooves.derive import alternatives, derive_levels
+from engine.grooves.groove import (
+    FILL_KINDS,
+    LANES,
+    LEVELS,
+    SHAPES,
+    STREAMS,
+    Degree,
+    Event,
+    Groove,
+    Level,
+    Pattern,
+    Progression,
+)  # fmt: skip
 
 HEADER = ("groove", "title", "tags", "metre", "feel", "bpm", "swing", "lock")
 CELLS = {
@@ -41,11 +53,12 @@ class Row:
 
 @dataclass
 class Block:
-    """A level or fill while it is read."""
+    """A level, an alternative of one (`alt`), or a fill while it is read."""
 
     kind: str
     line: int
     crash: bool = False
+    alt: bool = False
     streams: dict[str, tuple[int, list[str], dict[str, Row]]] = field(default_factory=dict)
 
 
@@ -81,7 +94,7 @@ class _Reader:
             head = words[0]
             if head in HEADER or head == "chords":
                 self._header(head, " ".join(words[1:]))
-            elif head in ("level", "fill"):
+            elif head in ("level", "alt", "fill"):
                 stream = ""
                 self._block(words)
             elif not self.blocks:
@@ -110,10 +123,18 @@ class _Reader:
 
     def _block(self, words: list[str]) -> None:
         if words[0] == "fill":
-            self.blocks.append(Block("fill", self.line))
+            kind = " ".join(words[1:]) or "fill"
+            if kind not in FILL_KINDS:
+                raise self.wrong(f"there is no fill of kind '{kind}'.", "fill, fill stop or fill pickup.")
+            self.blocks.append(Block(kind, self.line))
             return
         if len(words) < 2 or words[1] not in LEVELS:
             raise self.wrong("a level needs a name.", f"One of {', '.join(LEVELS)}.")
+        if words[0] == "alt":
+            if words[2:] or not any(b.kind == words[1] and not b.alt for b in self.blocks):
+                raise self.wrong(f"'{' '.join(words)}' needs the level before it.", "As in: alt verse")
+            self.blocks.append(Block(words[1], self.line, alt=True))
+            return
         if any(b.kind == words[1] for b in self.blocks):
             raise self.wrong(f"level {words[1]} is written twice.")
         if words[2:] not in ([], ["crash"]):
@@ -172,8 +193,9 @@ class _Reader:
             raise self.wrong("swing goes from 0.5 to 0.7.", line=self.header_lines["swing"])
         bar_beats = int(beats) * 4 / int(unit)
         built = [(b, self._level(b, int(steps))) for b in self.blocks]
-        levels = {b.kind: lvl for b, lvl in built if b.kind != "fill"}
-        fills = tuple(lvl for b, lvl in built if b.kind == "fill")
+        levels = {b.kind: lvl for b, lvl in built if b.kind in LEVELS and not b.alt}
+        fills = tuple(lvl for b, lvl in built if b.kind in FILL_KINDS)
+        others = [lvl for b, lvl in built if b.alt]
         for need in ("verse", "chorus", "ending"):
             if need not in levels:
                 raise self.wrong(f"level {need} is missing.", "A groove has verse, chorus, fill and ending.", line=1)
@@ -188,7 +210,7 @@ class _Reader:
         return Groove(
             name, title, tuple(t.strip().lower() for t in tags.split(",") if t.strip()), int(beats), int(unit), feel,
             float(low), float(high), float(swing), int(swing_unit), float(lock), progressions,
-            derive_levels(levels), fills,
+            derive_levels(levels), fills, alternatives(levels, others),
         )  # fmt: skip
 
     def _level(self, block: Block, steps: int) -> Level:
@@ -197,13 +219,15 @@ class _Reader:
             if not rows:
                 raise self.wrong(f"{stream} has no rows.", line=line)
             bars = max(len(r.bars) for r in rows.values())
-            if block.kind in ("fill", "ending") and bars != 1:
+            if block.kind in (*FILL_KINDS, "ending") and bars != 1:
                 raise self.wrong("fills and endings are one bar long.", line=line)
             grids = {name: self._cells(row, bars, steps) for name, row in rows.items()}
             if stream == "drums":
                 streams[stream] = Pattern(bars, steps, self._hits(grids, rows))
             else:
                 streams[stream] = self._notes(stream, line, words, grids, rows, bars, steps)
+        if block.alt:
+            return Level(block.kind, streams)
         if block.kind in ("verse", "chorus") and set(streams) != set(STREAMS):
             missing = ", ".join(s for s in STREAMS if s not in streams)
             raise self.wrong(

@@ -34,8 +34,10 @@ def groove_bars(groove: Groove, count: int = BARS) -> tuple[Bar, ...]:
 
 
 def problems(groove: Groove) -> list[str]:
-    """Everything that is wrong with `groove`; empty if nothing is."""
+    """Everything that is wrong with `groove` in any of its versions; empty if nothing is."""
     found: list[str] = []
+    for k in range(1, 1 + len(groove.alternatives)):
+        found += [f"version {k + 1}: {p}" for p in problems(groove.version(k))]
     bars = groove_bars(groove)
     for key in KEYS:
         for name in (n for n in groove.levels if n != "ending"):
@@ -167,12 +169,39 @@ def _fill_problems(groove: Groove) -> list[str]:
     for i, written in enumerate(groove.fills):
         hits = fill(groove, "drums", bar, chords, key, variant=i)
         late = [n for n in hits if n.start >= bar.start + (bar.end - bar.start) / 2]
-        if len(late) < 3 or all(n.pitch in (42, 46, 51, 70) for n in late):
+        if written.name == "fill" and (len(late) < 3 or all(n.pitch in (42, 46, 51, 70) for n in late)):
             found.append(f"fill {i + 1} does not fill")
+        if written.name == "stop" and silence(written) < groove.steps / 4:
+            found.append(f"fill {i + 1} does not stop: the band is silent for {silence(written)} steps")
+        if written.name == "pickup" and not _picks_up(written):
+            found.append(f"fill {i + 1} picks nothing up: neither bass nor lead moves to the next bar line")
         if written.streams["drums"] in (level.streams["drums"] for level in groove.levels.values()):
             found.append(f"fill {i + 1} is a level's drums")
     last = groove.levels["ending"].streams
     return found + [f"the ending lacks {stream}" for stream in ("drums", "bass", "comp") if stream not in last]
+
+
+def silence(level: Level) -> int:
+    """Steps of the longest stretch of a bar in which nothing of `level` is struck or held."""
+    steps = max(p.steps for p in level.streams.values())
+    sounding = [
+        any(e.step <= s < e.step + e.length for p in level.streams.values() for e in p.events) for s in range(steps)
+    ]
+    longest = run = 0
+    for sounds in sounding:
+        run = 0 if sounds else run + 1
+        longest = max(longest, run)
+    return longest
+
+
+def _picks_up(level: Level) -> bool:
+    """Whether bass or lead strikes at least two notes in the bar's second half, one of them in its last quarter."""
+    lines = [level.streams[s] for s in ("bass", "lead") if s in level.streams]
+    for pattern in lines:
+        late = [e.step for e in pattern.events if e.step >= pattern.steps // 2]
+        if len(late) >= 2 and late[-1] >= pattern.steps * 3 // 4:
+            return True
+    return False
 
 
 def _by_start(notes: Sequence[Note]) -> dict[float, list[Note]]:

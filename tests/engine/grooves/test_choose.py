@@ -11,7 +11,7 @@ from engine.grooves.rebar import is_compound
 
 
 def pick(style: str, beats: int = 4, unit: int = 4, bpm: float = 120.0, seed: int = 1) -> str:
-    return choose(style, Metre(0.0, beats, unit), bpm, seed).groove.name
+    return choose(style, Metre(0.0, beats, unit), bpm, seed).groove.name.split("/")[0]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_words_name_grooves(style: str, bpm: float, name: str) -> None:
 def test_every_groove_answers_to_its_own_title(seed: int) -> None:
     for g in book():
         found = choose(g.title, Metre(0.0, g.beats, g.unit), (g.bpm_low + g.bpm_high) / 2, seed)
-        assert found.groove.name == g.name
+        assert found.groove.name.split("/")[0] == g.name
         assert "re-barred" not in found.reason
 
 
