@@ -1,6 +1,6 @@
 -- What the musician's verbs are in the protocol. Plain Lua: tables in, a render request (without the token) out.
 --   generate  a band for the sections            continue  sections that begin where a take ends
---   reroll    some bars or stems of a take anew  match     a take anew in the sound of a reference
+--   reroll    some bars or stems of a take anew  match     the notes of a take in the sound of a reference
 --   add       a part that a take lacks           next      the same request with the next seed
 
 return function(use)
@@ -114,7 +114,7 @@ return function(use)
   function verbs.match(base, job, seed, song, take)
     local asked = again(base, job, seed, song)
     asked.arrangement.references = json.array(song.references)
-    asked.scope = { take = take }
+    asked.scope = { take = take, notes = "keep" }
     return asked
   end
 

@@ -347,6 +347,7 @@ def test_the_selected_region_is_the_reference(evening: Evening) -> None:
     assert reference.seconds == pytest.approx(len(heard) / RATE)
     assert request.scope is not None
     assert request.scope.take == f"{evening.asked['add'].job}/take-1"
+    assert request.scope.notes == "keep"
 
 
 def test_a_cancelled_take_leaves_what_had_landed_and_is_undone_in_one_step(evening: Evening) -> None:

@@ -55,7 +55,7 @@ def ask(song: Song, wish: Wish, memory: Memory, settings: dict[str, Any]) -> Ste
         raise Trouble(TOO_OLD)
     if wish.words:
         settings = dict(settings, style=wish.words)
-    if wish.verb in ("generate", "match"):
+    if wish.verb == "generate" or (wish.verb == "match" and memory.take is None):
         steps = _generate(song, wish, settings)
     elif memory.take is None:
         raise Trouble("There is no take in this set yet. Generate one first.")
@@ -75,7 +75,8 @@ def _span(song: Song, wish: Wish) -> marks.Span | None:
 
 
 def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
-    """A new take of the marked sections: of the loop where it is on, of the clip that asked, of those named."""
+    """A new take of the marked sections: of the loop where it is on, of the clip that asked, of those named. "match"
+    makes the first one, in the sound of the selected clip."""
     references = [reading.read_reference(song)] if wish.verb == "match" else []
     sections, keys = reading.read_sections(song)
     sections = marks.named(sections, wish.sections)
@@ -93,7 +94,7 @@ def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
     )
     built["arrangement"]["references"] = references
     like = " like {}".format(os.path.basename(references[0]["audio"])) if references else ""
-    return _asked(wish.verb, built, [], described.told, f"Asked for {_listed(stems)}{like}.")
+    return _asked("generate", built, [], described.told, f"Asked for {_listed(stems)}{like}.")
 
 
 def _continue(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
@@ -124,7 +125,9 @@ def _continue(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> S
 
 
 def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
-    """A take on the arrangement of the one at hand: bars written anew, a stem more, or all of it with another seed."""
+    """A take on the arrangement of the one at hand: bars written anew, a stem more, the same notes in the sound of the
+    selected clip, or all of it with another seed."""
+    reference = reading.read_reference(song) if wish.verb == "match" else {}
     built = request.edit(request.load(take.request, root_of(song)), request.new_job())
     yield
     sections = built["arrangement"]["sections"]
@@ -142,6 +145,12 @@ def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps
         built["stems"] += [{"role": stem.role, "name": stem.name} for stem in added]
         scope["stems"] = landing = [stem.name for stem in added]
         summary = f"Asked to add {_listed(added)}."
+    elif wish.verb == "match":
+        built["seed"], built["arrangement"]["references"] = take.seed, [reference]
+        landing = _named(wish, take)
+        scope.update(_stretch(song, wish, sections) if wish.sections else {}, stems=landing, notes="keep")
+        name = os.path.basename(reference["audio"])
+        summary = "Asked for the sound of {}: {}, the notes stay.".format(name, ", ".join(landing) or "the whole band")
     else:
         landing = _chosen(song, wish, take)
         scope.update(_stretch(song, wish, sections), stems=landing)
@@ -183,10 +192,7 @@ def _added(song: Song, wish: Wish, take: Take) -> list[Stem]:
 def _chosen(song: Song, wish: Wish, take: Take) -> list[str]:
     """Names of the stems to write anew: those named, else those on selected tracks of ours, else all in the loop."""
     if wish.stems:
-        found = [s.name for s in take.stems if s.name.lower() in wish.stems or s.role in wish.stems]
-        if not found:
-            raise Trouble("The take has no {}. It has {}.".format(" or ".join(wish.stems), _listed(take.stems)))
-        return found
+        return _named(wish, take)
     selected = [tag.stem for track, tag in our_tracks(song) if track.is_part_of_selection]
     found = [stem.name for stem in take.stems if stem.name in selected]
     if found:
@@ -194,6 +200,15 @@ def _chosen(song: Song, wish: Wish, take: Take) -> list[str]:
     if wish.span is None and not wish.sections and reading.loop_span(song) is None:
         raise Trouble("Select a track of the band, or turn the loop on around the bars to write anew.")
     return [stem.name for stem in take.stems]
+
+
+def _named(wish: Wish, take: Take) -> list[str]:
+    """Names of the take's stems that a wish names or whose roles it names; none where it names none. Raises `Trouble`
+    where the take has none of them."""
+    found = [s.name for s in take.stems if s.name.lower() in wish.stems or s.role in wish.stems]
+    if wish.stems and not found:
+        raise Trouble("The take has no {}. It has {}.".format(" or ".join(wish.stems), _listed(take.stems)))
+    return found
 
 
 def _stretch(song: Song, wish: Wish, sections: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -218,11 +233,11 @@ def _listed(stems: Sequence[Stem]) -> str:
 
 def land(placer: Placer, song: Song, running: Running, landings: Sequence[Landing], settings: dict[str, Any]) -> None:
     """Places a job's stems by its verb: new music on fresh tracks or behind the take that it continues, another
-    version of something as `versions` says: take lanes where Live has them, else a scene (a whole take) or fresh tracks
-    with the earlier clips deactivated (a re-roll)."""
+    version of something as `versions` says: take lanes where Live has them, else a scene (a next take) or fresh tracks
+    with the earlier clips deactivated (other notes or another sound in the place of what there was)."""
     scenes: dict[int, int] = {}
     for landing in landings:
-        another = running.verb in ("take", "reroll") or landing.take > 1
+        another = running.verb in ("take", "reroll", "match") or landing.take > 1
         way = _way(song, running.verb, settings["versions"]) if another else ""
         if running.verb == "continue" and landing.take == 1:
             placer.behind(landing)
@@ -243,7 +258,7 @@ def land(placer: Placer, song: Song, running: Running, landings: Sequence[Landin
 def _way(song: Song, verb: str, versions: str) -> str:
     lanes = any(hasattr(track, "create_take_lane") for track in song.tracks)
     if versions == "auto":
-        return "lanes" if lanes else "tracks" if verb == "reroll" else "scenes"
+        return "lanes" if lanes else "tracks" if verb in ("reroll", "match") else "scenes"
     return "tracks" if versions == "lanes" and not lanes else versions
 
 

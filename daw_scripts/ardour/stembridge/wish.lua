@@ -116,7 +116,7 @@ return function(use)
     ask_band({ ask = "continue", selection = project.selection(), take = take }, record)
   end)
 
-  -- The take that plays is made anew in the reference's sound; before there is one, the band plays a first one.
+  -- The notes of the take that plays get the reference's sound; before there is a take, the band plays a first one.
   wish.match = guarded(function()
     check_free()
     local clips, ids = audio.selected()

@@ -172,7 +172,6 @@ return function(use)
     if not own.current_take(proj) then return new_take(proj, song, wish, writer, {}, pause) end
     local base = base_take(proj, song, pause)
     edit_clock(proj, song, base, pause)
-    -- The same seed: the same music in another sound.
     return verbs.match(base.asked, wish.job, base.asked.seed, song, base.take), base.band
   end
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from mido import MidiFile
 
 from bridge.handover.manifest import read_manifest
 from bridge.messages import Checks, Render, StemReady
@@ -53,6 +54,11 @@ def asked(studio: Studio) -> list[Render]:
         assert isinstance(request, Render)
         found.append(request)
     return found
+
+
+def midi_notes(stem: StemReady) -> list[str]:
+    """The notes of a stem's MIDI file."""
+    return [str(m) for track in MidiFile(stem.midi, charset="utf-8").tracks for m in track if m.type.startswith("note")]
 
 
 def sample(second: float) -> int:
@@ -124,6 +130,7 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
         (first,) = landed(studio, asked(studio)[0].job)
         shutil.copy(first.wav, clip)
         studio.reaper.do("user.audio(user.track(keep.p, 'Clip'), clip, 0)", clip=clip)
+        new = first
         for verb, stem in (
             ("next_take", "bass"),
             ("add_part", "guitar"),
@@ -134,7 +141,7 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
                 studio.reaper.do("fake.answer('GetUserInputs', 'guitar')")
             if verb == "match_reference":
                 studio.reaper.do("user.select(user.find_track(keep.p, 'Clip').items[1])")
-            own = studio.own_part()
+            own, former = studio.own_part(), new
             studio.run(verb)
             studio.finish(120)
             (new,) = [one for one in landed(studio, asked(studio)[-1].job) if one.stem == stem]
@@ -143,4 +150,7 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
             assert studio.own_part() == own
             if verb == "continue":
                 assert (new.start_sample, new.samples) == (sample(8.0), sample(10.5) - sample(8.0))
+            if verb == "match_reference":
+                assert midi_notes(new) == midi_notes(former), "another sound, the same notes"
+                assert "the reference clip.wav was not matched" in studio.said()
         studio.check()

@@ -144,7 +144,7 @@ def test_continue_match_and_next(lua: str, tmp_path: Path) -> None:
         ask(lua, tmp_path, f"verbs.match(base, '{NEW}', 5, input.other, '{JOB}/take-1')", **other)["made"], tmp_path
     )
     assert request.scope is not None
-    assert (request.scope.take, request.scope.stems) == (f"{JOB}/take-1", ())
+    assert (request.scope.take, request.scope.stems, request.scope.notes) == (f"{JOB}/take-1", (), "keep")
     assert request.arrangement.references[0].audio == str(clip)
     assert [s.name for s in request.arrangement.sections] == ["Verse", "Chorus"]
     request = checked(ask(lua, tmp_path, f"verbs.next(base, '{NEW}', input.song)", takes=3)["made"], tmp_path)

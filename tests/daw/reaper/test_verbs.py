@@ -254,6 +254,7 @@ def test_a_reference_is_matched(studio: Studio, has_take: bool) -> None:
         if first:
             assert again.scope is not None
             assert (again.scope.take, again.scope.stems) == (f"{first.job}/take-1", ())
+            assert (again.scope.notes, again.seed) == ("keep", first.seed)
         check_all(studio, engine)
         assert studio.own_part() == own
         assert all(take.plays for take in studio.takes() if again.job in take.file)
