@@ -21,7 +21,7 @@ from engine.checks import StemVerdict
 from engine.checks.stem import Problem
 from engine.sampler import Instrument
 from engine.sounds import Sound, bytes2sound, sound2chunks
-from engine.stages import kept, request2inputs, stage2key
+from engine.stages import kept, put_json, request2inputs, stage2key
 from engine.store.database import DATABASE, open_database
 from engine.store.stages import SMALL, StageStore
 from tests.engine.rig import song
@@ -224,6 +224,14 @@ def test_a_key_tells_apart_all_that_a_take_depends_on(tmp_path: Path) -> None:
     clip.unlink()
     with pytest.raises(FileNotFoundError):
         request2inputs(base)
+
+
+def test_what_json_cannot_say_to_the_bit_is_not_kept(store: StageStore, caplog: pytest.LogCaptureFixture) -> None:
+    put_json(store, "plain", {"a": 0.1})
+    put_json(store, "numpy", {"a": np.float32(0.1)})
+    assert store.get("plain") == b'{"a":0.1}'
+    assert store.get("numpy") is None
+    assert "could not be kept" in caplog.text
 
 
 def test_keys_do_not_run_together() -> None:
