@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,9 @@ from bridge.messages import Cancelled, Checks, Done, Failed, Heard, Listen, Prog
 from engine.eta import BINS, Speeds
 from engine.job import Job, request2body, request2job, request2kind, request2work
 from engine.jobs import KEEP_FINISHED, JobStateError, JobTable
+from engine.store.database import open_database
+from engine.store.jobs import JobStore, read_jobs
+from engine.store.journal import Change
 from tests.engine.rig import song
 
 ROOT = Path("/music")
@@ -145,20 +150,45 @@ def test_remaining_is_never_negative_and_falls(steps: list[tuple[float, float]],
     assert speeds.remaining("k", work, fraction, elapsed=3.0) >= -1e-6  # type: ignore[operator]
 
 
+class AtOnce:
+    """A journal whose changes are in the database when `write` returns."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def write(self, change: Change) -> None:
+        self.connection.execute(change.sql, change.values)
+
+
 class TableMachine(RuleBasedStateMachine):
-    """Any sequence of allowed transitions keeps the table whole and bounded."""
+    """Any sequence of allowed transitions keeps the table whole and bounded, and the database in step with it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = JobTable()
+        self.folder = tempfile.TemporaryDirectory()
+        self.connection = open_database(Path(self.folder.name) / "engine.sqlite")
+        self.connection.execute("PRAGMA synchronous = OFF")
+        self.store = JobStore(AtOnce(self.connection))  # type: ignore[arg-type]
+        self.table = JobTable(self.store)
         self.made = 0
         self.now = 0.0
 
-    @rule(many=st.integers(1, 60))
-    def come(self, many: int) -> None:
+    def teardown(self) -> None:
+        self.connection.close()
+        self.folder.cleanup()
+
+    def pick(self, which: int, *states: str) -> Job | None:
+        found = [job for row in self.table.rows(self.now) if row.state in states and (job := self.table.get(row.job))]
+        return found[which % len(found)] if found else None
+
+    @rule(many=st.integers(1, 40), client=st.sampled_from("ab"), priority=st.sampled_from(["interactive", "batch"]))
+    def come(self, many: int, client: str, priority: str) -> None:
         for _ in range(many):
             self.made += 1
-            add(self.table, f"job-{self.made}")
+            request = song(f"job-{self.made}", ROOT, priority=priority)
+            job = request2job(request, request2body(request), ROOT, self.table.next_number(), client)
+            self.store.add(job)
+            self.table.add(job)
 
     @rule()
     def begin(self) -> None:
@@ -167,34 +197,64 @@ class TableMachine(RuleBasedStateMachine):
         assert not (self.table.start_next(self.now) and busy)
 
     @precondition(lambda self: self.table.running is not None)
-    @rule(fraction=st.floats(0, 1))
-    def go_on(self, fraction: float) -> None:
+    @rule(fraction=st.floats(0, 1), number=st.integers(0, 3))
+    def go_on(self, fraction: float, number: int) -> None:
         job = self.table.running
         assert job
         self.table.report(job, Progress(job.id, "x", fraction), self.now)
+        self.table.announce(job, stem(job.id, f"stem {number}"))
 
     @precondition(lambda self: self.table.running is not None)
-    @rule(how=st.sampled_from(["done", "failed", "cancelled", "retry", "heard"]))
+    @rule(how=st.sampled_from(["done", "failed", "cancelled", "retry", "heard", "pause", "park", "wish"]))
     def end(self, how: str) -> None:
         job = self.table.running
         assert job
         if how == "retry":
-            self.table.requeue(job)
-            return
-        finals = {
-            "done": Done(job.id, (), 1.0),
-            "failed": Failed(job.id, "x", "x"),
-            "cancelled": Cancelled(job.id),
-            "heard": Heard(job.id, "x", {}),
-        }
-        self.table.finish(job, finals[how], self.now)  # type: ignore[arg-type]
+            self.table.requeue(job, crashed=True)
+        elif how == "pause":
+            self.table.pause(job)
+        elif how == "wish":
+            self.table.wish(job, cancel=True)
+        else:
+            finals = {
+                "done": Done(job.id, (), 1.0),
+                "failed": Failed(job.id, "x", "x"),
+                "park": Failed(job.id, "x", "x"),
+                "cancelled": Cancelled(job.id),
+                "heard": Heard(job.id, "x", {}),
+            }
+            self.table.finish(job, finals[how], self.now, park=how == "park")  # type: ignore[arg-type]
 
-    @precondition(lambda self: bool(self.table.queued()))
-    @rule(which=st.integers(0, 10_000))
-    def cancel_queued(self, which: int) -> None:
-        queued = self.table.queued()
-        job = queued[which % len(queued)]
-        self.table.finish(job, Cancelled(job.id), self.now)
+    @rule(which=st.integers(0, 10_000), what=st.sampled_from(["cancel", "pause", "resume", "move"]))
+    def change(self, which: int, what: str) -> None:
+        states = {"cancel": ("queued", "paused"), "pause": ("queued",), "resume": ("paused", "parked")}
+        job = self.pick(which, *states.get(what, ("queued", "paused")))
+        if job is None:
+            return
+        if what == "cancel":
+            self.table.finish(job, Cancelled(job.id), self.now)
+        elif what == "pause":
+            self.table.pause(job)
+        elif what == "resume":
+            self.table.resume(job)
+        else:
+            place = which % 7
+            self.table.move(job, place)
+            lane = [j for j in self.table.waiting() if (j.client, j.priority) == (job.client, job.priority)]
+            assert sorted(lane, key=lambda j: j.rank).index(job) == min(place, len(lane) - 1)
+
+    @rule()
+    def restart(self) -> None:
+        """Another engine takes over what is in the database."""
+        before = self.states()
+        self.table = JobTable(self.store)
+        kept = read_jobs(self.connection)
+        self.table.restore(kept.jobs, kept.speeds)
+        after = {name: "queued" if state == "running" else state for name, state in before.items()}
+        assert self.states() == after
+
+    def states(self) -> dict[str, str]:
+        return {row.job: row.state for row in self.table.rows(self.now)}
 
     @invariant()
     def whole(self) -> None:
@@ -203,9 +263,18 @@ class TableMachine(RuleBasedStateMachine):
         running = [row for row in rows if row.state == "running"]
         assert len(running) <= 1
         assert sorted(row.position for row in queued) == list(range(len(queued)))
-        assert self.table.unfinished == len(queued) + len(running)
-        assert len(rows) - self.table.unfinished <= KEEP_FINISHED
+        over = [row for row in rows if row.state in ("done", "failed", "cancelled", "parked")]
+        assert self.table.unfinished == len(rows) - len(over)
+        assert len(over) <= KEEP_FINISHED
+
+    @invariant()
+    def kept(self) -> None:
+        for job in read_jobs(self.connection).jobs:
+            ours = self.table.get(job.id)
+            assert ours is not None
+            for name in ("state", "attempts", "crashes", "rank", "cancelling", "final", "stems", "request", "client"):
+                assert getattr(job, name) == getattr(ours, name), name
 
 
-TableMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TableMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestTable = TableMachine.TestCase
