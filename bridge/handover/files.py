@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,7 +83,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             raise
         raise disk_error(error, path) from error
     finally:
-        part.unlink(missing_ok=True)
+        remove_quietly(part)
 
 
 def check_writable(
@@ -113,7 +113,7 @@ def check_writable(
         told = disk_error(failure, home)
         raise error(told.code, told.message, field=field, hint=told.hint) from failure
     finally:
-        probe.unlink(missing_ok=True)
+        remove_quietly(probe)
     if free < bytes_needed:
         raise error(
             "disk.full",
@@ -121,6 +121,12 @@ def check_writable(
             field=field,
             hint="Free some space, or choose a folder on another disk.",
         )
+
+
+def remove_quietly(path: Path) -> None:
+    """Removes a file of ours, if it is there and the disk lets us: what went wrong before is what shall be told."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def disk_error(error: OSError, path: Path) -> JobError:
