@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from bridge.client import engine_status
 from bridge.errors import StembridgeError
@@ -22,8 +21,8 @@ from bridge.paths import data_folder
 from bridge.transport.endpoint import is_locked, read_endpoint, runtime_folder
 
 PACKAGES = (
-    "torch", "transformers", "diffusers", "safetensors", "msgspec", "pyzmq", "python-osc", "mido", "numpy", "scipy",
-    "soundfile", "soxr", "pyloudnorm", "tinysoundfont", "rich", "platformdirs",
+    "torch", "transformers", "diffusers", "accelerate", "safetensors", "msgspec", "pyzmq", "python-osc", "mido",
+    "numpy", "scipy", "soundfile", "soxr", "pyloudnorm", "tinysoundfont", "rich", "platformdirs",
 )  # fmt: skip
 GIGABYTE = 1 << 30
 
@@ -102,10 +101,12 @@ def daw_scripts() -> list[Finding]:
 
 
 def demo_song() -> list[Finding]:
-    """The demo's files."""
+    """The demo's files: a checkout has them, an installed package does not."""
     from bridge.commands.demo import DEMO
 
-    return [("demo song", Path(DEMO).is_file(), str(DEMO))]
+    if not (DEMO.parents[2] / "pyproject.toml").is_file():
+        return [("demo song", True, "comes with a checkout of the project only")]
+    return [("demo song", DEMO.is_file(), str(DEMO))]
 
 
 CHECKS: tuple[Callable[[], list[Finding]], ...] = (

@@ -16,8 +16,8 @@ from pathlib import Path
 from bridge.errors import StembridgeError
 from bridge.install.places import TITLES, Place, Surroundings, find_places
 from bridge.install.running import running_daws
-from bridge.install.scripts import Record, install, read_record, uninstall
-from bridge.install.sources import Source, load_source
+from bridge.install.scripts import Record, install, read_record, record_path, uninstall
+from bridge.install.sources import OUR_FOLDER, Source, load_source, read_stamp
 
 CLICKS = {
     "reaper": (
@@ -105,7 +105,12 @@ def _uninstall(place: Place) -> Outcome:
         said = uninstall(place)
     except StembridgeError as error:
         return Outcome(place, "failed", error=str(error))
-    return Outcome(place, "nothing of stembridge is installed" if said is None else "removed", said or [])
+    if said is not None:
+        return Outcome(place, "removed", said)
+    folder = record_path(place).parent
+    stamp = read_stamp(folder) or read_stamp(folder / OUR_FOLDER)
+    by_hand = [f"version {stamp.version} was put there by hand: delete {folder} yourself"] if stamp else []
+    return Outcome(place, "nothing of stembridge is installed", by_hand)
 
 
 def _print(daw: str, outcomes: list[Outcome], *, running: bool, uninstalled: bool) -> None:

@@ -24,6 +24,7 @@ from bridge.install.lines import (
     never,
     put_lines,
     startup_lines,
+    take_lines,
     write_through,
 )
 from bridge.install.places import Place
@@ -98,13 +99,21 @@ def install(place: Place, source: Source, *, line_end: bytes = b"\n") -> list[st
 def uninstall(place: Place) -> list[str] | None:
     """Takes the script away; gives what the user should know, None where none is installed.
 
-    Raises `StembridgeError` `install.unwritable`.
+    Raises `StembridgeError`: `install.unwritable`, `install.record` for a damaged record.
     """
-    record = read_record(place)
+    record, path = read_record(place), record_path(place)
+    if record is None and path.is_file():
+        raise StembridgeError(
+            "install.record",
+            "the list of what was installed here is damaged, so it cannot be taken away.",
+            field=str(path),
+            hint=f"Write it anew with stembridge install {place.daw}; then --uninstall again.",
+        )
     if record is None:
         return None
     said: list[str] = []
     try:
+        said += _dead_keys(place)
         for edit in reversed(record.edits):
             drop_lines(place.base, edit, _OURS[edit.file])
         if place.daw == "reaper" and not any(edit.file == KEYS_FILE for edit in record.edits):
@@ -115,15 +124,37 @@ def uninstall(place: Place) -> list[str] | None:
             if (place.base / aside).exists() and not (place.base / name).exists():
                 os.replace(place.base / aside, place.base / name)
                 said.append(f"{name} is yours again, as it was before.")
-        record_path(place).unlink(missing_ok=True)
-        for folder in {(place.base / name).parent for name in record.files}:
+        path.unlink(missing_ok=True)
+        for folder in sorted(_own_folders(place, record), reverse=True):
             shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         for name in reversed(record.folders):
             with contextlib.suppress(OSError):
                 (place.base / name).rmdir()
     except OSError as error:
         raise _unwritable(place, error) from error
     return said
+
+
+def _own_folders(place: Place, record: Record) -> set[Path]:
+    """The folder called like us, and those in it that held our files: empty, they are nobody else's."""
+    home = record_path(place).parent
+    inside = [p for name in record.files for p in (place.base / name).parents]
+    return {p for p in inside if p == home or home in p.parents}
+
+
+def _dead_keys(place: Place) -> list[str]:
+    """What to say of keys that the user gave to our actions in REAPER: they are the user's, but start nothing now."""
+    path = place.base / KEYS_FILE
+    if place.daw != "reaper" or not path.is_file():
+        return []
+    lines = path.read_bytes().splitlines()
+    ours = {b"_" + line.split()[3] for line in lines if is_action_line(line.strip())}
+    dead = [line for line in lines if line.startswith(b"KEY ") and set(line.split()[3:4]) & ours]
+    if not dead:
+        return []
+    return [f"keys that you gave to stembridge's actions stay in {KEYS_FILE} ({len(dead)}); they start nothing now."]
 
 
 def problems(place: Place, record: Record) -> list[str]:
@@ -195,7 +226,9 @@ def _edit(place: Place, record: Record, file: str, lines: list[bytes], *, after:
     edit = put_lines(place.base, file, lines, _OURS[file], after=after, line_end=line_end)
     known = next((e for e in record.edits if e.file == file), None)
     if known is None:
-        record.edits.append(edit or Edit(file))
+        # Lines of ours that no record knew of, and nothing else: we had made the file.
+        alone = edit is None and not take_lines((place.base / file).read_bytes(), _OURS[file])
+        record.edits.append(edit or Edit(file, created=alone))
     elif edit is not None:
         # What was true of the file before we first touched it stays true.
         record.edits[record.edits.index(known)] = Edit(file, known.created, known.glued or edit.glued)

@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -17,6 +19,8 @@ import pytest
 
 import bridge
 from bridge import VERSION
+from bridge.commands.demo import DEMO
+from bridge.commands.doctor import PACKAGES, demo_song
 from bridge.errors import RequestError
 from bridge.install.health import (
     any_installed,
@@ -258,6 +262,27 @@ def test_the_command_installs_lists_and_removes(tmp_path: Path) -> None:
         assert "removed" in stembridge("install", daw, "--uninstall").stdout
     assert sorted(str(p) for p in home.rglob("*")) == before
     assert "nothing of stembridge is installed" in stembridge("install", "ardour", "--uninstall").stdout
+    by_hand = home / ".config/ardour7/scripts/stembridge"
+    by_hand.mkdir(parents=True)
+    (by_hand / "version.lua").write_text('return { version = "0.0.1", protocol = 1 }')
+    told_so = stembridge("install", "ardour", "--uninstall").stdout
+    assert f"version 0.0.1 was put there by hand: delete {by_hand} yourself" in told_so
+
+
+def test_doctor_looks_for_every_package_that_the_engine_needs() -> None:
+    pyproject = tomllib.loads((Path(bridge.__file__).parents[1] / "pyproject.toml").read_text())
+    needed = {re.split(r"[<>=; ]", line)[0] for line in pyproject["project"]["dependencies"]}
+    assert set(PACKAGES) == needed | {"tinysoundfont"}, "tinysoundfont is installed without its dependencies"
+
+
+def test_an_installed_package_has_no_demo_and_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert demo_song() == [("demo song", True, str(DEMO))]
+    monkeypatch.setattr("bridge.commands.demo.DEMO", tmp_path / "examples" / "demo" / "request.json")
+    ((_, ok, said),) = demo_song()
+    assert ok
+    assert "checkout" in said
+    (tmp_path / "pyproject.toml").write_text("")
+    assert demo_song() == [("demo song", False, str(tmp_path / "examples/demo/request.json"))]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ def test_what_the_user_did_since_stays(tmp_path: Path) -> None:
     keys.write_bytes(keys.read_bytes() + added)
     with (tmp_path / "Scripts/__startup.lua").open("ab") as startup:
         startup.write(b"-- written later\n")
-    uninstall(there)
+    assert uninstall(there) == [
+        "keys that you gave to stembridge's actions stay in reaper-kb.ini (1); they start nothing now."
+    ]
     assert keys.read_bytes() == KB_INI + added
     assert (tmp_path / "Scripts/__startup.lua").read_bytes() == b"-- written later\n"
 
@@ -137,6 +139,30 @@ def test_any_file_comes_back_byte_for_byte(tmp_path_factory: pytest.TempPathFact
     assert put_lines(base, "file", lines, is_action_line, after=after, line_end=b"\n") is None
     drop_lines(base, edit, is_action_line)
     assert (base / "file").read_bytes() == data
+
+
+def test_a_damaged_record_is_said_and_written_anew(tmp_path: Path) -> None:
+    there = place(tmp_path)
+    before = tree(tmp_path)
+    script = source(stembridge_generate__lua="1", stembridge_startup__lua="2")
+    install(there, script)
+    record_path(there).write_text("no JSON")
+    with pytest.raises(StembridgeError) as refused:
+        uninstall(there)
+    assert (refused.value.code, refused.value.field) == ("install.record", str(record_path(there)))
+    assert "stembridge install reaper" in refused.value.hint
+    install(there, script)
+    uninstall(there)
+    left = tree(tmp_path)
+    assert left == before | {"Scripts": None}, "the folder Scripts may be the user's"
+
+
+def test_what_others_put_into_our_folder_stays(tmp_path: Path) -> None:
+    there = place(tmp_path)
+    install(there, source(stembridge_generate__lua="1"))
+    (tmp_path / "Scripts/stembridge/notes.txt").write_text("mine")
+    uninstall(there)
+    assert [p for p in tree(tmp_path) if p.endswith(".txt")] == ["Scripts/stembridge/notes.txt"]
 
 
 def test_an_update_takes_old_files_away_and_keeps_what_you_changed(tmp_path: Path) -> None:
