@@ -254,7 +254,7 @@ class TakeMaker:
                 limiter=Limiter(limiter.ceiling_dbfs, limiter.max_reduction_db, limiter.seconds_limited),
             )
         with self.watch.timing("hand over"):
-            rpp, dawproject = folder.write_rpp(), folder.write_dawproject()
+            projects = folder.write_projects()
             folder.write_data(SCORE_NAME, score2json(score))
         warnings = [*self.warnings, *left_out, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
         scope = request.scope
@@ -280,7 +280,7 @@ class TakeMaker:
             project=request.project.name,
             words=request.style,
             seconds=self.watch.seconds,
-            files={"rpp": rpp, "dawproject": dawproject, "score": SCORE_NAME},
+            files={**projects, "score": SCORE_NAME},
             licences=tuple(sorted({stem.licence for stem in stems if stem.licence})),
             warnings=tuple(warnings),
             remarks=score.remarks,

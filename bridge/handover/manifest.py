@@ -68,12 +68,12 @@ class Tail(msgspec.Struct, frozen=True):
 
 
 class Painted(msgspec.Struct, frozen=True):
-    """What a renderer that may drift made of a stem, the worst of its stretches. `used`: its sound is the stem, else the
-    sampler's guide stands in. `tasks` it was asked for; `seeds` of its stretches; `tries` at most for one of them.
+    """What a renderer that may drift made of a stem, the worst of its stretches.
 
-    `before_ms`, `after_ms`: (median, 99th percentile) of how far its onsets lay from their guide's before and after they
-    were moved, by `warp_ms` at most; `cents` it was off; `gain_db` to the guide's loudness; `refused`: why tries were not
-    taken.
+    `used`: its sound is the stem, else the sampler's guide stands in. `tasks` it was asked for; `seeds` of its
+    stretches; `tries` at most for one of them. `before_ms`, `after_ms`: (median, 99th percentile) of how far its onsets
+    lay from their guide's before and after they were moved, by `warp_ms` at most; `cents` it was off; `gain_db` to the
+    guide's loudness; `refused`: why tries were not taken.
     """
 
     renderer: str

@@ -99,9 +99,7 @@ def _conductor(
         at = tick(key.beat) if i else 0
         events.append((at, mido.MetaMessage("key_signature", key=key2signature(key))))
         events.append((at, mido.MetaMessage("text", text=f"key: {key.tonic} {key.mode}")))
-    events += [
-        (tick(s.start), mido.MetaMessage("marker", text=s.name)) for s in sections if start <= s.start < end
-    ]
+    events += [(tick(s.start), mido.MetaMessage("marker", text=s.name)) for s in sections if start <= s.start < end]
     return events
 
 

@@ -258,37 +258,22 @@ class TakeFolder:
             limiter=limiter,
         )
 
-    def write_rpp(self) -> str:
-        """Writes `session.rpp` with all stems and the mix written so far; returns its name."""
-        frame = self.frame
-        write_rpp(
-            self.path / RPP_NAME,
-            self._title,
-            frame.clock,
-            frame.rate,
-            stems=self._stems,
-            mix=self._mix,
-            sections=frame.sections,
-            start=frame.start,
-            end=frame.end,
-        )
-        return RPP_NAME
-
-    def write_dawproject(self) -> str:
-        """Writes `session.dawproject` with all stems and the mix written so far; returns its name."""
-        frame = self.frame
-        write_dawproject(
-            self.path / DAWPROJECT_NAME,
-            self._title,
-            frame.clock,
-            frame.rate,
-            stems=self._stems,
-            mix=self._mix,
-            sections=frame.sections,
-            start=frame.start,
-            end=frame.end,
-        )
-        return DAWPROJECT_NAME
+    def write_projects(self) -> dict[str, str]:
+        """Writes `session.rpp` and `session.dawproject` with all stems and the mix written so far; names by kind."""
+        frame, names = self.frame, {"rpp": RPP_NAME, "dawproject": DAWPROJECT_NAME}
+        for kind, write in (("rpp", write_rpp), ("dawproject", write_dawproject)):
+            write(
+                self.path / names[kind],
+                self._title,
+                frame.clock,
+                frame.rate,
+                stems=self._stems,
+                mix=self._mix,
+                sections=frame.sections,
+                start=frame.start,
+                end=frame.end,
+            )
+        return names
 
     def write_data(self, name: str, data: bytes) -> str:
         """Writes a further file (the engine's `score.json`); returns its SHA-256."""

@@ -60,8 +60,7 @@ def write_take(
             sound = np.zeros((2, frame.samples), np.float32)
             take.write_stem(role, role, sound, notes, renderer="guide", checks=Checks())
         take.write_mix(np.zeros((2, frame.samples), np.float32), lufs=None, true_peak_dbfs=None, limiter=None)
-        take.write_rpp()
-        take.write_dawproject()
+        take.write_projects()
         take.finished = True
         return take.path
 
@@ -157,8 +156,7 @@ def test_any_song_comes_back(tmp_path_factory: pytest.TempPathFactory, song: tup
     folder = tmp_path_factory.mktemp("song")
     frame = Frame.of(clock, 8000, sections, [KeyAt(0.0, "A", "minor")])
     take = TakeFolder.open(folder, frame)
-    take.write_rpp()
-    take.write_dawproject()
+    take.write_projects()
     for kind in KINDS:
         arrangement, _ = song_file2arrangement(take.path / kind)
         back = arrangement.timeline()

@@ -211,7 +211,7 @@ def write_take(folder: Path) -> Path:
     take.write_stem(
         "a & b", "bass", sound, [PlainNote(0, 1, 40)], renderer="guide", checks=Checks(), tail=sound[:, :50]
     )
-    assert take.write_dawproject() == "session.dawproject"
+    assert take.write_projects()["dawproject"] == "session.dawproject"
     return take.path
 
 

@@ -83,7 +83,7 @@ def write_take(folder: Path, seed: int = 1) -> Path:
         )
         total = sound(seed) + sound(seed + 1)
         mix = take.write_mix(total, lufs=-14.0, true_peak_dbfs=-1.0, limiter=Limiter(-1.0, 0.0, 0.0))
-        take.write_rpp()
+        take.write_projects()
         return take.finish(manifest(take, [bass, drums], mix)).parent
 
 
@@ -96,7 +96,7 @@ def test_a_take_holds_all_its_files_and_true_hashes(tmp_path: Path) -> None:
     assert folder.name == "take-1"
     assert names(folder) == [
         "Drum Kit tail.wav", "Drum Kit.mid", "Drum Kit.wav", "bass.mid", "bass.wav", "manifest.json", "mix.wav",
-        "session.rpp",
+        "session.dawproject", "session.rpp",
     ]  # fmt: skip
     take = read_manifest(folder)
     for stem in take.stems:
@@ -189,7 +189,7 @@ def test_an_edit_copies_what_it_keeps_to_the_bit(tmp_path: Path) -> None:
     old = read_manifest(first)
     with TakeFolder.open(tmp_path, FRAME) as take:
         kept = [take.keep_stem(first, "job-1/take-1", stem, NOTES) for stem in old.stems]
-        take.write_rpp()
+        take.write_projects()
         second = take.finish(manifest(take, kept, None)).parent
     for name in ("bass.wav", "bass.mid", "Drum Kit.wav", "Drum Kit.mid", "Drum Kit tail.wav"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
