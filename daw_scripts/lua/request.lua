@@ -81,4 +81,19 @@ function request.build(json, job, token, song, settings, seed)
   }
 end
 
+-- Names the files inside the project's folder by their paths from there, so that what was asked can be asked again when
+-- the project has moved. Changes `asked`.
+function request.name_from_root(asked)
+  local root = asked.project.root
+  local function from_root(path)
+    local inside = type(path) == "string" and root ~= "" and path:sub(1, #root) == root
+    return inside and path:sub(#root + 1):match("^[/\\](.+)") or path
+  end
+  for _, list in ipairs({ asked.arrangement.tracks or {}, asked.arrangement.references or {} }) do
+    for _, file in ipairs(list) do
+      file.midi, file.audio = from_root(file.midi), from_root(file.audio)
+    end
+  end
+end
+
 return request

@@ -66,6 +66,7 @@ return function(use)
     -- Written anew with a seed that was used before a part could come out as it was.
     if seed == 0 or base then seed = request.bytes2seed(random(4)) end
     local asked, text = BUILD[wish.ask](wish, base, job, song, settings, seed)
+    request.name_from_root(asked)
     text = string.format("%s (seed %d).", text, asked.seed)
     for _, remark in ipairs(song.remarks) do text = text .. "\n" .. remark end
     return asked, text

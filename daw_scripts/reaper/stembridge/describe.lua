@@ -187,6 +187,7 @@ return function(use)
   function describe.request(proj, path, id, wish, pause)
     local song = basics(proj, path, id)
     local asked, band = read[wish.verb](proj, song, wish, pause)
+    request.name_from_root(asked)
     local text = json.encode(asked, pause)
     local kept = projects.folder(song.home, "asked") .. "/" .. wish.job .. ".json"
     files.write(kept, text)

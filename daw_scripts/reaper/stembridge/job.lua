@@ -16,6 +16,7 @@ local HEART_EVERY = 45 -- ticks between looks at the engine's heartbeat
 -- Results that say that an engine started anew did not get the request: it is sent again, under the same id.
 local LOST = { ["token.wrong"] = true, ["job.unknown"] = true }
 local MOST_SENDS = 3
+local UPDATE = "stembridge install reaper, then restart REAPER"
 local STILL_EVERY = 15 -- ticks between tries to unite while the transport runs
 
 -- `use` gives the modules; `host` does what touches REAPER:
@@ -117,7 +118,7 @@ end
 function job:hold()
   if self.held and self.ticks % HEART_EVERY ~= 0 then return end
   local engine, why = self.box:engine()
-  local mismatch = engine and self:mismatch(engine)
+  local mismatch = engine and self.files.mismatch(engine, self.version.protocol, UPDATE)
   if mismatch then return self:fail(mismatch) end
   if not engine then
     if not self.held then
@@ -136,19 +137,6 @@ function job:hold()
   self:go("waiting")
   local note = self.note and " " .. self.note or ""
   self:say("info", string.format("%s: the band was asked (seed %d).%s", self.record.title, self.record.seed, note))
-end
-
--- What to tell where script and engine do not speak the same protocol.
-function job:mismatch(engine)
-  local theirs, mine = tonumber(engine.protocol) or 1, self.version.protocol
-  if theirs < mine then
-    return string.format("The stembridge engine speaks protocol %d, this script %d: update the engine "
-      .. "(pip install -U stembridge, then stembridge engine stop).", theirs, mine)
-  elseif theirs > mine then
-    return string.format("This script speaks protocol %d, the stembridge engine %d: update the script "
-      .. "(stembridge install reaper, then restart REAPER).", mine, theirs)
-  end
-  return nil
 end
 
 -- One look into the mailbox, one slice of preparing, or one landing.

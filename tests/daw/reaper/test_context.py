@@ -149,6 +149,28 @@ def test_a_reference_with_effects_is_what_is_heard(studio: Studio, clip: Path) -
         assert np.abs(sound[:, 0] - 2 * SOUND[RATE // 2 : RATE // 2 + RATE]).max() < 1e-6
 
 
+def test_a_project_that_has_moved_is_worked_on(studio: Studio) -> None:
+    studio.regions(("Verse", 0, 4))
+    studio.reaper.do("user.midi(user.track(keep.p, 'Rhodes'), 0, 4, {{0, 3840, 57, 90}})")
+    moved = studio.folder / "Größe ♥" / "in here"
+    with studio.engine() as engine:
+        studio.run("generate")
+        studio.finish()
+        studio.reaper.do("user.save(keep.p) user.close(keep.p)")
+        moved.parent.mkdir()
+        studio.song.rename(moved)
+        studio.reaper.do("keep.p = user.load(file)", file=moved / "song.rpp")
+        studio.reaper.do("user.select(user.find_track(keep.p, 'bass'))")
+        studio.run("reroll")
+        studio.finish()
+        first, again = engine.requests
+        assert again.scope is not None
+        assert (again.scope.take, again.project.root) == (f"{first.job}/take-1", str(moved))
+        (before,), (track,) = first.arrangement.tracks, again.arrangement.tracks
+        assert before.midi == str(studio.song / Path(track.midi or "").relative_to(moved))
+        assert {Path(stem.wav).is_relative_to(moved) for stem in engine.stems if stem.job == again.job} == {True}
+
+
 def test_an_item_that_is_removed_while_it_is_read(studio: Studio, clip: Path) -> None:
     studio.regions(("Verse", 0, 4))
     studio.reaper.do(
