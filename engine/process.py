@@ -183,8 +183,11 @@ def sole_engine(data: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Sends all log records to a file of bounded size, and to the terminal where there is one."""
-    root = logging.getLogger()
+    """Sends all log records to a file of bounded size, and to the terminal where there is one.
+
+    A disk that takes no more records disturbs nothing else.
+    """
+    root, complaining = logging.getLogger(), logging.raiseExceptions
     handlers: list[logging.Handler] = [
         logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8")
     ]
@@ -195,12 +198,15 @@ def logging_to(path: Path) -> Iterator[None]:
         handler.setFormatter(form)
         root.addHandler(handler)
     root.setLevel(logging.INFO)
+    logging.raiseExceptions = False
     try:
         yield
     finally:
         for handler in handlers:
             root.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):
+                handler.close()
+        logging.raiseExceptions = complaining
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

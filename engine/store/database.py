@@ -30,16 +30,17 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
     except sqlite3.OperationalError as error:
-        raise StembridgeError(
-            "store.unusable",
-            f"the engine's database cannot be opened ({error}).",
-            field=str(path),
-            hint="Check that the disk has space and that the folder may be written.",
-        ) from error
+        raise unusable(path, error) from error
     except sqlite3.DatabaseError as error:
         aside = set_aside(path)
         log.error("the database was damaged (%s): it is kept as %s, and a new one is begun", error, aside.name)
         return _open(path)
+
+
+def unusable(path: Path, error: sqlite3.Error) -> StembridgeError:
+    """For a file that cannot be opened or made."""
+    hint = "Check that the disk has space and that the folder may be written."
+    return StembridgeError("store.unusable", f"the file cannot be opened ({error}).", field=str(path), hint=hint)
 
 
 def set_aside(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,25 @@ def test_a_full_disk_refuses_jobs_and_loses_none(client: Client, endpoint: Endpo
         events = list(again.request(Status("under-way")))
         assert [event.stem for event in events if isinstance(event, StemReady)] == ["drums", "bass", "keys"]
         assert events[-1] == rest[-1]
+
+
+def test_an_engine_that_starts_on_a_full_disk_says_so_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(data)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        (data / "filler").write_bytes(bytes(60_000))
+        with own_places(tmp_path):
+            command = [sys.executable, "-m", "engine.process", *ECHO]
+            ended = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=True)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "cannot be opened" in line
+    assert "Check that the disk has space" in line
 
 
 @linux
