@@ -74,7 +74,7 @@ def _check_version(raw: bytes) -> None:
     """Says which side is to be updated where a message is of another protocol, whatever else is strange in it."""
     try:
         version = msgspec.json.decode(raw, type=_Versioned).version
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     if version == PROTOCOL:
         return

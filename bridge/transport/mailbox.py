@@ -216,7 +216,7 @@ def raw2project(raw: bytes) -> str:
     """The folder or else the name of the project in a request; empty where it names none."""
     try:
         project = msgspec.json.decode(raw, type=_Loose).project
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
     return project.root or project.name
 
