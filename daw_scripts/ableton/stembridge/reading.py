@@ -92,9 +92,14 @@ def describe(song: Song, sections: list[dict[str, Any]], rate: int) -> Generator
         if is_context(track):
             notes: list[Note] = []
             yield from read_notes(track, notes)
-            if notes and len(tracks) < MAX_TRACKS:
+            if notes:
                 tracks.append(Context(str(track.name), sorted(notes)))
+            if len(notes) >= MAX_NOTES:
+                told.append(f"Of '{track.name}' the band hears the first {MAX_NOTES} notes.")
         yield
+    if len(tracks) > MAX_TRACKS:
+        told.append(f"{len(tracks)} MIDI tracks sound; the band hears the first {MAX_TRACKS}.")
+        del tracks[MAX_TRACKS:]
     root = os.path.dirname(path)
     name = os.path.splitext(os.path.basename(path))[0]
     if not path:

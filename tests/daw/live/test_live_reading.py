@@ -302,6 +302,24 @@ def test_more_sections_than_the_engine_takes(project: Path, noise: NoiseEngine, 
     refused(open_set(live), GENERATE, "501 sections are marked; at most 500")
 
 
+def test_what_the_band_does_not_hear_is_told(
+    project: Path, noise: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_NOTES", 3)
+    monkeypatch.setattr(reading, "MAX_TRACKS", 2)
+    live = FakeLive("12.3.0", write_als(project / "S.als"))
+    live.user_loop(0.0, 8.0)
+    for name, count in (("Keys", 2), ("Strings", 4), ("Choir", 1)):
+        live.user_midi(live.user_track(name), 0.0, 8.0, *((60 + i, float(i), 1.0) for i in range(count)))
+    host = open_set(live, sample_rate=8000, stems=["drums"])
+    press(host, GENERATE)
+    assert [track.name for track in noise.requests[0].arrangement.tracks] == ["Keys", "Strings"]
+    told = "\n".join(host.logged)
+    assert "Of 'Strings' the band hears the first 3 notes." in told
+    assert "3 MIDI tracks sound; the band hears the first 2." in told
+    assert "'Keys'" not in told
+
+
 def test_the_rate_is_that_of_most_clips(project: Path, noise: NoiseEngine, open_set: Opener, tmp_path: Path) -> None:
     import numpy as np
     import soundfile

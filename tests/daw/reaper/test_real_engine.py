@@ -154,3 +154,33 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
                 assert midi_notes(new) == midi_notes(former), "another sound, the same notes"
                 assert "the reference clip.wav was not matched" in studio.said()
         studio.check()
+
+
+@pytest.mark.skipif(shutil.which("lua5.4") is None, reason="lua5.4 is not installed")
+def test_a_project_that_is_saved_after_its_first_take(engine: Path, tmp_path: Path) -> None:
+    with Studio(tmp_path, "lua5.4", "7.61", data=engine / "data") as studio:
+        studio.reaper.do(
+            "keep.p = user.open('') keep.p.state.ext.STEMBRIDGE = {SETTINGS = text}", text='{"stems": {"bass": true}}'
+        )
+        studio.reaper.do("user.region(keep.p, 'Verse', 0, 4) keep.p.state.sample_rate = 44100.0")
+        studio.reaper.do("user.midi(user.track(keep.p, 'Rhodes'), 0, 4, {{0, 3840, 57, 90}, {0, 3840, 60, 90}})")
+        studio.run("generate")
+        studio.finish(120)
+        assert "1 stem landed" in studio.said(), studio.said()
+        (before,) = [take for take in studio.takes() if take.kind == "WAVE"]
+        assert Path(before.file).is_relative_to(engine / "data")
+        folder = tmp_path / "saved at last"
+        folder.mkdir()
+        studio.reaper.do("keep.p.file = file user.save(keep.p)", file=folder / "song.rpp")
+        studio.reaper.do("user.select(user.find_track(keep.p, 'bass'))")
+        studio.run("reroll")
+        studio.finish(120)
+        assert studio.said().count("1 stem landed") == 2, studio.said()
+        takes = [take for take in studio.takes() if take.kind == "WAVE"]
+        assert len(takes) == 2
+        assert [take.plays for take in takes if take.file == before.file] == [False]
+        studio.run("generate")
+        studio.finish(120)
+        new = [take.file for take in studio.takes() if take.kind == "WAVE"][-1]
+        assert Path(new).is_relative_to(folder), "from now on in the project's folder"
+        studio.check()
