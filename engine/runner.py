@@ -10,7 +10,7 @@ import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class Runner:
         self.held = kept.held
         waiting = self.table.waiting()
         self._go(asyncio.to_thread(remove_probes, [job.out for job in waiting]))
+        self._go(asyncio.to_thread(remove_logs, self._parked, {f"{job.id}.log" for job in kept.jobs}))
         for job in waiting:
             log.info("job %s was %s when the last engine ended", job.id, "begun" if job.begun else "queued")
             if job.cancelling:
@@ -293,6 +294,14 @@ def write_log(path: Path, text: str) -> None:
         path.write_text(text)
     except OSError as error:
         log.error("%s cannot be written: %s", path, error)
+
+
+def remove_logs(folder: Path, known: Collection[str]) -> None:
+    """Removes the logs of parked jobs that are forgotten."""
+    for path in folder.glob("*.log"):
+        if path.name not in known:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def remove_probes(folders: Sequence[Path]) -> None:

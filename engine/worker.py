@@ -28,7 +28,7 @@ from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, Model
 from bridge.paths import data_folder
 from bridge.transport.endpoint import make_private
 from engine.report import JobCancelled, JobPaused, Reporter
-from engine.stages import NO_STAGES, StageCache
+from engine.stages import NO_STAGES, StageCache, program2hash
 from engine.store.database import DATABASE
 from engine.store.lock import sole_holder
 from engine.store.stages import StageStore
@@ -192,6 +192,7 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageC
 def open_stages(gib: float) -> StageStore | None:
     """The user's store of finished stages, so large at most; None, which the log tells, where it cannot be opened."""
     data = data_folder()
+    program2hash()  # of the program as it is loaded now, whatever is installed while it runs
     try:
         return StageStore(data / DATABASE, data / "stages", round(gib * 2**30))
     except (StembridgeError, OSError) as error:

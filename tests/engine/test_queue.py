@@ -187,8 +187,12 @@ def test_a_poison_job_is_parked_with_its_log_and_runs_again_when_asked(client: C
     assert rows(client)["poison"].state == "parked"
     assert not list(tmp_path.rglob("take-*"))
     assert list(client.request(Status("poison")))[-1] == last
+    stale = log.with_name("forgotten.log")
+    stale.touch()
     with Client(kill_front(client.endpoint)) as other:
         assert rows(other)["poison"].state == "parked"
+        wait_for(lambda: not stale.exists())
+        assert log.exists()
         gate.touch()
         following = other.request(Status("poison"))
         assert list(following)[-1] == last
