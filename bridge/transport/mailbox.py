@@ -7,6 +7,8 @@
     jobs/<job>/cancel           empty file made by the script
     jobs/<job>/gone             made by the script when it has read the result: the engine may delete the folder
 
+An engine that dies leaves its jobs to the next one, which writes their events again; a job that it had not accepted
+ends with the code job.unknown, and may be sent again.
 Everything appears by renaming only, so a reader never sees half a file. The engine lists one folder per tick.
 """
 
