@@ -89,6 +89,14 @@ function mailbox.mismatch(engine, protocol, update)
   end
 end
 
+-- What to tell where an engine that speaks the script's protocol is of another version than the script; nil where it is
+-- of the same. `update`: what updates the script.
+function mailbox.other_version(engine, version, update)
+  if type(engine.version) ~= "string" or engine.version == version then return nil end
+  return string.format("The stembridge engine has version %s, this script %s. They understand each other; to make them "
+    .. "the same, update the older one (pip install -U stembridge; %s).", engine.version:sub(1, 40), version, update)
+end
+
 -- Puts a request into the box. Raises an error with the reason.
 function mailbox:post(job, text)
   mailbox.write(self.folder .. "/requests/" .. job .. ".json", text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge import VERSION
 from tests.daw.lua import INTERPRETERS, run_lua
 
 pytestmark = pytest.mark.parametrize("lua", INTERPRETERS)
@@ -276,12 +277,14 @@ def test_a_request_that_ends_every_engine_is_given_up(lua: str, tmp_path: Path) 
     assert "ended too often" in after["said"][-1]
 
 
-def test_an_engine_of_another_protocol_is_not_asked(lua: str, tmp_path: Path) -> None:
+def test_an_engine_of_another_protocol_is_not_asked_of_another_version_is(lua: str, tmp_path: Path) -> None:
     for protocol, word in ((7, "update the script (stembridge install ardour"), (0, "update the engine")):
         after = course(lua, tmp_path, f'protocol = {protocol} beat() ask("generate") ticks(2)')
         (text,) = after["said"]
         assert word in text
         assert (after["state"], after["posted"]) == ("idle", False)
+    told = course(lua, tmp_path, 'beat() ask("generate") ticks(2)')["said"][-1]
+    assert f"The stembridge engine has version 1, this script {VERSION}. They understand each other" in told
 
 
 def test_a_damaged_stem_is_told_and_the_others_land(lua: str, tmp_path: Path) -> None:

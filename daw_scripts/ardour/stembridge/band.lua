@@ -197,7 +197,8 @@ function band:post()
     return self:say("error", "The request could not be sent: " .. tostring(trouble))
   end
   self:wait_for(job, wish.ask, engine.token, engine.pid)
-  self:say("info", text)
+  local other = self.files.other_version(engine, self.version.version, band.UPDATE)
+  self:say("info", other and text .. "\n" .. other or text)
 end
 
 -- The same request for an engine that was restarted: it takes up what it still knows, or begins anew.

@@ -136,6 +136,8 @@ function job:hold()
   self.record.sent = (self.record.sent or 0) + 1
   self:go("waiting")
   local note = self.note and " " .. self.note or ""
+  local other = self.files.other_version(engine, self.version.version, UPDATE)
+  if other then note = note .. "\n" .. other end
   self:say("info", string.format("%s: the band was asked (seed %d).%s", self.record.title, self.record.seed, note))
 end
 

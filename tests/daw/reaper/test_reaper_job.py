@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge import VERSION
 from bridge.errors import RequestError
 from bridge.messages import Render
 from bridge.transport.mailbox import Heartbeat
@@ -219,7 +220,7 @@ def stem(name: str, take: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 DONE = {"type": "done", "job": "J", "manifests": ["/J/take-1/manifest.json"], "warnings": ["mind this"]}
-ENGINE = {"token": "T", "version": "1", "protocol": 1}
+ENGINE = {"token": "T", "version": VERSION, "protocol": 1}
 
 
 def course(lua: str, **given: Any) -> dict[str, Any]:
@@ -283,6 +284,14 @@ def test_what_an_engine_started_anew_has_lost_is_sent_again(lua: str, tmp_path: 
 def test_protocols_that_differ_are_refused_with_what_to_do(lua: str) -> None:
     assert "update the engine" in course(lua, engine=ENGINE | {"protocol": 0})["log"][0]
     assert "stembridge install reaper" in course(lua, engine=ENGINE | {"protocol": 2})["log"][0]
+
+
+def test_an_engine_of_another_version_is_asked_and_told(lua: str) -> None:
+    log = course(lua, engine=ENGINE | {"version": "9.9.9"})["log"]
+    assert log[0] == "post T"
+    assert f"The stembridge engine has version 9.9.9, this script {VERSION}." in log[1]
+    assert "stembridge install reaper" in log[1]
+    assert "version" not in "".join(course(lua)["log"])
 
 
 def test_failures_and_nonsense_are_said_and_end_the_job(lua: str) -> None:
