@@ -36,6 +36,15 @@ RESTART = {
     "ableton": "Live is running: restart it, it looks for scripts only then.",
     "ardour": "Ardour is running: restart it, it keeps the scripts that it has read.",
 }
+REMOVED = "removed"
+LEFT = {
+    "ableton": 'If "stembridge" is still chosen in Live: Settings > Link, Tempo & MIDI > Control Surface: choose "None".',
+    "ardour": (
+        "Ardour keeps the hook and the actions that you added, in its own settings: Edit > Lua Scripts > Script Manager: "
+        "remove them there."
+    ),
+}
+"""What only the user can take out of a DAW's own settings."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ def _uninstall(place: Place) -> Outcome:
     except StembridgeError as error:
         return Outcome(place, "failed", error=str(error))
     if said is not None:
-        return Outcome(place, "removed", said)
+        return Outcome(place, REMOVED, said)
     folder = record_path(place).parent
     stamp = read_stamp(folder) or read_stamp(folder / OUR_FOLDER)
     by_hand = [f"version {stamp.version} was put there by hand: delete {folder} yourself"] if stamp else []
@@ -124,3 +133,5 @@ def _print(daw: str, outcomes: list[Outcome], *, running: bool, uninstalled: boo
         print(f"{TITLES[daw]} is running: restart it." if uninstalled else RESTART[daw])
     if not uninstalled:
         print(CLICKS[daw])
+    elif daw in LEFT and any(outcome.done == REMOVED for outcome in outcomes):
+        print(LEFT[daw])

@@ -259,7 +259,9 @@ def test_the_command_installs_lists_and_removes(tmp_path: Path) -> None:
     assert "keeps a copy of stembridge.lua: add it again" in updated
     assert "add it again" not in stembridge("install", "ardour").stdout
     for daw in ("reaper", "ardour"):
-        assert "removed" in stembridge("install", daw, "--uninstall").stdout
+        gone = stembridge("install", daw, "--uninstall").stdout
+        assert "removed" in gone
+        assert ("Script Manager: remove them there" in gone) == (daw == "ardour")
     assert sorted(str(p) for p in home.rglob("*")) == before
     assert "nothing of stembridge is installed" in stembridge("install", "ardour", "--uninstall").stdout
     by_hand = home / ".config/ardour7/scripts/stembridge"
