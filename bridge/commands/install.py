@@ -38,10 +38,10 @@ RESTART = {
 }
 REMOVED = "removed"
 LEFT = {
-    "ableton": 'If "stembridge" is still chosen in Live: Settings > Link, Tempo & MIDI > Control Surface: choose "None".',
+    "ableton": 'If Live still has "stembridge" as Control Surface: Settings > Link, Tempo & MIDI: choose "None".',
     "ardour": (
-        "Ardour keeps the hook and the actions that you added, in its own settings: Edit > Lua Scripts > Script Manager: "
-        "remove them there."
+        "Ardour keeps the hook and the actions that you added in its own settings: Edit > Lua Scripts > "
+        "Script Manager: remove them there."
     ),
 }
 """What only the user can take out of a DAW's own settings."""
