@@ -100,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     for verb in (add, remove):
         verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the checkpoint as JSON")
+    _grooves(command("grooves", "grooves", "List the styles of the groove book; hear them, draw them, add your own."))
     _json(command("doctor", "doctor", "Check this installation and say what is missing."))
 
     install = command("install", "install", "Put the script into REAPER, Ableton Live or Ardour, or take it away.")
@@ -116,6 +117,29 @@ def build_parser() -> argparse.ArgumentParser:
     schema.add_argument("--write", action="store_true", help="write it to its place in the package")
     command("osc", "osc", "Print every OSC address, its arguments and what it does.")
     return parser
+
+
+def _grooves(grooves: argparse.ArgumentParser) -> None:
+    _json(grooves)
+    verbs = grooves.add_subparsers(dest="verb", metavar="list|play|draw|add")
+    verbs.add_parser("list", help="name, metre, tempo and tags of every groove")
+    play = verbs.add_parser("play", help="a few bars of every level as WAV or MIDI")
+    play.add_argument("--out", type=Path, required=True, help="FILE.wav or FILE.mid")
+    play.add_argument("--bpm", type=float, help="quarter notes a minute (default: the middle of its range)")
+    draw = verbs.add_parser("draw", help="every level as piano rolls, in the terminal or as a picture")
+    draw.add_argument("--out", type=Path, help="FILE.svg or FILE.png")
+    draw.add_argument("--level", help="intro, verse, chorus, bridge, ending, fill 1, ... (in the terminal)")
+    for verb in (play, draw):
+        verb.add_argument("name", help="as the list says it; NAME/2 is its second version")
+    add = verbs.add_parser("add", help="make a groove of your own from a MIDI file")
+    add.add_argument("file", type=Path, help="SONG.mid with drums, markers (Verse, Chorus, Fill, ...) are best")
+    add.add_argument("--name", required=True, help="small letters, digits and hyphens")
+    add.add_argument("--title", help="for people (default: from the name)")
+    add.add_argument("--tags", help="comma-separated words that shall choose it (default: its name)")
+    add.add_argument("--like", metavar="NAME", help="groove that lends what the file does not play")
+    add.add_argument("--replace", action="store_true", help="write over a groove of yours of this name")
+    for verb in verbs.choices.values():
+        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON value")
 
 
 def _json(parser: argparse.ArgumentParser) -> None:

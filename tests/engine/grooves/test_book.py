@@ -106,6 +106,46 @@ def test_mud_is_found() -> None:
     assert any("mud" in p for p in problems(low))
 
 
+def test_a_stop_that_goes_on_is_found() -> None:
+    cumbia = groove("cumbia")
+    stop = next(f for f in cumbia.fills if f.name == "stop")
+    going = replace(stop, streams={**stop.streams, "drums": cumbia.levels["verse"].streams["drums"]})
+    found = problems(replace(cumbia, fills=(*(f for f in cumbia.fills if f is not stop), going), alternatives=()))
+    assert any("does not stop" in p for p in found)
+
+
+def test_a_pick_up_that_leads_nowhere_is_found() -> None:
+    cumbia = groove("cumbia")
+    lazy = Level("pickup", {"drums": next(f for f in cumbia.fills if f.name == "pickup").streams["drums"]})
+    found = problems(replace(cumbia, fills=(cumbia.fills[0], lazy), alternatives=()))
+    assert any("picks nothing up" in p for p in found)
+
+
+def test_a_fault_of_a_second_version_is_found() -> None:
+    cumbia = groove("cumbia")
+    other = with_events(cumbia, "verse", "lead", tuple(Event(step, 4, "4") for step in range(0, 64, 4)))
+    found = problems(replace(cumbia, alternatives=(other.levels,)))
+    assert any(p.startswith("version 2: verse") for p in found)
+
+
+def test_many_styles_have_stops_pick_ups_and_second_versions() -> None:
+    rich = [g for g in book() if {"stop", "pickup"} <= {f.name for f in g.fills} and g.alternatives]
+    assert len(rich) >= 24
+    for g in rich:
+        second = g.version(1)
+        changed = [s for s in ("bass", "comp") if second.levels["verse"].streams[s] != g.levels["verse"].streams[s]]
+        assert changed == ["bass", "comp"], g.name
+        assert len(g.progressions) >= 6, g.name
+    assert {g.metre for g in book()} >= {"2/4", "3/4", "4/4", "5/4", "6/8", "7/8", "12/8"}
+
+
+def test_a_version_is_found_by_its_name_and_an_unknown_one_is_refused() -> None:
+    assert groove("cumbia/2") == groove("cumbia").version(1)
+    for name in ("cumbia/1", "cumbia/9", "cumbia/x", "pop/2/3"):
+        with pytest.raises(RequestError, match="no groove"):
+            groove(name)
+
+
 def test_lock_and_density_are_counted() -> None:
     disco = groove("disco")
     assert lock(disco.levels["verse"]) == 1.0

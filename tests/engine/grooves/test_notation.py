@@ -107,7 +107,61 @@ def test_levels_that_are_not_written_are_derived() -> None:
     assert not march.levels["verse"].crash
 
 
+ALT = """
+alt verse
+  bass
+    notes | 1... 3... |
+"""
+STOP = """
+fill stop
+  drums
+    kick  | X... .... |
+  bass
+    notes | 1... .... |
+
+fill pickup
+  drums
+    kick  | X... .... |
+  bass
+    notes | 1... 5.6/ |
+"""
+
+
+def test_an_alternative_makes_a_second_version() -> None:
+    march = parse_groove(MARCH.replace("\nlevel chorus", ALT + "\nlevel chorus", 1), "march.groove")
+    plain = parse_groove(MARCH, "march.groove")
+    assert march.version(0) == march
+    second = march.version(1)
+    assert second.name == "march/2"
+    assert [e.symbol for e in second.levels["verse"].streams["bass"].events] == ["1", "3"]
+    assert second.levels["verse"].streams["comp"] == plain.levels["verse"].streams["comp"]
+    assert second.levels["chorus"] == plain.levels["chorus"]
+    assert second.levels["intro"].streams["bass"] == second.levels["verse"].streams["bass"]
+    assert march.levels == plain.levels
+
+
+def test_two_alternatives_of_a_level_and_one_of_another() -> None:
+    chorus = ALT.replace("verse", "chorus")
+    third = ALT.replace("1... 3...", "1... 5...")
+    text = MARCH.replace("\nlevel chorus", ALT + third + "\nlevel chorus", 1).replace("\nfill", chorus + "\nfill", 1)
+    march = parse_groove(text, "march.groove")
+    assert len(march.alternatives) == 2
+    basses = [
+        [(e.symbol) for e in march.version(k).levels[name].streams["bass"].events]
+        for k in (1, 2)
+        for name in ("verse", "chorus")
+    ]
+    assert basses == [["1", "3"], ["1", "3"], ["1", "5"], ["1", "3"]]
+
+
+def test_fills_have_kinds() -> None:
+    march = parse_groove(MARCH.replace("\nlevel ending", STOP + "\nlevel ending", 1), "march.groove")
+    assert [f.name for f in march.fills] == ["fill", "stop", "pickup"]
+
+
 MISTAKES = {
+    "an alternative of nothing": ("level verse", "alt verse", "needs the level before it"),
+    "a fill of no kind": ("fill\n", "fill slowly\n", "no fill of kind 'slowly'"),
     "a step too few": (
         "kick  | x... x... |\n    snare | ..X. ..xo | ..X. ...o |",
         "kick  | x... x.. |",
