@@ -163,12 +163,13 @@ return function(use)
     for _, one in ipairs(items.selected(proj)) do
       if not one.midi then audio[#audio + 1] = one end
     end
-    if #audio == 0 then
-      error("No audio item is selected. Select the clip whose sound the band shall match.", 0)
-    end
     local writer = context_writer(song, wish)
-    local references = items.audio2references(proj, audio, writer, pause)
-    song.references = references
+    song.references = items.audio2references(proj, audio, writer, pause)
+    if #audio == 0 then song.references[1] = chosen_reference(wish.settings) end
+    if #song.references == 0 then
+      error("No audio item is selected. Select the clip whose sound the band shall match, or choose a file in the "
+        .. "window.", 0)
+    end
     if not own.current_take(proj) then return new_take(proj, song, wish, writer, {}, pause) end
     local base = base_take(proj, song, pause)
     edit_clock(proj, song, base, pause)

@@ -6,7 +6,8 @@ return function(use)
   local request = use("request")
   local panel = {}
 
-  local MOST_SECTIONS, MOST_MESSAGES, LONGEST = 12, 6, 90
+  local MOST_SECTIONS, MOST_MESSAGES = 12, 6
+  local LONGEST_NAME, LONGEST_TEXT = 90, 1000 -- letters: a message says at its end what to do
   local BIGGEST_SEED = 2147483647
   local STATES = { waiting = "waiting", landed = "on its track", problem = "could not be placed" }
   local VERBS = {
@@ -14,15 +15,19 @@ return function(use)
     { "match", "Match reference" }, { "next", "Next take" }, { "cancel", "Cancel" },
   }
 
-  local function cut(text)
+  local function shorten(text, longest)
     local plain = text:gsub("%c", " ")
-    local stop = utf8.len(plain) and utf8.offset(plain, LONGEST + 1)
+    local stop = utf8.len(plain) and utf8.offset(plain, longest + 1)
     return stop and plain:sub(1, stop - 1) .. " ..." or plain
   end
 
+  local function cut(text) return shorten(text, LONGEST_NAME) end
+
+  local function told(text) return shorten(text, LONGEST_TEXT) end
+
   local function sections(paint, view)
     paint.text(view.selection and "Sections (in the time selection)" or "Sections")
-    if view.trouble then return paint.dim(cut(view.trouble)) end
+    if view.trouble then return paint.dim(told(view.trouble)) end
     for i, section in ipairs(view.sections) do
       if i > MOST_SECTIONS then
         paint.dim(string.format("... and %d more", #view.sections - MOST_SECTIONS))
@@ -79,7 +84,7 @@ return function(use)
     for _, job in ipairs(view.status.jobs) do
       if job.project == view.project then
         paint.bar(job.fraction, job.title)
-        for line in job.text:gmatch("[^\n]+") do paint.dim(cut(line)) end
+        for line in job.text:gmatch("[^\n]+") do paint.dim(told(line)) end
         for _, stem in ipairs(job.stems) do
           paint.dim(stem.name .. ": " .. (STATES[stem.state] or stem.state))
         end
@@ -94,7 +99,7 @@ return function(use)
     for i = #list, math.max(1, #list - MOST_MESSAGES + 1), -1 do
       local one = list[i]
       local mark = (one.kind == "error" or one.kind == "warning") and one.kind .. ": " or ""
-      for line in (mark .. one.text):gmatch("[^\n]+") do paint.dim(cut(line)) end
+      for line in (mark .. one.text):gmatch("[^\n]+") do paint.dim(told(line)) end
     end
   end
 
@@ -102,7 +107,7 @@ return function(use)
   -- act: ask(verb, wish), keep() (the settings), choose_reference().
   function panel.draw(paint, view, act)
     paint.text(cut(view.title))
-    paint.dim(cut(view.engine))
+    paint.dim(told(view.engine))
     paint.gap()
     sections(paint, view)
     paint.gap()

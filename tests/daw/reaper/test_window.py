@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.daw.reaper.studio import ENDS, Studio, check_landed
 
@@ -77,6 +79,19 @@ def test_nothing_stands_outside_or_over_another(window: Studio) -> None:
 
 
 @ENDS
+def test_a_message_is_shown_to_its_end(window: Studio) -> None:
+    names = ["A long name " * 6, "Another name " * 6]
+    window.regions((names[0], 10, 14), (names[1], 12, 16))
+    window.reaper.tick(60)
+    told = " ".join(texts(window))
+    assert "overlap" in told
+    assert told.count("work on.") == 1
+    click(window, "Generate band")
+    window.finish()
+    assert " ".join(texts(window)).count("work on.") == 2, "in the list of messages, too"
+
+
+@ENDS
 def test_a_band_by_mouse_alone(window: Studio) -> None:
     with window.engine() as engine:
         click(window, "[x] bass")
@@ -139,6 +154,26 @@ def test_a_reference_is_chosen(window: Studio) -> None:
     window.reaper.do("fake.answer('GetUserFileNameForRead', nil)")
     click(window, "Choose clip")
     assert settings(window)["reference"] == ""
+
+
+@ENDS
+def test_the_chosen_reference_is_matched(window: Studio) -> None:
+    clip = window.song / "clip.wav"
+    soundfile.write(clip, np.zeros(8000, dtype=np.float32), 8000)
+    with window.engine() as engine:
+        click(window, "Generate band")
+        window.finish()
+        click(window, "Match reference")
+        window.finish()
+        assert any("No audio item is selected" in text for text in texts(window))
+        window.reaper.do("fake.answer('GetUserFileNameForRead', path)", path=clip)
+        click(window, "Choose clip")
+        click(window, "Match reference")
+        window.finish()
+        first, again = engine.requests
+        assert [reference.audio for reference in again.arrangement.references] == [str(clip)]
+        assert again.scope is not None
+        assert (again.scope.take, again.scope.notes) == (f"{first.job}/take-1", "keep")
 
 
 @ENDS
