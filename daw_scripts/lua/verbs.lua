@@ -82,8 +82,8 @@ return function(use)
     return asked
   end
 
-  -- `stem`: {role, name, instrument = words or nil}; a name that the take has gets a number. Returns the request and the
-  -- new stem's name.
+  -- `stem`: {role, name, instrument = words or nil}; a name that the take has gets a number. Returns the request and
+  -- the new stem's name.
   function verbs.add(base, job, seed, song, take, stem)
     local asked = again(base, job, seed, song)
     local taken, stems = {}, json.array()

@@ -36,6 +36,7 @@ class Band:
         self._stems: list[dict[str, Any]] = []
         self._landings: list[Landing] = []
         self._manifests = 0
+        self._warnings: list[str] = []
         self._ended = False
         self._sent = False
         self._told_to_wait = False
@@ -233,12 +234,11 @@ class Band:
         manifests = event.get("manifests")
         self._manifests = len(manifests) if isinstance(manifests, list) else 1
         warnings = event.get("warnings")
-        for warning in warnings if isinstance(warnings, list) else []:
-            self._speaker.say(str(warning))
+        self._warnings = [str(warning) for warning in warnings] if isinstance(warnings, list) else []
         self._ended, self._landings = True, []
         if not self._stems:
             self._give_up()
-            self._speaker.warn("The engine is done, but announced no stem.")
+            self._speaker.warn(" ".join(["The engine is done, but announced no stem.", *self._warnings]))
 
     # Landing
 
@@ -273,7 +273,7 @@ class Band:
         self._speaker.say(f"Done: {names}. Undo takes all of it away.")
         if placer.places:
             self._speaker.say("Placed on: {}.".format(", ".join(placer.places)))
-        for problem in placer.problems:
+        for problem in [*self._warnings, *placer.problems]:
             self._speaker.warn(problem)
 
     def _give_up(self) -> None:

@@ -76,3 +76,21 @@ def open_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     yield open_one
     for host in hosts:
         host.disconnect()
+
+
+@pytest.fixture
+def opened(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> tuple[FakeLive, Host]:
+    """A set of which nothing was asked yet."""
+    from tests.daw.live.test_live_scenarios import song
+
+    live = song(version, project)
+    return live, open_set(live, sample_rate=8000)
+
+
+@pytest.fixture
+def generated(opened: tuple[FakeLive, Host]) -> tuple[FakeLive, Host]:
+    """A set in which a take of the whole song has landed."""
+    from tests.daw.live.test_live_scenarios import GENERATE, press
+
+    press(opened[1], GENERATE)
+    return opened

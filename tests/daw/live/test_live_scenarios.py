@@ -55,20 +55,6 @@ def clips(live: FakeLive, name: str) -> list[Clip]:
     return live.named(name).clips
 
 
-@pytest.fixture
-def opened(version: str, project: Path, noise: NoiseEngine, open_set: Opener) -> tuple[FakeLive, Host]:
-    """A set of which nothing was asked yet."""
-    live = song(version, project)
-    return live, open_set(live, sample_rate=8000)
-
-
-@pytest.fixture
-def generated(opened: tuple[FakeLive, Host]) -> tuple[FakeLive, Host]:
-    """A set in which a take of the whole song has landed."""
-    press(opened[1], GENERATE)
-    return opened
-
-
 def test_whole_song(generated: tuple[FakeLive, Host], noise: NoiseEngine, project: Path) -> None:
     live, host = generated
     (asked,) = noise.requests
@@ -306,68 +292,11 @@ def test_takes_asked_for_at_once(opened: tuple[FakeLive, Host], noise: NoiseEngi
     assert noise.requests[1].seed == 2
 
 
-@pytest.mark.parametrize(("warped", "looped"), [(False, False), (True, False), (True, True)])
-def test_match_the_selected_clip(
-    warped: bool, looped: bool, opened: tuple[FakeLive, Host], noise: NoiseEngine, project: Path
-) -> None:
-    live, host = opened
-    refused(host, MATCH, "Select the audio clip")
-    soundfile.write(project / "reference.wav", np.zeros((80_000, 2)), 8000)
-    live.auto_warp = warped
-    clip = live.user_track("Ref", "audio").create_audio_clip(str(project / "reference.wav"), 40.0)
-    assert clip is not None
-    clip.begin, clip.low, clip.high = (0.0, clip.high * 0.2, clip.high * 0.7)
-    clip.values["looping"] = looped
-    if not looped:
-        clip.begin, clip.low = clip.low, 0.0
-    live.view.values["detail_clip"] = clip
-    live.auto_warp = True
-    press(host, MATCH)
-    (reference,) = noise.requests[0].arrangement.references
-    assert reference.audio == str(project / "reference.wav")
-    assert reference.from_second == pytest.approx(2.0)
-    assert reference.seconds == pytest.approx(5.0)
-    assert not clip.dead
-    assert clip.warped == warped
-
-
-def test_match_keeps_the_notes_of_the_take(generated: tuple[FakeLive, Host], noise: NoiseEngine, project: Path) -> None:
-    live, host = generated
-    soundfile.write(project / "reference.wav", np.zeros((80_000, 2)), 8000)
-    clip = live.user_track("Ref", "audio").create_audio_clip(str(project / "reference.wav"), 40.0)
-    before = len(live.undo)
-    live.view.values["detail_clip"] = clip
-    press(host, MATCH, 2)
-    first, asked = noise.requests
-    assert asked.scope is not None
-    assert (asked.scope.take, asked.scope.stems, asked.scope.notes) == (f"{first.job}/take-1", (), "keep")
-    assert (asked.seed, asked.arrangement.sections) == (first.seed, first.arrangement.sections)
-    assert [reference.audio for reference in asked.arrangement.references] == [str(project / "reference.wav")]
-    assert len(live.undo) == before + 1
-    if has_lanes(live):
-        assert live.names == ["1-MIDI", "Rhodes", *FRESH, "Ref"]
-        assert all(len(live.named(stem).lanes) == 1 for stem in STEMS)
-    else:
-        assert live.names == ["1-MIDI", "Rhodes", *FRESH, "Ref", *(f"{name} 2" for name in FRESH)]
-        assert all(clip.values["muted"] for stem in STEMS for clip in clips(live, stem))
-    assert "the notes stay" in "".join(host.logged)
-
-
-def test_match_takes_the_stems_and_sections_that_are_named(
-    generated: tuple[FakeLive, Host], noise: NoiseEngine, project: Path
-) -> None:
-    live, host = generated
-    soundfile.write(project / "reference.wav", np.zeros((80_000, 2)), 8000)
-    clip = live.user_track("Ref", "audio").create_audio_clip(str(project / "reference.wav"), 40.0)
-    assert clip is not None
-    live.view.values["detail_clip"] = clip
-    for _ in range(5):
+def test_what_the_engine_has_to_say_is_seen_after_the_landing(generated: tuple[FakeLive, Host]) -> None:
+    _, host = generated
+    for _ in range(3):
         host.tick()
-    live.user_names_clip(clip, "/match piano chorus")
-    host.run_until(done(host, 2))
-    scope = noise.requests[-1].scope
-    assert scope is not None
-    assert (scope.stems, scope.sections, scope.notes) == (("keys",), ("Chorus",), "keep")
+    assert host.instance._shown[-1] == "stembridge: one thing to know", "not hidden by what has landed where"
 
 
 def test_cancel_places_nothing(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
