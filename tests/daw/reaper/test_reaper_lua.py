@@ -350,3 +350,25 @@ def test_work_that_is_given_up_gives_back_what_it_holds(lua: str) -> None:
       return json.array({ given_back, checked, ok, why })
     """
     assert run_lua(lua, body) == [2, 1, False, "closed"]
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "named"),
+    [
+        ("/home/me/Söng", "/home/me/Söng/stembridge/context/a.mid", "stembridge/context/a.mid"),
+        ("C:\\Users\\me\\Song", "C:\\Users\\me\\Song/stembridge/a.wav", "stembridge/a.wav"),
+        ("C:\\Song", "C:\\Song\\a.wav", "a.wav"),
+        ("/home/me/Song", "/home/me/Song 2/a.wav", "/home/me/Song 2/a.wav"),
+        ("/home/me/Song", "/elsewhere/a.wav", "/elsewhere/a.wav"),
+        ("", "/home/me/a.wav", "/home/me/a.wav"),
+    ],
+)
+def test_files_of_the_project_are_named_from_its_folder(lua: str, root: str, path: str, named: str) -> None:
+    program = """
+      local asked = { project = { root = input.root }, arrangement = {
+        tracks = { { midi = input.path }, { audio = input.path } }, references = { { audio = input.path } } } }
+      use("request").name_from_root(asked)
+      local arrangement = asked.arrangement
+      return { arrangement.tracks[1].midi, arrangement.tracks[2].audio, arrangement.references[1].audio }
+    """
+    assert run_lua(lua, program, {"root": root, "path": path}) == [named] * 3
