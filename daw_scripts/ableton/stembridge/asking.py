@@ -126,9 +126,10 @@ def _continue(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> S
 
 def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps:
     """A take on the arrangement of the one at hand: bars written anew, a stem more, the same notes in the sound of the
-    selected clip, or all of it with another seed."""
+    selected clip, or what was asked last with another seed."""
     reference = reading.read_reference(song) if wish.verb == "match" else {}
-    built = request.edit(request.load(take.request, root_of(song)), request.new_job())
+    earlier = request.load(take.request, root_of(song))
+    built = request.edit(earlier, request.new_job())
     yield
     sections = built["arrangement"]["sections"]
     described = yield from reading.describe(song, sections, 0)
@@ -138,7 +139,10 @@ def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps
     if wish.words:
         built["style"] = wish.words
     if wish.verb == "take":
-        return _asked("take", built, [], [], "Asked for the next take (seed {}).".format(built["seed"]))
+        # Of what was asked last: a re-roll once more, a part once more, else the whole take.
+        built.update({name: earlier[name] for name in ("scope", "continues") if name in earlier})
+        landing = list(built.get("scope", {}).get("stems", []))
+        return _asked("take", built, landing, [], "Asked for the next take (seed {}).".format(built["seed"]))
     scope: dict[str, Any] = {"take": take.name}
     if wish.verb == "add":
         added = _added(song, wish, take)

@@ -292,6 +292,22 @@ def test_takes_asked_for_at_once(opened: tuple[FakeLive, Host], noise: NoiseEngi
     assert noise.requests[1].seed == 2
 
 
+def test_the_next_take_of_a_re_roll_is_a_re_roll(generated: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = generated
+    live.user_loop(8.0, 12.0)
+    live.user_selects(live.named("bass"))
+    press(host, REROLL, 2)
+    press(host, TAKE, 3)
+    first, second, third = noise.requests
+    assert second.scope is not None
+    assert (second.scope.take, second.scope.stems) == (f"{first.job}/take-1", ("bass",))
+    assert (third.scope, third.seed) == (second.scope, second.seed + 1)
+    assert len(clips(live, "drums")) == 1
+    assert not live.named("drums").lanes
+    if has_lanes(live):
+        assert len(live.named("bass").lanes) == 2
+
+
 def test_what_the_engine_has_to_say_is_seen_after_the_landing(generated: tuple[FakeLive, Host]) -> None:
     _, host = generated
     for _ in range(3):
