@@ -83,7 +83,7 @@ def test_a_groove_played_and_learned_strikes_the_same_drums(name: str, tmp_path:
 
 def test_pitches_come_back_as_degrees_of_the_chords(tmp_path: Path) -> None:
     shares: dict[str, list[float]] = {s: [] for s in STREAMS[1:]}
-    for name in SONGS[:5]:
+    for name in ("pop", "tango", "merengue", "waltz", "samba"):
         old = groove(name)
         new, _ = file2groove(song(name, tmp_path), "mine", "Mine", ("mine",))
         for level in ("verse", "chorus"):

@@ -18,12 +18,13 @@ STYLES = (
     "jazz waltz", "6/8",
     "power ballad", "synthwave", "ambient", "cinematic", "5/4", "7/8", "cha cha", "merengue", "bachata", "tango",
     "flamenco", "highlife", "baiao", "bembe", "songo", "arabic", "bhangra", "second line", "bluegrass", "surf",
-    "motown", "slow blues", "jazz ballad", "bebop", "big band", "jig", "reel", "polka", "viennese waltz",
+    "motown", "slow blues", "jazz ballad", "bebop", "big band", "jig", "reel", "polka", "viennese waltz", "drill",
+    "uk garage", "trance", "grunge", "motorik", "steppers", "city pop", "6/8 metal", "math rock",
 )  # fmt: skip
 
 
 def test_the_book_is_large_and_named_once() -> None:
-    assert len(NAMES) >= 60
+    assert len(NAMES) >= 72
     assert len(set(NAMES)) == len(NAMES)
     assert len({g.title for g in book()}) == len(NAMES)
 
@@ -130,7 +131,7 @@ def test_a_fault_of_a_second_version_is_found() -> None:
 
 def test_many_styles_have_stops_pick_ups_and_second_versions() -> None:
     rich = [g for g in book() if {"stop", "pickup"} <= {f.name for f in g.fills} and g.alternatives]
-    assert len(rich) >= 24
+    assert len(rich) >= 33
     for g in rich:
         second = g.version(1)
         changed = [s for s in ("bass", "comp") if second.levels["verse"].streams[s] != g.levels["verse"].streams[s]]

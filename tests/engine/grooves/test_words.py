@@ -40,7 +40,12 @@ PHRASES = (
     ("Irish jig", 6, 8, 170, "jig"), ("celtic reel", 4, 4, 112, "reel"), ("polka", 2, 4, 120, "polka"),
     ("Oktoberfest oompah", 2, 4, 120, "polka"), ("Viennese waltz", 3, 4, 170, "viennese-waltz"),
     ("jazz waltz", 3, 4, 140, "jazz-waltz"), ("prog rock in seven", 7, 8, 140, "seven-eight"),
-    ("cool jazz in five", 5, 4, 150, "five-four"),
+    ("cool jazz in five", 5, 4, 150, "five-four"), ("UK drill, sliding 808", 4, 4, 142, "drill"),
+    ("uk garage two step", 4, 4, 132, "uk-garage"), ("uplifting trance with supersaws", 4, 4, 138, "trance"),
+    ("grunge from Seattle", 4, 4, 110, "grunge"), ("krautrock, motorik beat", 4, 4, 150, "motorik"),
+    ("dub steppers, sound system", 4, 4, 76, "steppers"), ("Japanese city pop", 4, 4, 110, "city-pop"),
+    ("k-pop", 4, 4, 116, "city-pop"), ("math rock, tapping guitars", 7, 8, 150, "math-rock"),
+    ("doom metal in six", 6, 8, 120, "metal-six"),
 )  # fmt: skip
 
 
