@@ -15,7 +15,8 @@ return function(scripts)
         return path
       end
     end
-    error("stembridge: the file " .. name .. ".lua is missing beside " .. scripts .. "stembridge.lua; install it again.", 0)
+    error("stembridge is not installed completely: " .. name .. ".lua is missing beside " .. scripts
+      .. "stembridge.lua. Run: stembridge install ardour", 0)
   end
 
   local function use(name)
