@@ -121,12 +121,16 @@ def groove_bar(song: Song, stream: str, shape: SectionShape, bar: BarShape, voic
 
 
 def fill_variant(song: Song, bar: BarShape) -> int:
-    """Which of the groove's fills: the fuller half of them before something big, the lighter half otherwise."""
-    drums = [len(f.streams["drums"].events) if "drums" in f.streams else 0 for f in song.groove.fills]
-    order = np.argsort(drums, kind="stable")
-    half = (len(order) + 1) // 2
-    choice = order[-half:] if bar.fill == "big" else order[:half]
-    return int(choice[int(song.draw("fill", bar.bar.index).integers(len(choice)))])
+    """Which of the groove's fills: the fuller half of them, or a stop of the band, before something big; the lighter
+    half otherwise."""
+    fills = song.groove.fills
+    drums = [len(f.streams["drums"].events) if "drums" in f.streams else 0 for f in fills]
+    order = [int(i) for i in np.argsort(drums, kind="stable")]
+    stops = [i for i in order if fills[i].name == "stop"]
+    going = [i for i in order if i not in stops] or stops
+    half = (len(going) + 1) // 2
+    choice = going[-half:] + stops if bar.fill == "big" else going[:half]
+    return choice[int(song.draw("fill", bar.bar.index).integers(len(choice)))]
 
 
 def seed_rows(song: Song, stream: str) -> frozenset[int]:
