@@ -24,6 +24,8 @@ MAX_PARTS = 100
 """Tracks that are sent along."""
 CLOSING = ("end", "=end", "song end", "end of song")
 NOTES_SUFFIX = " MIDI"
+SAME = 1e-6
+"""Beats: two pairs nearer than this are one place, told apart by rounding alone."""
 """stembridge's own projects hold "bass" (sound) and "bass MIDI" (its notes): one of the two is enough."""
 
 _KEY = re.compile(r"\s*=?key\s*=\s*([A-Ga-g][#b]?)\s*(m|min|minor|maj|major|[a-z]+)?\s*\Z", re.IGNORECASE)
@@ -105,7 +107,7 @@ def song2arrangement(song: FileSong, context: Path, archive: ZipFile | None = No
         or played2sections(notes, lines, end)
     )
     end = max(end, *(s.end for s in sections))
-    pairs = [pair for pair in zip(clock.beats, clock.seconds, strict=True) if pair[0] < end]
+    pairs = [pair for pair in zip(clock.beats, clock.seconds, strict=True) if pair[0] < end - SAME]
     pairs.append((end, clock.beat2second(end)))
     whole = Clock.from_pairs(pairs, song.metres[:1])
     tracks = [part2track(part, context, whole) for part in song.parts]

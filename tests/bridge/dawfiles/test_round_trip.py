@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.arrangement import KeyAt
@@ -149,8 +149,16 @@ def songs(draw: st.DrawFn) -> tuple[Clock, list[tuple[str, str, float, float]]]:
     return clock, sorted(kept, key=lambda s: s[2])
 
 
+ENDS_A_HAIR_LATER = Clock.from_pairs(
+    [(8.0, -2.0), (12.0, 4.0), (16.0, 10.0), (37.0, 41.5), (41.0, 45.5)],
+    [Metre(8.0, 4, 4), Metre(16.0, 3, 4), Metre(37.0, 4, 4)],
+)
+"""Read back, the last section ends one rounding after the last tempo point."""
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(songs())
+@example((ENDS_A_HAIR_LATER, [("Verse 0", "verse", 12.0, 37.0)]))
 def test_any_song_comes_back(tmp_path_factory: pytest.TempPathFactory, song: tuple[Clock, Any]) -> None:
     clock, sections = song
     folder = tmp_path_factory.mktemp("song")
