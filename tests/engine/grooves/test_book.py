@@ -132,6 +132,7 @@ def test_a_fault_of_a_second_version_is_found() -> None:
 def test_many_styles_have_stops_pick_ups_and_second_versions() -> None:
     rich = [g for g in book() if {"stop", "pickup"} <= {f.name for f in g.fills} and g.alternatives]
     assert len(rich) >= 33
+    assert sum({"stop", "pickup"} <= {f.name for f in g.fills} for g in book()) >= 70
     for g in rich:
         second = g.version(1)
         changed = [s for s in ("bass", "comp") if second.levels["verse"].streams[s] != g.levels["verse"].streams[s]]
