@@ -43,6 +43,8 @@ from engine.stretches import Scene, try2seed
 
 LATEST_MS = 10.0
 """99 of 100 onsets of a stem lie within this."""
+LOST = 3
+"""A stem that cannot be timed has lost its attacks where its guide has more than so many times as many clear ones."""
 TRIES = 3
 """Seeds that a stretch is tried with before the guide stands in."""
 CUT_RINGING_SECONDS = 0.1
@@ -272,15 +274,18 @@ class Painter:
 
     def _off(self, stem: StemInWork, verdict: StemVerdict) -> str:
         """What is wrong with a painted stem, or "". One or two notes out of place, which may be the measure's own
-        fault, are forgiven only where the guide's are no better."""
+        fault, and a sound too soft to be timed are forgiven only where the guide's are no better."""
         if not verdict.good:
             return verdict.problems[0].message
         late = verdict.checks.onset_ms_p99
-        if late is None or late <= LATEST_MS:
+        if late is not None and late <= LATEST_MS:
             return ""
         guide = self.stems.check(self.stems.guide(stem.part, 0, lambda fraction: None), stem.part)
         if guide.checks.onset_ms_p99 is None or guide.checks.onset_ms_p99 > LATEST_MS:
             return ""
+        if late is None:
+            gone = guide.clear_onsets > LOST * verdict.clear_onsets
+            return "its notes begin too softly to be timed, which the guide's do not" if gone else ""
         return f"one note in a hundred is {late:.0f} ms from its place"
 
     def _join(self, stem: StemInWork) -> tuple[Audio, Audio | None]:

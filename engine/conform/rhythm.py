@@ -29,7 +29,8 @@ CLEAR_FIT, SOFT_FIT = 0.5, 0.65
 FOLLOWS_FIT, DRUMS_FIT = 0.3, 0.45
 """A stretch whose bars fit less than this in the middle does not play its guide's rhythm."""
 UNHEARD_FIT, UNHEARD_SHARE = 0.3, 0.12
-"""A drum stretch is not its guide's where more than this share of the hits cannot be found."""
+"""A drum stretch is not its guide's where more than this share of the hits cannot be found; a soft sound, whose bars
+fit badly, may still be where no more of its onsets are lost."""
 STRAY_MS, STRAY_SHARE = 45, 0.09
 """Nor where so much more of its envelope than of the guide's lies further than this from every hit."""
 SOFT_SHARE = 0.3
@@ -157,10 +158,11 @@ def timing_faults(timing: Timing, beat: Beat, *, drums: bool) -> list[str]:
     clear = timing.onsets.fit >= beat.clear_fit
     if timing.beyond > max(1, 0.02 * clear.sum()):
         faults.append(f"{timing.beyond} notes are more than {MAX_WARP_MS:.0f} ms from their place")
-    least = DRUMS_FIT if drums else FOLLOWS_FIT
-    if judged and not (beat.soft and not drums) and float(np.median([bar.fit for _, bar in judged])) < least:
+    unlike = bool(judged) and float(np.median([bar.fit for _, bar in judged])) < (DRUMS_FIT if drums else FOLLOWS_FIT)
+    lost = bool(len(clear)) and float((timing.onsets.fit < UNHEARD_FIT).mean()) > UNHEARD_SHARE
+    if unlike and (drums or (lost and not beat.soft)):
         faults.append("it does not play the rhythm of its notes")
-    elif drums and len(clear) and float((timing.onsets.fit < UNHEARD_FIT).mean()) > UNHEARD_SHARE:
+    elif drums and lost:
         faults.append("too many hits are missing")
     elif drums and timing.stray > beat.stray + STRAY_SHARE:
         faults.append("it plays where no hit is")

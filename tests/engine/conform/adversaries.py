@@ -130,6 +130,10 @@ def too_long(song: Song) -> Audio:
     return np.stack([np.interp(at, np.arange(n), channel) for channel in song.guide]).astype(np.float32)
 
 
+def _other(song: Song) -> tuple[str, str, str, int]:
+    return song.part.role, song.time, OTHER[song.part.role], len(song.bars)
+
+
 REPAIRABLE: dict[str, Adversary] = {
     "starts 20 ms late": lambda song: moved(song.guide, 20.0),
     "drifts by 25 ms": lambda song: drifting(song, 25.0),
@@ -144,7 +148,9 @@ GOOD: dict[str, Adversary] = {
     "the guide itself": lambda song: song.guide.copy(),
     "band-limited": band_limited,
     "in a hall": in_a_hall,
-    "another instrument": lambda song: make_song(song.part.role, song.time, OTHER[song.part.role]).guide,
+    "another instrument": lambda song: (
+        make_song(song.part.role, song.time, OTHER[song.part.role], len(song.bars)).guide
+    ),
 }
 PITCHED = ("40 cents sharp", "a semitone flat")
 """These say nothing to drums."""

@@ -27,13 +27,13 @@ def checked(song: Song, audio: Audio) -> Floats:
 
 def counted(song: Song, audio: Audio) -> Floats:
     """|audio - score| in ms by the steepest rise of the level above 600 Hz."""
-    places = _measurable(song.part.role, song.time)
+    places = _measurable(song.part.role, song.time, len(song.bars))
     return np.abs(_rises(audio, places))
 
 
 @lru_cache(maxsize=32)
-def _measurable(role: str, time: str) -> Floats:
-    song = make_song(role, time)
+def _measurable(role: str, time: str, bars: int) -> Floats:
+    song = make_song(role, time, bars=bars)
     onsets = np.unique(np.round(song.onsets, 3))
     first = onsets[np.diff(onsets, prepend=-np.inf) > 0.012 * RATE]
     alone = np.minimum(np.diff(first, prepend=-np.inf), np.diff(first, append=np.inf)) > ALONE_MS / 1000 * RATE

@@ -13,7 +13,7 @@ from engine.sampler import Bank, choose_instrument, render_part
 from engine.score import Key, Note, Part
 
 RATE = 48000
-BARS = 6
+BARS = 4
 KEY = Key(9, "minor", given=True)
 ROLES = ("drums", "bass", "keys", "pad", "lead")
 CHORDS = (
@@ -23,8 +23,10 @@ MELODY = (69, 72, 71, 69, 67, 64, 65, 67, 72, 74, 76, 74, 72, 71, 69, 68)
 Audio = NDArray[np.float32]
 
 
-def ramp_clock(bars: int = BARS) -> Clock:
-    """96 bpm, and from the third bar on a ramp to 132 bpm."""
+def make_clock(name: str, bars: int) -> Clock:
+    """A steady tempo, or "ramp": 96 bpm, and from the third bar on a ramp to 132 bpm."""
+    if name != "ramp":
+        return Clock.steady(float(name), bars * 4.0)
     pairs, second = [(0.0, 0.0), (8.0, 5.0)], 5.0
     steps = (bars - 2) * 16
     for k in range(1, steps + 1):
@@ -33,7 +35,7 @@ def ramp_clock(bars: int = BARS) -> Clock:
     return Clock.from_pairs(pairs)
 
 
-CLOCKS = {"120": Clock.steady(120, BARS * 4.0), "87": Clock.steady(87, BARS * 4.0), "ramp": ramp_clock()}
+CLOCKS = ("120", "87", "ramp")
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,11 @@ def bank() -> Bank:
     return Bank.open()
 
 
-@lru_cache(maxsize=32)
-def make_song(role: str, clock: str = "120", words: str = "") -> Song:
-    """The role's part over one of `CLOCKS`, played by the role's instrument or the one that `words` name."""
-    part, time = make_part(role), CLOCKS[clock]
-    samples = time.span2samples(0.0, BARS * 4.0, RATE)
+@lru_cache(maxsize=48)
+def make_song(role: str, clock: str = "120", words: str = "", bars: int = BARS) -> Song:
+    """The role's part over a clock of `make_clock`, played by the role's instrument or the one that `words` name."""
+    part, time = make_part(role, bars), make_clock(clock, bars)
+    samples = time.span2samples(0.0, bars * 4.0, RATE)
     instrument = choose_instrument(bank(), role, words, "")
     guide = render_part(bank(), part, instrument, time, RATE, 0, samples, 0, lambda fraction: None)
     return Song(part, time, guide, clock)

@@ -40,7 +40,7 @@ def test_a_good_rendering_lands_as_it_is(pipeline: Painting, good: tuple[Path, M
     assert manifest.renderer.weights == "sha256:double"
     assert "MIT" in manifest.licences
     info = soundfile.info(folder / "bass.wav")
-    assert (info.frames, info.samplerate) == (844_800, 48_000)
+    assert (info.frames, info.samplerate) == (422_400, 48_000)
     assert len({s.seeds[0] for s in (f.painted for f in manifest.stems) if s}) == 3, "every stem has its own seed"
 
 
@@ -115,7 +115,7 @@ def test_the_second_try_is_taken_where_the_first_fails(pipeline: Painting, tmp_p
 def test_long_stems_are_cut_into_windows_and_joined(
     pipeline: Painting, good: tuple[Path, Manifest, Listener], tmp_path: Path
 ) -> None:
-    double = DoubleRenderer("double", filtered, window_seconds=7.5)
+    double = DoubleRenderer("double", filtered, window_seconds=5.0)
     folder, manifest, _ = render(pipeline, tmp_path / "out", {"double": double}, stems="bass keys")
     assert all(files.painted is not None and files.painted.used for files in manifest.stems)
     asked = [s for batch in double.asked for s in batch if s.stem == "bass"]

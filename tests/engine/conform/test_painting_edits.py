@@ -15,10 +15,9 @@ from engine.report import JobCancelled
 from tests.engine.conform.doubles import DoubleRenderer, filtered, noise
 from tests.engine.conform.painting_rig import Listener, Painting, hashes, render, stem
 
-BAR5 = round(9.6 * 48000)
-BAR6 = BAR5 + 2 * 48000
-BAR8 = BAR5 + 3 * 2 * 48000
-"""First samples of bars 5, 6 and 8 of the eight (100 bpm for four bars, then 120)."""
+BAR3 = round(4.8 * 48000)
+BAR4 = BAR3 + 2 * 48000
+"""First samples of bars 3 and 4 of the four (100 bpm for two bars, then 120)."""
 
 
 def sound(folder: Path, name: str) -> np.ndarray:
@@ -40,19 +39,19 @@ def test_an_edit_by_bars_repaints_them_and_leaves_all_else_bit_identical(
 ) -> None:
     out = tmp_path / "out"
     before, manifest, _ = render(pipeline, out, filtered)
-    scope = {"take": f"{manifest.job}/take-1", "stems": ["bass"], "start": 20.0, "end": 28.0}
+    scope = {"take": f"{manifest.job}/take-1", "stems": ["bass"], "start": 8.0, "end": 12.0}
     double = DoubleRenderer("double", answer)  # type: ignore[arg-type]
     after, edited, _ = render(pipeline, out, {"double": double}, scope=scope, seed=9)
     assert {n: h for n, h in hashes(after).items() if n in ("drums.wav", "keys.wav")} == {
         n: h for n, h in hashes(before).items() if n in ("drums.wav", "keys.wav")
     }
     old, new = sound(before, "bass"), sound(after, "bass")
-    assert np.array_equal(old[:BAR6], new[:BAR6])
-    assert np.array_equal(old[BAR8:], new[BAR8:])
-    assert np.abs(old[BAR6:BAR8] - new[BAR6:BAR8]).max() > 0.005
+    assert np.array_equal(old[:BAR3], new[:BAR3])
+    assert np.array_equal(old[BAR4:], new[BAR4:])
+    assert np.abs(old[BAR3:BAR4] - new[BAR3:BAR4]).max() > 0.005
     (stretch,) = double.asked[0]
     (hole,) = stretch.holes
-    assert hole[1] - hole[0] == pytest.approx(4.0, abs=1e-4)
+    assert hole[1] - hole[0] == pytest.approx(2.0, abs=1e-4)
     assert stretch.earlier is not None
     files = stem(edited, "bass")
     assert files.painted is not None
@@ -67,9 +66,46 @@ def test_a_painted_take_is_edited_by_the_sampler_and_the_other_way_round(pipelin
     scope = {"take": f"{manifest.job}/take-1", "sections": ["Chorus"], "stems": ["bass"]}
     after, edited, _ = render(pipeline, out, repainted, stems="bass", scope=scope, seed=9)
     old, new = sound(before, "bass"), sound(after, "bass")
-    assert np.array_equal(old[:BAR5], new[:BAR5])
-    assert np.abs(old[BAR5:] - new[BAR5:]).max() > 0.005
+    assert np.array_equal(old[:BAR3], new[:BAR3])
+    assert np.abs(old[BAR3:] - new[BAR3:]).max() > 0.005
     assert stem(edited, "bass").renderer == "double"
+
+
+@pytest.mark.parametrize("answer", [repainted, noise], ids=["repainted", "refused"])
+def test_kept_notes_are_painted_in_another_sound_and_all_else_stays(
+    pipeline: Painting, tmp_path: Path, answer: object
+) -> None:
+    """The chorus of the bass by the renderer, over a take by the sampler, note for note."""
+    out = tmp_path / "out"
+    before, manifest, _ = render(pipeline, out, filtered, stems="drums bass", renderer="guide")
+    scope = {"take": f"{manifest.job}/take-1", "sections": ["Chorus"], "stems": ["bass"], "notes": "keep"}
+    double = DoubleRenderer("double", answer)  # type: ignore[arg-type]
+    after, edited, _ = render(pipeline, out, {"double": double}, stems="drums bass", scope=scope, seed=9)
+    assert hashes(before)["drums.wav"] == hashes(after)["drums.wav"]
+    assert notes_of(before / "bass.mid") == notes_of(after / "bass.mid")
+    old, new = sound(before, "bass"), sound(after, "bass")
+    assert np.array_equal(old[:BAR3], new[:BAR3])
+    files = stem(edited, "bass")
+    assert files.painted is not None
+    assert (files.painted.tasks, files.painted.used) == (("repaint",), answer is repainted)
+    if answer is repainted:
+        assert np.abs(old[BAR3:] - new[BAR3:]).max() > 0.005
+        assert (files.checks.onset_ms_p99 or 0.0) <= 10.0
+    else:
+        inner = slice(BAR3 + 480, -480)
+        assert np.abs(old[inner] - new[inner]).max() < 1e-4, "the guide of the same notes is what stood there"
+
+
+def notes_of(path: Path) -> list[tuple[int, int, int, int]]:
+    """(track, ticks, pitch, velocity) of the notes that begin."""
+    rows = []
+    for number, track in enumerate(mido.MidiFile(path).tracks):
+        at = 0
+        for message in track:
+            at += message.time
+            if message.type == "note_on" and message.velocity:
+                rows.append((number, at, message.note, message.velocity))
+    return rows
 
 
 @pytest.mark.parametrize("tail", ["cut", "file", "wrap"])
@@ -80,9 +116,9 @@ def test_what_rings_on_is_treated_as_asked(pipeline: Painting, tmp_path: Path, t
     assert files.painted is not None
     assert files.painted.used
     assert (files.tail is not None) == (tail == "file")
-    assert soundfile.info(folder / "keys.wav").frames == 844_800
+    assert soundfile.info(folder / "keys.wav").frames == 422_400
     (stretch,) = double.asked[0]
-    assert (stretch.guide.audio.shape[1] > 844_800 + 4_800) == (tail != "cut")
+    assert (stretch.guide.audio.shape[1] > 422_400 + 4_800) == (tail != "cut")
     if tail == "cut":
         assert np.abs(sound(folder, "keys")[-1]).max() < 1e-4
 
