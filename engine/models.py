@@ -203,7 +203,9 @@ def _choose_candidate(
     if voice:
         able = [c for c in able if c.checkpoint.sings]
         if not able:
-            raise _no_voice(f"{name!r} ({mine[0].checkpoint.variant}) cannot add a voice", field)
+            raise _no_voice(
+                f"{name!r} ({mine[0].checkpoint.variant}) cannot add a voice: that was not trained into it", field
+            )
     if commercial:
         able = [c for c in able if c.checkpoint.licence.commercial]
         if not able:

@@ -84,18 +84,17 @@ def test_base_checkpoints_hear_the_others_and_sing(
 @pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [22_050, 44_100, 48_000, 96_000])
-@pytest.mark.parametrize("seconds", [0.37, 1.0])
 def test_the_answer_is_as_long_as_the_guide_at_any_rate(
-    renderers: dict[str, DiffusionRenderer], kind: str, channels: int, rate: int, seconds: float
+    renderers: dict[str, DiffusionRenderer], kind: str, channels: int, rate: int
 ) -> None:
-    one(renderers[kind], stretch(guide=tone(seconds, rate, channels)))
+    one(renderers[kind], stretch(guide=tone(0.37, rate, channels)))
 
 
 @pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize("task", ["cover", "repaint", "text2music"])
 def test_lengths_on_and_beside_a_latent_frame(renderers: dict[str, DiffusionRenderer], kind: str, task: str) -> None:
     rate, hop = (48_000, 1920) if kind.startswith("ace") else (44_100, 4096)
-    for samples in [n * hop + d for n in (1, 5, 6, 21) for d in (-1, 0, 1)]:
+    for samples in [n * hop + d for n in (1, 6, 13) for d in (-1, 0, 1)]:
         guide = tone(samples / rate, rate)
         wish = stretch(guide=guide, role="pad", strength=1.0 if task == "text2music" else 0.6)
         if task == "repaint":
@@ -244,8 +243,9 @@ def test_component_by_component_it_sounds_the_same_even_after_a_cancel(checkpoin
     assert np.array_equal(sound, one(parts, wish))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [*((kind, torch.bfloat16) for kind in KINDS), *((kind, torch.float16) for kind in QUICK)]
+)
 def test_half_precision_sounds_nearly_the_same(checkpoints: dict[str, Path], kind: str, dtype: torch.dtype) -> None:
     whole = open_renderer(checkpoints[kind])
     half = type(whole)(whole.checkpoint, Placement("cpu", dtype))
