@@ -176,9 +176,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--batch", type=int, default=1, help="stems at once")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    gpu = torch.cuda.is_available()
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if gpu else "cpu")
     parser.add_argument("--variant", default="turbo", choices=("turbo", "sft", "base"))
     options = parser.parse_args()
+    if options.device == "cuda" and not gpu:
+        parser.error("torch sees no CUDA GPU here; --device cpu measures small networks")
+    if not gpu:
+        print("full size left out: torch sees no CUDA GPU here")
     device, size = options.device, FULL if options.device == "cuda" else SMALL
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     torch.manual_seed(0)
