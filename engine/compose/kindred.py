@@ -25,16 +25,19 @@ def kindred_comp(
     twin: int,
 ) -> tuple[Note, ...] | None:
     """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices, where
-    there is one. None where the book has no other groove of this grid and metre."""
+    there is one; of a style that shares a word, else one of the same tempo. None where the book has no other groove of
+    this grid and metre."""
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
-    options = [
+    beside = [other for other in book() if other.name != groove.name and _plays_along(groove, other)]
+    beside = [other for other in beside if _suits(other, seat.role)] or beside
+    akin = [other for other in beside if set(groove.tags) & set(other.tags)]
+    paced = [other for other in beside if other.bpm_low < groove.bpm_high and groove.bpm_low < other.bpm_high]
+    fitting = [
         (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, keys), other.name, other)
-        for other in book()
-        if other.name != groove.name and _plays_along(groove, other)
+        for other in akin or paced or beside
     ]
-    if not options:
+    if not fitting:
         return None
-    fitting = [o for o in options if _suits(o[2], seat.role)] or options
     ranked = [other for _, _, other in sorted(fitting, key=lambda o: (-o[0], o[1]))]
     kin = ranked[twin % len(ranked)]
     notes: list[Note] = []
