@@ -112,6 +112,19 @@ def test_three_hundred_regions_are_read_in_small_bites(
     assert worst["opens"] <= MOST_OPENS, worst
 
 
+def test_slices_end_by_the_scripts_own_time(studio: Studio, record_property: Callable[[str, object], None]) -> None:
+    """On a clock that moves with the script's own work, as REAPER's does; the figure is reported, not judged."""
+    studio.reaper.do(
+        "for i = 0, 299 do user.region(keep.p, ('Part %03d'):format(i), i / 4, (i + 1) / 4) end "
+        "fake.worst = {} fake.counts_script = true"
+    )
+    with studio.engine() as engine:
+        studio.run("generate")
+        studio.finish()
+        assert len(engine.requests) == 1
+    record_property("worst_tick_seconds_of_the_script_alone", studio.reaper.do("return fake.worst")["script"])
+
+
 def test_a_project_full_of_notes_is_read_in_small_bites(studio: Studio) -> None:
     studio.regions(("Verse", 0, 4))
     studio.reaper.do(

@@ -12,7 +12,7 @@ local POINTERS = {
 local BYTES = { ["MIDI_SetAllEvts.buf"] = true, ["MIDI_GetTextSysexEvt.msg"] = true }
 
 return function(fake)
-  local api = { signatures = {}, impl = {}, calls = 0, called = {} }
+  local api = { signatures = {}, impl = {}, calls = 0, called = {}, inside = 0 }
 
   -- Pointers ---------------------------------------------------------------------------------------------------------
 
@@ -206,8 +206,12 @@ return function(fake)
       api.calls = api.calls + 1
       api.called[name] = (api.called[name] or 0) + 1
       if name == "new_array" then return impl(...) end
+      local began = os.clock()
       local arguments = checked(signature, table.pack(...))
-      return results_of(signature, table.pack(impl(table.unpack(arguments, 1, #signature.arguments))))
+      local given = table.pack(impl(table.unpack(arguments, 1, #signature.arguments)))
+      local found = table.pack(results_of(signature, given))
+      api.inside = api.inside + os.clock() - began
+      return table.unpack(found, 1, found.n)
     end
   end
 
