@@ -97,6 +97,18 @@ def nested(data: Json, root: Path) -> None:
     data["arrangement"]["tracks"][0]["midi"] = "midi/folder.mid"
 
 
+def pipe(data: Json, root: Path) -> None:
+    """A mistake: a named pipe, whose reading would never end."""
+    os.mkfifo(root / "midi" / "pipe.mid")
+    data["arrangement"]["tracks"][0]["midi"] = "midi/pipe.mid"
+
+
+def device(data: Json, root: Path) -> None:
+    """A mistake: a link to a device."""
+    os.symlink("/dev/zero", root / "midi" / "endless.mid")
+    data["arrangement"]["tracks"][0]["midi"] = "midi/endless.mid"
+
+
 A = "arrangement"
 BAD: list[tuple[str, Callable[[Json, Path], None], str, str]] = [
     ("clock goes back", put(A, "clock", 2, value=[60.0, 42.4]), "clock.not_increasing", "arrangement.clock[2]"),
@@ -133,6 +145,13 @@ BAD: list[tuple[str, Callable[[Json, Path], None], str, str]] = [
     ("missing MIDI", put(A, "tracks", 0, "midi", value="midi/gone.mid"), "path.missing", "arrangement.tracks[0].midi"),
     ("a folder as MIDI", nested, "path.missing", "arrangement.tracks[0].midi"),
     ("wrong ending", put(A, "tracks", 0, "midi", value="audio/demo.wav"), "path.kind", "arrangement.tracks[0].midi"),
+    ("a named pipe", pipe, "path.missing", "arrangement.tracks[0].midi"),
+    ("a device", device, "path.outside", "arrangement.tracks[0].midi"),
+    ("a network share", put(A, "tracks", 0, "midi", value="//server/share/x.mid"), "path.outside",
+     "arrangement.tracks[0].midi"),
+    ("a share as Windows writes it", put(A, "tracks", 0, "midi", value="\\\\server\\share\\x.mid"), "path.missing",
+     "arrangement.tracks[0].midi"),
+    ("another drive", put(A, "tracks", 0, "midi", value="Z:\\x.mid"), "path.missing", "arrangement.tracks[0].midi"),
     ("path climbs out", put(A, "tracks", 0, "midi", value="../../../../../../etc/x.mid"), "path.outside",
      "arrangement.tracks[0].midi"),
     ("absolute path outside", put(A, "tracks", 0, "midi", value="/etc/passwd.mid"), "path.outside",
