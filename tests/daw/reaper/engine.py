@@ -67,12 +67,16 @@ class BandEngine(StrictEngine):
         self.thread.join(10)
 
     def _recover(self) -> None:
-        """What the real engine does with jobs that were broken off."""
+        """As the real engine: an accepted job goes on and says again what it has said; of one that it never wrote down
+        it knows nothing."""
         for folder in (self.box / "jobs").iterdir():
-            if not (folder / "result.json").exists():
-                hint = "Send the request again, under a new job id."
-                failed = Failed(folder.name, "engine.restarted", "the engine was ended.", hint=hint)
-                appear(folder / "result.json", encode(failed))
+            kept = self.data / "band" / f"{folder.name}.json"
+            if (folder / "result.json").exists():
+                continue
+            if kept.exists():
+                self.jobs[folder.name] = self._play(folder.name, kept.read_bytes())
+            else:
+                appear(folder / "result.json", encode(Failed(folder.name, "job.unknown", "there is no such job.")))
 
     def beat(self) -> None:
         if not self.beating:
@@ -129,12 +133,15 @@ class BandEngine(StrictEngine):
         if request.job != job:
             self.problems.append(f"{job}.json holds job {request.job}")
         self.requests.append(request)
+        (self.data / "band").mkdir(exist_ok=True)
+        resumed = (self.data / "band" / f"{job}.json").exists()
+        appear(self.data / "band" / f"{job}.json", raw)
         appear(folder / "accepted.json", encode(Accepted(job, 0, 1.0)))
         out = Path(request.project.out or Path(request.project.root or self.data) / "stembridge") / job
         manifests, number = [], 0
         for take in range(1, request.takes + 1):
             home = out / f"take-{take}"
-            home.mkdir(parents=True)
+            home.mkdir(parents=True, exist_ok=resumed)
             for place in range(1, len(request.stems) + 1):
                 yield
                 number += 1

@@ -58,16 +58,12 @@ def test_an_engine_killed_in_the_middle_and_started_again(studio: Studio) -> Non
     with studio.engine(token="another-token-after-the-restart") as again:
         studio.reaper.do("fake.offset = 0")
         studio.finish()
-        assert "the engine was ended" in studio.said()
-        assert "What had landed before stays: 1 stem" in studio.said()
-        assert len(waves(studio)) == 1
-        studio.run("generate")
-        studio.finish()
         assert len(again.requests) == 1
         takes = studio.takes()
         for stem in again.stems:
             check_landed(takes, stem)
-    assert studio.steps() == ["stembridge: Generate band"] * 2
+        assert len(waves(studio)) == len(again.stems), "each stem once"
+    assert studio.steps() == ["stembridge: Generate band"]
 
 
 def test_an_engine_that_hangs_is_told_and_a_job_can_be_given_up(studio: Studio) -> None:
