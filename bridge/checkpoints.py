@@ -1,7 +1,8 @@
 """The user's own checkpoints: which were added, where they lie, what they are, under which licence.
 
-A checkpoint is a folder in the diffusers layout (`model_index.json`, one folder for each component). Nothing in it is
-executed: only safetensors weights and components of diffusers and transformers are taken. The register is one JSON
+A checkpoint is a folder in the diffusers layout (`model_index.json`, one folder for each component), or one of
+SongGeneration (`bridge.songgeneration`). Nothing in it is executed: only safetensors weights and components of
+diffusers and transformers are taken. The register is one JSON
 file in the data folder; whoever needs it reads it again when it has changed, so that an engine need not be restarted.
 """
 
@@ -49,12 +50,32 @@ MAX_HEADER = 100 << 20
 DTYPES = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "I64", "I32", "I16", "I8", "U8", "BOOL")
 
 
+class WeightFile(msgspec.Struct, frozen=True):
+    """A file as it was when it was added: absolute path, bytes, time of change (ns), SHA-256 in hex."""
+
+    path: str
+    size: int
+    changed_ns: int
+    sha256: str
+
+
+class SongShape(msgspec.Struct, frozen=True):
+    """What the memory of a SongGeneration model depends on, and its longest song in seconds."""
+
+    width: int
+    main_layers: int
+    sub_layers: int
+    seconds: float
+
+
 class Checkpoint(msgspec.Struct, frozen=True):
     """One checkpoint of the user's.
 
     `family` is the renderer that runs it, `variant` one of `VARIANTS`; `source` what the user gave (folder or hub
     id), `folder` where it lies. `parameters` counts the weights of each component. `sha256` is over its configuration
     and the names and sizes of its weight files. `licence` is that of `bridge.licences`; `accepted` by the user.
+    SongGeneration alone: `runtime` is the folder of what its models share, `song` its size, `files` its weight files,
+    over whose contents `sha256` is.
     """
 
     name: str
@@ -67,6 +88,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
     licence: Licence
     accepted: bool = False
     codes: bool = False
+    runtime: str = ""
+    song: SongShape | None = None
+    files: tuple[WeightFile, ...] = ()
 
     @property
     def total(self) -> int:
@@ -276,17 +300,22 @@ def _count_weights(folder: Path, source: str) -> int:
 
 
 def _count_file(path: Path, source: str) -> int:
+    return sum(math.prod(shape) for shape in read_safetensors_header(path, source).values())
+
+
+def read_safetensors_header(path: Path, source: str) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor in a safetensors file. Raises `RequestError` where it is cut off or damaged."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > MAX_HEADER:
                 raise ValueError("header too long")
             header = json.loads(file.read(length))
-        tensors = [value for key, value in header.items() if key != "__metadata__"]
-        end = max((int(t["data_offsets"][1]) for t in tensors), default=0)
-        if path.stat().st_size < 8 + length + end or any(t["dtype"] not in DTYPES for t in tensors):
+        tensors = {key: value for key, value in header.items() if key != "__metadata__"}
+        end = max((int(t["data_offsets"][1]) for t in tensors.values()), default=0)
+        if path.stat().st_size < 8 + length + end or any(t["dtype"] not in DTYPES for t in tensors.values()):
             raise ValueError("it is cut off")
-        return sum(math.prod(t["shape"]) for t in tensors)
+        return {key: tuple(int(n) for n in t["shape"]) for key, t in tensors.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error) as problem:
         name = f"{path.parent.name}/{path.name}"
         raise _broken(source, f"{name} cannot be read ({problem or type(problem).__name__})") from None

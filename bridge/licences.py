@@ -27,6 +27,12 @@ STABILITY = Licence(
     "the text encoder stands under the Gemma terms",
 )
 RESEARCH = "research and private use only: the result may not be sold"
+SONGGENERATION = Licence(
+    "SongGeneration licence (Tencent)",
+    False,
+    False,
+    "academic, research and education purposes only: no commercial or production use",
+)
 FAMILY_LICENCES = {"ace-step": MIT, "stable-audio-3": STABILITY}
 PERMISSIVE = {"mit": "MIT", "apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "cc-by-4.0": "CC-BY-4.0"}
 FIELD = re.compile(r"^(license|license_name):\s*[\"']?([^\"'\n]+?)[\"']?\s*$", re.MULTILINE)
