@@ -89,7 +89,7 @@ class Desk:
     def pong(self) -> Pong:
         """The engine's state in one line."""
         jobs = self.runner.table.unfinished + len(self._checking)
-        return Pong(VERSION, os.getpid(), self.runner.keeper.ready, jobs)
+        return Pong(VERSION, os.getpid(), self.runner.crew.ready, jobs)
 
     # Requests
 
@@ -245,11 +245,11 @@ class Desk:
         return JobList(self.runner.table.rows(time.monotonic()), self.runner.held)
 
     def _models(self, outlet: Outlet) -> None:
-        keeper = self.runner.keeper
-        if keeper.models is not None:
-            outlet.send(ModelList(current_rows(keeper.models)))
-        elif keeper.broken:
-            outlet.send(keeper.broken)
+        crew = self.runner.crew
+        if crew.models is not None:
+            outlet.send(ModelList(current_rows(crew.models)))
+        elif crew.broken:
+            outlet.send(crew.broken)
         else:
             self._models_wanted.append(outlet)
 

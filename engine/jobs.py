@@ -10,6 +10,8 @@ to a `JobLog`, which makes it durable.
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
@@ -68,10 +70,11 @@ class NoLog:
 
 
 class JobTable:
-    """Jobs by id, the queue, and the speeds measured so far."""
+    """Jobs by id, the queue, and the speeds measured so far. `places` jobs may run at a time."""
 
-    def __init__(self, log: JobLog | None = None) -> None:
+    def __init__(self, log: JobLog | None = None, places: int = 1) -> None:
         self._log = log or NoLog()
+        self._places = places
         self._jobs: dict[str, Job] = {}
         self._turns = Turns()
         self._finished: list[str] = []
@@ -106,9 +109,9 @@ class JobTable:
         return self.unfinished >= MAX_UNFINISHED
 
     @property
-    def running(self) -> Job | None:
-        """The job that the worker has, if any."""
-        return next((job for job in self._jobs.values() if job.state == "running"), None)
+    def running(self) -> tuple[Job, ...]:
+        """The jobs that workers have."""
+        return tuple(job for job in self._jobs.values() if job.state == "running")
 
     def queued(self) -> tuple[Job, ...]:
         """The queue, next job first."""
@@ -131,9 +134,9 @@ class JobTable:
         self._jobs[job.id] = job
 
     def start_next(self, now: float, without: Collection[str] = ()) -> Job | None:
-        """Takes the next queued job, none of `without`, to running. None where there is none, or one runs already."""
+        """Takes the next queued job, none of `without`, to running. None where there is none, or no place is free."""
         queue = [job for job in self.queued() if job.id not in without]
-        if not queue or self.running is not None:
+        if not queue or len(self.running) >= self._places:
             return None
         job = queue[0]
         self._turns.take(job)
@@ -238,17 +241,28 @@ class JobTable:
         """The answer to a request: position in the queue (0: next, or running) and seconds until it is done."""
         queue = self.queued()
         at = queue.index(job) if job in queue else 0
-        ahead = [self.running] if self.running and self.running is not job else []
-        ahead += queue[:at]
-        needs = [self._left(other, now) for other in [*ahead, job]]
-        known = [need for need in needs if need is not None]
-        return Accepted(job.id, at, sum(known) if len(known) == len(needs) and job.state != "paused" else None)
+        end = self._ends(now).get(job.id, math.inf)
+        return Accepted(job.id, at, end if math.isfinite(end) else None)
 
-    def _left(self, job: Job, now: float) -> float | None:
+    def _ends(self, now: float) -> dict[str, float]:
+        """Seconds until each running or queued job is done: every place takes the next job when it is free. Infinity
+        where that depends on a job whose length is not known."""
+        ends = {job.id: self._left(job, now) for job in self.running}
+        free = [0.0] * max(self._places - len(ends), 0) + list(ends.values())
+        heapq.heapify(free)
+        for job in self.queued():
+            ends[job.id] = heapq.heappop(free) + self._left(job, now)
+            heapq.heappush(free, ends[job.id])
+        return ends
+
+    def _left(self, job: Job, now: float) -> float:
+        """Seconds of work that are left of a job; infinity where that is not known."""
         if job.state == "running":
             fraction = job.progress.fraction if job.progress else 0.0
-            return self.speeds.remaining(job.kind, job.work, fraction, now - job.started)
-        return self.speeds.remaining(job.kind, job.work)
+            left = self.speeds.remaining(job.kind, job.work, fraction, now - job.started)
+        else:
+            left = self.speeds.remaining(job.kind, job.work)
+        return math.inf if left is None else left
 
     def snapshot(self, job: Job, now: float) -> list[Event]:
         """What a late joiner needs: where it stands, last progress, stems so far, and the end if it is there."""
@@ -266,15 +280,8 @@ class JobTable:
 
     def rows(self, now: float) -> tuple[JobRow, ...]:
         """The list of jobs, newest last."""
-        queue = self.queued()
-        positions = {job.id: at for at, job in enumerate(queue)}
-        etas: dict[str, float] = {}
-        total: float | None = 0.0
-        for job in [*([self.running] if self.running else []), *queue]:
-            left = self._left(job, now)
-            total = None if left is None or total is None else total + left
-            if total is not None:
-                etas[job.id] = round(total, 3)
+        positions = {job.id: at for at, job in enumerate(self.queued())}
+        etas = {job: round(end, 3) for job, end in self._ends(now).items() if math.isfinite(end)}
         return tuple(self._row(job, positions, etas) for job in self._jobs.values())
 
     @staticmethod

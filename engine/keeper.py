@@ -62,8 +62,8 @@ class Boss(Protocol):
     def worker_said(self, event: Event, fresh: bool) -> None:
         """The running job goes on, or ends; see `engine.wire.Said`."""
 
-    def worker_lost(self, why: str, last_words: str) -> None:
-        """The worker died; whatever it did is broken off. Another one is being started."""
+    def worker_lost(self, job: str, why: str, last_words: str) -> None:
+        """The worker died, and broke off the job that it had, if any. Another one is being started."""
 
     def worker_broken(self) -> None:
         """No worker can be started: see `Keeper.broken`."""
@@ -84,6 +84,11 @@ class Keeper:
         self.ready = False
         self.models: tuple[ModelRow, ...] | None = None
         self.broken: Failed | None = None
+
+    @property
+    def job(self) -> str:
+        """The job that the worker has; empty for none."""
+        return self._job
 
     @property
     def idle(self) -> bool:
@@ -110,11 +115,11 @@ class Keeper:
         self._job = request.job
         self._worker.send(Run(request, str(out), first_take))
 
-    def stop(self, job: str, *, keep: bool = False) -> None:
+    def stop(self, *, keep: bool = False) -> None:
         """Breaks the running job off: by asking (see `engine.wire.Stop`), then by killing the worker."""
-        if self._worker is None or self._job != job:
+        if self._worker is None or not self._job:
             return
-        self._worker.send(Stop(job, keep))
+        self._worker.send(Stop(self._job, keep))
         if self._timer is None:
             self._set_timer(STOP_WITHIN)
 
@@ -159,11 +164,12 @@ class Keeper:
         if worker is not self._worker:
             return
         log.warning("%s ended (%s)", worker.name, how)
-        was_ready, self.ready, self._worker, self._job = self.ready, False, None, ""
+        was_ready, job = self.ready, self._job
+        self.ready, self._worker, self._job = False, None, ""
         self._set_timer(None)
         if was_ready:
             self.start()
-            self._boss.worker_lost(how, worker.last_words)
+            self._boss.worker_lost(job, how, worker.last_words)
         else:
             self._start_failed(f"the worker process ended while it loaded its models ({how}).")
 

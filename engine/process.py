@@ -75,7 +75,7 @@ class Front:
         start = functools.partial(
             WorkerProcess, ("--pipeline", options.pipeline, "--stages-gib", str(options.stages_gib))
         )
-        runner = Runner(start, journal, self._publish, data / "parked", options.time_limit)
+        runner = Runner([start], journal, self._publish, data / "parked", options.time_limit)
         desk = Desk(runner, roots, data / "results", self._end.set)
         runner.restore(kept)
         refusals = Refusals()
@@ -91,12 +91,12 @@ class Front:
             self._on_signals()
             write_endpoint(Endpoint(os.getpid(), VERSION, PROTOCOL, token, ports, str(mailbox.folder), str(data / LOG)))
             log.info("engine %s, process %d, %s", VERSION, os.getpid(), ports)
-            runner.keeper.start()
+            runner.crew.start()
             await self._serve(desk, mailbox)
             await desk.close()
             await asyncio.sleep(LAST_WORDS)
         finally:
-            runner.keeper.close()
+            runner.crew.close()
             journal.close()
             remove_endpoint(os.getpid())
             mailbox.close()

@@ -1,4 +1,4 @@
-"""Runs the jobs: gives them to the worker one by one, follows them to their ends, tries again what a crash broke off.
+"""Runs the jobs: gives them to the workers, follows them to their ends, tries again what a crash broke off.
 
 Everything here runs in the event loop's thread and returns at once; files are removed in other threads.
 """
@@ -27,9 +27,10 @@ from bridge.messages import (
     Progress,
     StemReady,
 )
+from engine.crew import Crew
 from engine.job import Final, Job, paused
 from engine.jobs import JobTable
-from engine.keeper import Keeper, StartWorker
+from engine.keeper import StartWorker
 from engine.news import News
 from engine.store.jobs import JobStore, Kept
 from engine.store.journal import Journal
@@ -44,27 +45,27 @@ log = logging.getLogger(__name__)
 
 
 class Runner:
-    """Implements `engine.keeper.Boss`. `parked` is the folder for the logs of jobs that were given up; `on_worker` is
-    called when the worker is ready or cannot be."""
+    """Implements `engine.keeper.Boss`. `starts` has one entry per worker; `parked` is the folder for the logs of jobs
+    that were given up; `on_worker` is called when a worker is ready or none can be."""
 
     def __init__(
         self,
-        start: StartWorker,
+        starts: Sequence[StartWorker],
         journal: Journal,
         publish: Callable[[str, Event], None],
         parked: Path,
         time_limit: float = TIME_LIMIT,
     ) -> None:
-        self.keeper = Keeper(start, self)
+        self.crew = Crew(starts, self)
         self.news = News(journal, publish)
         self.store = JobStore(journal)
-        self.table = JobTable(self.store)
+        self.table = JobTable(self.store, len(starts))
         self.held = False
         self.on_worker: Callable[[], None] = lambda: None
         self._journal = journal
         self._parked = parked
         self._time_limit = time_limit
-        self._overdue: asyncio.TimerHandle | None = None
+        self._overdue: dict[str, asyncio.TimerHandle] = {}
         self._ending: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -98,8 +99,8 @@ class Runner:
         """A job that is kept already takes its place in the queue."""
         self.table.add(job)
         self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
-        if self.keeper.broken:
-            self.keeper.start()
+        if self.crew.broken:
+            self.crew.start()
         self.advance()
 
     def cancel(self, job: Job) -> None:
@@ -109,7 +110,7 @@ class Runner:
                 self.table.wish(job, cancel=True)
                 fraction = job.progress.fraction if job.progress else 0.0
                 self.news.emit(job.id, Progress(job.id, "cancelling", fraction))
-            self.keeper.stop(job.id)
+            self.crew.stop(job.id)
         elif job.id not in self._ending:
             self._sweep_and_finish(job, Cancelled(job.id))
 
@@ -118,7 +119,7 @@ class Runner:
         if job.state == "running":
             if not job.cancelling:
                 self.table.wish(job, pause=True)
-                self.keeper.stop(job.id, keep=True)
+                self.crew.stop(job.id, keep=True)
         elif job.state == "queued":
             self.table.pause(job)
             self.news.emit(job.id, paused(job))
@@ -129,8 +130,8 @@ class Runner:
             self.table.wish(job, pause=False)
         elif job.state in ("paused", "parked"):
             self.table.resume(job)
-            if self.keeper.broken:
-                self.keeper.start()
+            if self.crew.broken:
+                self.crew.start()
         if not job.finished:
             self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
         self.advance()
@@ -155,15 +156,15 @@ class Runner:
 
     def worker_broken(self) -> None:
         """See `engine.keeper.Boss`. Every waiting job fails with the reason."""
-        assert self.keeper.broken is not None
+        assert self.crew.broken is not None
         self.on_worker()
         for job in self.table.queued():
-            self._sweep_and_finish(job, msgspec.structs.replace(self.keeper.broken, job=job.id))
+            self._sweep_and_finish(job, msgspec.structs.replace(self.crew.broken, job=job.id))
 
     def worker_said(self, event: Event, fresh: bool) -> None:
         """See `engine.keeper.Boss`."""
-        job = self.table.running
-        if job is None or job.id in self._ending or getattr(event, "job", "") != job.id:
+        job = self._working_on(getattr(event, "job", ""))
+        if job is None:
             return
         if isinstance(event, Progress):
             self.news.emit(job.id, self.table.report(job, event, time.monotonic()))
@@ -177,11 +178,18 @@ class Runner:
         elif isinstance(event, Failed | Cancelled):
             self._sweep_and_finish(job, event)
 
-    def worker_lost(self, why: str, last_words: str) -> None:
-        """See `engine.keeper.Boss`. The running job is tried again, once; after that it is parked."""
-        job = self.table.running
-        if job is None or job.id in self._ending:
-            return
+    def worker_lost(self, job: str, why: str, last_words: str) -> None:
+        """See `engine.keeper.Boss`. Its job is tried again, once; after that it is parked."""
+        lost = self._working_on(job)
+        if lost is not None:
+            self._broken_off(lost, why, last_words)
+
+    def _working_on(self, name: str) -> Job | None:
+        """The running job of that id, unless it is ending already."""
+        job = self.table.get(name)
+        return job if job is not None and job.state == "running" and name not in self._ending else None
+
+    def _broken_off(self, job: Job, why: str, last_words: str) -> None:
         if job.cancelling:
             self._sweep_and_finish(job, Cancelled(job.id))
         elif job.pausing or self._stopping:
@@ -212,7 +220,7 @@ class Runner:
 
     def _too_long(self, job: Job) -> None:
         """The job has run for as long as any may."""
-        if self.table.running is job and not job.cancelling:
+        if job.state == "running" and not job.cancelling:
             hours = self._time_limit / 3600
             hint = "Ask for less at once, or start the engine with a longer --time-limit."
             job.overdue = Failed(job.id, "job.too_long", f"it has run for {hours:.1f} hours, the limit.", hint=hint)
@@ -239,6 +247,8 @@ class Runner:
 
     def _finish(self, job: Job, final: Final, fresh: bool = False, park: bool = False) -> None:
         self._ending.discard(job.id)
+        if (timer := self._overdue.pop(job.id, None)) is not None:
+            timer.cancel()
         for old in self.table.finish(job, final, time.monotonic(), fresh=fresh, park=park):
             self._go(asyncio.to_thread((self._parked / f"{old}.log").unlink, missing_ok=True))
         self.news.emit(job.id, final)
@@ -247,16 +257,16 @@ class Runner:
         self.advance()
 
     def advance(self) -> None:
-        """Gives the next job to an idle worker."""
-        if not self.keeper.idle or self._stopping or self.held:
-            return
-        job = self.table.start_next(time.monotonic(), without=self._ending)
-        if job is None or job.request is None:
-            return
-        if self._overdue is not None:
-            self._overdue.cancel()
-        self._overdue = asyncio.get_running_loop().call_later(self._time_limit, self._too_long, job)
-        self.keeper.run(job.request, job.out, job.first_take)
+        """Gives the next jobs to idle workers."""
+        while self.crew.idle and not self._stopping and not self.held:
+            job = self.table.start_next(time.monotonic(), without=self._ending)
+            if job is None or job.request is None:
+                return
+            if (timer := self._overdue.pop(job.id, None)) is not None:
+                timer.cancel()
+            loop = asyncio.get_running_loop()
+            self._overdue[job.id] = loop.call_later(self._time_limit, self._too_long, job)
+            self.crew.run(job.request, job.out, job.first_take)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -264,23 +274,23 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self, seconds: float = 2.5) -> None:
-        """Breaks the running job off, so that it goes on when an engine is started again; kills the worker.
+        """Breaks the running jobs off, so that they go on when an engine is started again; kills the workers.
 
         Takes about `seconds` at most.
         """
         self._stopping = True
         end = time.monotonic() + seconds
-        running = self.table.running
-        if running is not None:
+        for running in self.table.running:
             note = "The engine ends; the job goes on when it is started again."
             fraction = running.progress.fraction if running.progress else 0.0
             self.news.emit(running.id, Progress(running.id, "waiting", fraction, note=note))
-            self.keeper.stop(running.id, keep=not running.cancelling)
+            self.crew.stop(running.id, keep=not running.cancelling)
         while (self.table.running or self._ending) and time.monotonic() < end:
             await asyncio.sleep(0.02)
-        self.keeper.close()
-        if self.table.running is not None and not self._ending:
-            self.table.requeue(self.table.running)
+        self.crew.close()
+        for left in self.table.running:
+            if left.id not in self._ending:
+                self.table.requeue(left)
         settled = asyncio.Event()
         self._journal.after(lambda error: settled.set())
         with contextlib.suppress(TimeoutError):

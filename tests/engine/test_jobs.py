@@ -122,6 +122,18 @@ def test_the_eta_of_a_queue_is_the_sum_of_what_is_left() -> None:
     assert (table.accepted(second, 15.0).position, table.accepted(third, 15.0).position) == (0, 0)
 
 
+def test_with_two_places_the_next_job_waits_for_the_first_that_is_free() -> None:
+    table = JobTable(places=2)
+    table.speeds.learn("render auto auto", 10.0, [(i / BINS, float(i)) for i in range(1, BINS + 1)])
+    jobs = [add(table, name, takes=takes) for name, takes in (("short", 1), ("long", 4), ("third", 1), ("fourth", 1))]
+    assert [table.start_next(0.0), table.start_next(0.0), table.start_next(0.0)] == [*jobs[:2], None]
+    whole = table.accepted(jobs[0], 0.0).eta
+    assert whole is not None
+    etas = [table.accepted(job, 0.0).eta for job in jobs]
+    assert etas == pytest.approx([whole, 4 * whole, 2 * whole, 3 * whole])
+    assert [row.eta for row in table.rows(0.0)] == pytest.approx(etas, abs=1e-3)
+
+
 def test_speeds_scale_with_work_and_with_the_job_s_own_pace() -> None:
     speeds = Speeds()
     assert speeds.remaining("k", 1.0) is None
@@ -150,6 +162,10 @@ def test_remaining_is_never_negative_and_falls(steps: list[tuple[float, float]],
     assert speeds.remaining("k", work, fraction, elapsed=3.0) >= -1e-6  # type: ignore[operator]
 
 
+PLACES = 2
+"""Jobs that run at a time in the machine below."""
+
+
 class AtOnce:
     """A journal whose changes are in the database when `write` returns."""
 
@@ -169,7 +185,7 @@ class TableMachine(RuleBasedStateMachine):
         self.connection = open_database(Path(self.folder.name) / "engine.sqlite")
         self.connection.execute("PRAGMA synchronous = OFF")
         self.store = JobStore(AtOnce(self.connection))  # type: ignore[arg-type]
-        self.table = JobTable(self.store)
+        self.table = JobTable(self.store, PLACES)
         self.made = 0
         self.now = 0.0
 
@@ -193,22 +209,23 @@ class TableMachine(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         self.now += 1.0
-        busy = self.table.running is not None
+        busy = len(self.table.running) >= PLACES
         assert not (self.table.start_next(self.now) and busy)
 
-    @precondition(lambda self: self.table.running is not None)
-    @rule(fraction=st.floats(0, 1), number=st.integers(0, 3))
-    def go_on(self, fraction: float, number: int) -> None:
-        job = self.table.running
-        assert job
+    @precondition(lambda self: self.table.running)
+    @rule(fraction=st.floats(0, 1), number=st.integers(0, 3), which=st.integers(0, PLACES - 1))
+    def go_on(self, fraction: float, number: int, which: int) -> None:
+        job = self.table.running[which % len(self.table.running)]
         self.table.report(job, Progress(job.id, "x", fraction), self.now)
         self.table.announce(job, stem(job.id, f"stem {number}"))
 
-    @precondition(lambda self: self.table.running is not None)
-    @rule(how=st.sampled_from(["done", "failed", "cancelled", "retry", "heard", "pause", "park", "wish"]))
-    def end(self, how: str) -> None:
-        job = self.table.running
-        assert job
+    @precondition(lambda self: self.table.running)
+    @rule(
+        how=st.sampled_from(["done", "failed", "cancelled", "retry", "heard", "pause", "park", "wish"]),
+        which=st.integers(0, PLACES - 1),
+    )
+    def end(self, how: str, which: int) -> None:
+        job = self.table.running[which % len(self.table.running)]
         if how == "retry":
             self.table.requeue(job, crashed=True)
         elif how == "pause":
@@ -247,7 +264,7 @@ class TableMachine(RuleBasedStateMachine):
     def restart(self) -> None:
         """Another engine takes over what is in the database."""
         before = self.states()
-        self.table = JobTable(self.store)
+        self.table = JobTable(self.store, PLACES)
         kept = read_jobs(self.connection)
         self.table.restore(kept.jobs, kept.speeds)
         after = {name: "queued" if state == "running" else state for name, state in before.items()}
@@ -261,7 +278,7 @@ class TableMachine(RuleBasedStateMachine):
         rows = self.table.rows(self.now)
         queued = [row for row in rows if row.state == "queued"]
         running = [row for row in rows if row.state == "running"]
-        assert len(running) <= 1
+        assert len(running) <= PLACES
         assert sorted(row.position for row in queued) == list(range(len(queued)))
         over = [row for row in rows if row.state in ("done", "failed", "cancelled", "parked")]
         assert self.table.unfinished == len(rows) - len(over)

@@ -1,0 +1,76 @@
+"""All workers of an engine, each kept alive by its own `Keeper`: who is free, who has which job, who cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bridge.messages import Event, Failed, Listen, ModelRow, Render
+from engine.keeper import Boss, Keeper, StartWorker
+
+
+class Crew:
+    """One keeper per entry of `starts`. To the boss they look like one: it hears that none can be started only when
+    that holds for all. Use inside the event loop."""
+
+    def __init__(self, starts: Sequence[StartWorker], boss: Boss) -> None:
+        self._boss = boss
+        self._keepers = [Keeper(start, self) for start in starts]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker has loaded its models."""
+        return any(keeper.ready for keeper in self._keepers)
+
+    @property
+    def models(self) -> tuple[ModelRow, ...] | None:
+        """What a worker said that it can do; None while none has been ready."""
+        return next((keeper.models for keeper in self._keepers if keeper.models is not None), None)
+
+    @property
+    def broken(self) -> Failed | None:
+        """Why no worker can be started; None while one can."""
+        reasons = [keeper.broken for keeper in self._keepers]
+        return reasons[0] if all(reasons) else None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a job can be given."""
+        return any(keeper.idle for keeper in self._keepers)
+
+    def start(self) -> None:
+        """Starts the workers that are not there."""
+        for keeper in self._keepers:
+            keeper.start()
+
+    def run(self, request: Render | Listen, out: Path, first_take: int) -> None:
+        """Gives an idle worker a job."""
+        next(keeper for keeper in self._keepers if keeper.idle).run(request, out, first_take)
+
+    def stop(self, job: str, *, keep: bool = False) -> None:
+        """See `Keeper.stop`; does nothing where no worker has the job."""
+        for keeper in self._keepers:
+            if keeper.job == job:
+                keeper.stop(keep=keep)
+
+    def close(self) -> None:
+        """Kills the workers and starts no other."""
+        for keeper in self._keepers:
+            keeper.close()
+
+    def worker_ready(self) -> None:
+        """See `engine.keeper.Boss`."""
+        self._boss.worker_ready()
+
+    def worker_said(self, event: Event, fresh: bool) -> None:
+        """See `engine.keeper.Boss`."""
+        self._boss.worker_said(event, fresh)
+
+    def worker_lost(self, job: str, why: str, last_words: str) -> None:
+        """See `engine.keeper.Boss`."""
+        self._boss.worker_lost(job, why, last_words)
+
+    def worker_broken(self) -> None:
+        """See `engine.keeper.Boss`."""
+        if self.broken:
+            self._boss.worker_broken()
