@@ -2,7 +2,8 @@
 
 Per step: logits of the last position -> guidance -> `shape` (the caller's constraints) -> one token per stream;
 streams that have not begun or have ended hold the special token. Randomness comes from one seeded torch.Generator,
-so the same weights, inputs and seed give the same tokens.
+so the same weights, inputs and seed give the same tokens. Rows with seeds of their own are drawn from generators of
+their own: which other rows they are decoded with then moves none of their draws.
 """
 
 from __future__ import annotations
@@ -52,6 +53,13 @@ def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tens
     return flat.view(p.shape[:-1])
 
 
+def rows_per_generator(rows: int, generators: int) -> int:
+    """How many rows each of the generators draws. Raises ValueError unless there is one for all or one for each."""
+    if generators not in (1, rows):
+        raise ValueError(f"{generators} seeds for {rows} rows")
+    return rows // generators
+
+
 @torch.inference_mode()
 def generate(
     model: LeLM,
@@ -63,17 +71,18 @@ def generate(
     prefix: tuple[Tensor, Tensor] | None = None,
     conditions: Conditions | None = None,
     shape: Shape | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     tick: Tick = lambda fraction: None,
 ) -> Tensor:
-    """Codes [rows, K, frames], `special` after a stream's end token.
+    """Codes [rows, K, frames], `special` after a stream's end token. `seed`: one for all rows, or one for each.
 
     `sampling` has one entry per stream (the last one serves the rest). With `guidance` the prefix and conditions hold
     2 * rows rows, conditional ones first. Stops early when every stream of every row has ended.
     Raises what `tick` raises (`JobCancelled`), before the next step is computed.
     """
     config = model.config
-    generator = torch.Generator().manual_seed(seed)
+    generators = [torch.Generator().manual_seed(s) for s in ([seed] if isinstance(seed, int) else seed)]
+    share = rows_per_generator(rows, len(generators))
     steps, open_steps = steps_for(frames, config.delays), code_steps(frames, config.delays)
     fed = rows if guidance is None else 2 * rows
     cache = model.new_cache(fed, steps + (0 if prefix is None else prefix[0].shape[1]))
@@ -89,7 +98,10 @@ def generate(
         if shape is not None:
             logits = shape(step, logits)
         for k in range(config.streams):
-            token = draw(logits[:, k], sampling[min(k, len(sampling) - 1)], generator)
+            how = sampling[min(k, len(sampling) - 1)]
+            token = torch.cat(
+                [draw(part, how, g) for part, g in zip(logits[:, k].split(share), generators, strict=True)]
+            )
             closed = ended[:, k] | ~open_steps[k, step]
             sequence[:, k, step] = token.where(~closed, torch.tensor(config.special))
             ended[:, k] |= sequence[:, k, step] == config.eos

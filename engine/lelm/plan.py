@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ from engine.lelm.slots import (
     slot_features,
 )
 from engine.llama import one_thread
-from engine.report import Tick
+from engine.report import Tick, part_of
 from engine.score import Chord, FormSection, Key
 from engine.shipped import check_weights
 
@@ -40,6 +40,9 @@ SIZES = LeLMConfig(code_size=CODES, dim=160, inner=432, heads=5, layers=5, theta
 SAMPLING = Sampling(temperature=0.9, top_p=0.9)
 RECALL_SHARPNESS = 1.6
 """Logits are multiplied by this where a section of the same label is known: repeats vary little."""
+BATCH = 4
+"""Rows that the network decodes at a time, wanted or not. At a fixed width a row comes out the same, to the bit,
+whatever the others hold; one row alone goes through other kernels, and takes as long as three."""
 
 
 class PlanModel(nn.Module):
@@ -75,6 +78,16 @@ class PlanModel(nn.Module):
         return logits[:, 0]
 
 
+@dataclass(frozen=True)
+class PlanWish:
+    """What one plan is written from; see `write_plan`."""
+
+    sections: tuple[FormSection, ...]
+    key: Key
+    given: tuple[Chord, ...]
+    seed: int
+
+
 def write_plan(
     model: PlanModel,
     sections: Sequence[FormSection],
@@ -91,46 +104,98 @@ def write_plan(
     own; an outro's last bar is the tonic's unless chords are given there. Same model, form,
     key, given chords and seed: same chords.
     """
-    slots = form2slots(sections, key.mode)
-    if not slots:
-        return tuple(given)
-    fixed = chords2codes(given, slots, key)
-    codes = list(fixed)
-    sounding = [NONE] * len(slots)
-    kin = both_ways(slots)
-    scale = Key(0, key.mode).scale
-    foreign = torch.tensor([i for i in range(1, CODES) if code2chord(i, 0.0, 1.0, 0).pitch_classes - scale])
-    home = len(slots) - 2 if sections[-1].label == "outro" else -1
-    for i, code in enumerate(fixed):
-        sounding[i] = _sounding(code, sounding[i - 1] if i else NONE)
+    wish = PlanWish(tuple(sections), key, tuple(given), seed)
+    return write_plans(model, [wish], tick=tick, sampling=sampling)[0]
+
+
+def write_plans(
+    model: PlanModel,
+    wishes: Sequence[PlanWish],
+    *,
+    tick: Tick = lambda fraction: None,
+    sampling: Sampling = SAMPLING,
+) -> list[tuple[Chord, ...]]:
+    """The same for several plans, `BATCH` of one length at a time: each is, to the bit, what it would be alone."""
+    plans = [_Writing(wish) for wish in wishes]
+    of_length: dict[int, list[_Writing]] = {}
+    for plan in plans:
+        of_length.setdefault(len(plan.slots), []).append(plan)
+    of_length.pop(0, None)
+    batches = [same[at : at + BATCH] for same in of_length.values() for at in range(0, len(same), BATCH)]
+    for i, batch in enumerate(batches):
+        _write_batch(model, batch, part_of(tick, i / len(batches), (i + 1) / len(batches)), sampling)
+    return [fill_gaps(plan.slots, plan.written, plan.wish.key, plan.wish.given) for plan in plans]
+
+
+def _write_batch(model: PlanModel, batch: Sequence[_Writing], tick: Tick, sampling: Sampling) -> None:
+    """Decodes up to `BATCH` plans of one length; rows that are not wanted repeat the first plan."""
+    spare = BATCH - len(batch)
 
     def conditions(step: int, sequence: Tensor) -> Tensor:
-        if step:
-            code = int(sequence[0, 0, step])
-            codes[step - 1] = code
-            sounding[step - 1] = _sounding(code, sounding[step - 2] if step > 1 else NONE)
-        return model.conditions(torch.tensor([[slot_features(step, slots, kin, codes, sounding)]]))
+        rows = [plan.features(step, int(sequence[i, 0, step])) for i, plan in enumerate(batch)]
+        return model.conditions(torch.tensor([*rows, *[rows[0]] * spare])[:, None])
 
     def shape(step: int, logits: Tensor) -> Tensor:
-        at = step - 1
+        rows = [plan.shape(step, logits[i : i + 1]) for i, plan in enumerate(batch)]
+        return torch.cat([*rows, *[rows[0]] * spare])
+
+    seeds = [plan.wish.seed for plan in batch]
+    with one_thread():
+        out = generate(
+            model.lelm,
+            len(batch[0].slots),
+            rows=BATCH,
+            sampling=(sampling,),
+            conditions=conditions,
+            shape=shape,
+            seed=[*seeds, *seeds[:1] * spare],
+            tick=tick,
+        )
+    for plan, codes in zip(batch, out[:, 0], strict=False):
+        plan.written = [int(code) for code in codes]
+
+
+class _Writing:
+    """One plan on its way: what is known of every slot, and what may stand in the next one."""
+
+    def __init__(self, wish: PlanWish) -> None:
+        self.wish = wish
+        self.slots = form2slots(wish.sections, wish.key.mode)
+        self.written: list[int] = []
+        self._fixed = chords2codes(wish.given, self.slots, wish.key)
+        self._codes = list(self._fixed)
+        self._sounding = [NONE] * len(self.slots)
+        self._kin = both_ways(self.slots)
+        scale = Key(0, wish.key.mode).scale
+        self._foreign = torch.tensor([i for i in range(1, CODES) if code2chord(i, 0.0, 1.0, 0).pitch_classes - scale])
+        outro = bool(wish.sections) and wish.sections[-1].label == "outro"
+        self._home = len(self.slots) - 2 if outro else -1
+        for i, code in enumerate(self._fixed):
+            self._sounding[i] = _sounding(code, self._sounding[i - 1] if i else NONE)
+
+    def features(self, step: int, before: int) -> list[int]:
+        """Feature rows of slot `step`; `before` is the code that was drawn for the slot before it."""
+        if step:
+            self._codes[step - 1] = before
+            self._sounding[step - 1] = _sounding(before, self._sounding[step - 2] if step > 1 else NONE)
+        return slot_features(step, self.slots, self._kin, self._codes, self._sounding)
+
+    def shape(self, step: int, logits: Tensor) -> Tensor:
+        """Logits [1, K, V] of slot `step` - 1 with everything shut out that may not stand there."""
+        at, fixed = step - 1, self._fixed
         wanted = fixed[at]
         if wanted is not None:
             return torch.full_like(logits, -torch.inf).index_fill(-1, torch.tensor(wanted), 0.0)
-        begins = at == 0 or slots[at].opens or fixed[at - 1] is not None
-        if 0 <= home <= at:
-            legal = slice(1, 1 + len(QUALITY_NAMES)) if begins or at == home else slice(HOLD, HOLD + 1)
+        begins = at == 0 or self.slots[at].opens or fixed[at - 1] is not None
+        if 0 <= self._home <= at:
+            legal = slice(1, 1 + len(QUALITY_NAMES)) if begins or at == self._home else slice(HOLD, HOLD + 1)
         else:
             legal = slice(1 if begins else HOLD, CODES)
         masked = torch.full_like(logits, -torch.inf)
         masked[..., legal] = logits[..., legal]
-        masked[..., foreign] = -torch.inf
-        return masked * (RECALL_SHARPNESS if any(codes[k] is not None for k in kin[at]) else 1.0)
-
-    with one_thread():
-        out = generate(
-            model.lelm, len(slots), sampling=(sampling,), conditions=conditions, shape=shape, seed=seed, tick=tick
-        )
-    return fill_gaps(slots, [int(code) for code in out[0, 0]], key, given)
+        masked[..., self._foreign] = -torch.inf
+        known = any(self._codes[k] is not None for k in self._kin[at])
+        return masked * (RECALL_SHARPNESS if known else 1.0)
 
 
 def fill_gaps(slots: Sequence[Slot], codes: Sequence[int], key: Key, given: Sequence[Chord]) -> tuple[Chord, ...]:
