@@ -90,15 +90,22 @@ def build_parser() -> argparse.ArgumentParser:
         "models", "models", "List the composers and renderers and what they need; add your own checkpoints."
     )
     _json(models)
-    verbs = models.add_subparsers(dest="verb", metavar="add|remove")
-    add = verbs.add_parser("add", help="use a checkpoint of yours (ACE-Step 1.5, Stable Audio 3)")
-    add.add_argument("name", help="how renderers call it, e.g. ace-step")
-    add.add_argument("source", help="folder in the diffusers layout, or hub id OWNER/NAME")
+    verbs = models.add_subparsers(dest="verb", metavar="add|get|remove")
+    add = verbs.add_parser("add", help="use a checkpoint of yours (SongGeneration, ACE-Step 1.5, Stable Audio 3)")
+    add.add_argument("name", help="how renderers call it, e.g. ace-step or songgeneration-v2-large")
+    add.add_argument("source", help="folder of SongGeneration or in the diffusers layout, or hub id OWNER/NAME")
+    add.add_argument("--runtime", type=Path, metavar="FOLDER", help="SongGeneration: the folder that holds ckpt/")
     add.add_argument("--variant", choices=("turbo", "sft", "base", "distilled"), help="where its files do not tell")
-    add.add_argument("--accept", action="store_true", help="accept its licence without being asked")
+    get = verbs.add_parser("get", help="fetch one of SongGeneration's models from the hub and add it")
+    get.add_argument("name", help="songgeneration-v2-large, songgeneration-large, songgeneration-base-full, ...")
+    get.add_argument("--into", type=Path, metavar="FOLDER", help="where the files shall lie (about 25 GB)")
+    for verb in (add, get):
+        verb.add_argument(
+            "--accept", "--accept-licence", dest="accept", action="store_true", help="accept its licence unasked"
+        )
     remove = verbs.add_parser("remove", help="forget a checkpoint; its files stay")
     remove.add_argument("name")
-    for verb in (add, remove):
+    for verb in (add, get, remove):
         verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the checkpoint as JSON")
     _grooves(command("grooves", "grooves", "List the styles of the groove book; hear them, draw them, add your own."))
     _json(command("doctor", "doctor", "Check this installation and say what is missing."))

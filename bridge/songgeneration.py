@@ -55,6 +55,8 @@ SETTING = re.compile(r"^\s*(max_dur|prompt_len):\s*([0-9]+(?:\.[0-9]+)?)\s*(?:#.
 
 def is_songgeneration(folder: Path) -> bool:
     """Whether the folder is one of SongGeneration's models, in whatever state."""
+    if (folder / "model_index.json").is_file():
+        return False
     return (folder / "config.yaml").is_file() or any((folder / name).exists() for name in FAST)
 
 

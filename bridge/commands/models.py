@@ -1,6 +1,7 @@
-"""`stembridge models`: the composers and renderers, why `auto` takes which; `add` and `remove` the user's checkpoints.
+"""`stembridge models`: the composers and renderers, why `auto` takes which; `add`, `get` and `remove` checkpoints.
 
-Adding loads nothing: it looks at the files, shows the licence and writes the register that the engine reads.
+Adding loads nothing: it looks at the files, shows the licence and writes the register that the engine reads. Getting
+shows the licence first, fetches the files from the hub, and adds them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from bridge.checkpoints import (
 )
 from bridge.client import Client
 from bridge.errors import RequestError
+from bridge.hubmodels import fetch_songgeneration, models_folder, name2repository
+from bridge.licences import SONGGENERATION, Licence
+from bridge.songgeneration import inspect_songgeneration, is_songgeneration
 from bridge.terminal import print_json, print_table
 
 
@@ -28,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """One of the verbs; without one the list."""
     if arguments.verb == "add":
         return _add(arguments)
+    if arguments.verb == "get":
+        return _get(arguments)
     if arguments.verb == "remove":
         gone = remove_checkpoint(arguments.name)
         _say(arguments, gone, f"{gone.name} is forgotten; its files stay in {gone.folder}.")
@@ -61,22 +67,55 @@ def _add(arguments: argparse.Namespace) -> int:
     check_name(arguments.name)
     folder = find_checkpoint(arguments.source)
     source = str(folder.resolve()) if Path(arguments.source).expanduser().is_dir() else arguments.source
+    if is_songgeneration(folder):
+        return _add_song(arguments, folder, arguments.runtime, source)
+    if arguments.runtime is not None:
+        raise RequestError(
+            "checkpoint.runtime",
+            f"--runtime belongs to SongGeneration; {source} is none of its models.",
+            hint="Its folder holds config.yaml and model.pt.",
+        )
     found = inspect_checkpoint(arguments.name, folder, source, arguments.variant or "")
     if not found.licence.permissive:
-        _ask(found, arguments.accept)
+        _ask(found.name, found.licence, [folder], arguments.accept)
         found = msgspec.structs.replace(found, accepted=True)
+    return _keep(arguments, found)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    """Fetches one of SongGeneration's models and its runtime, then adds them."""
+    check_name(arguments.name)
+    name2repository(arguments.name)
+    into = (arguments.into or models_folder()).expanduser().resolve()
+    _ask(arguments.name, SONGGENERATION, [into], arguments.accept)
+    folder, runtime = fetch_songgeneration(arguments.name, into)
+    arguments.accept = True
+    return _add_song(arguments, folder, runtime, str(folder))
+
+
+def _add_song(arguments: argparse.Namespace, folder: Path, runtime: Path | None, source: str) -> int:
+    """Hashing gigabytes takes a while and says so; the licence is asked for what is known to be whole."""
+
+    def tell(file: str) -> None:
+        print(f"hashing {file}", file=sys.stderr)
+
+    found = inspect_songgeneration(arguments.name, folder, runtime, source, tell)
+    _ask(found.name, found.licence, [folder, folder.parent, Path(found.runtime)], arguments.accept)
+    return _keep(arguments, msgspec.structs.replace(found, accepted=True))
+
+
+def _keep(arguments: argparse.Namespace, found: Checkpoint) -> int:
     add_checkpoint(found)
     what = f"{found.family}, {found.variant}, {found.total / 1e9:.2g} billion weights, {found.licence.name}"
     _say(arguments, found, f"{found.name} can be used now ({what}). `stembridge models` shows what it needs.")
     return 0
 
 
-def _ask(found: Checkpoint, accepted: bool) -> None:
+def _ask(name: str, licence: Licence, folders: list[Path], accepted: bool) -> None:
     """Shows the licence and asks, unless it was accepted on the command line. Raises `RequestError` for a no."""
-    licence = found.licence
-    texts = sorted(Path(found.folder).glob("LICENSE*"))
+    texts = [path for folder in folders for path in sorted(folder.glob("LICENSE*"))]
     where = f" Its text: {texts[0]}." if texts else ""
-    print(f"{found.name} stands under: {licence.name} ({licence.condition}).{where}", file=sys.stderr)
+    print(f"{name} stands under: {licence.name} ({licence.condition}).{where}", file=sys.stderr)
     if accepted:
         return
     if sys.stdin.isatty():
@@ -85,8 +124,8 @@ def _ask(found: Checkpoint, accepted: bool) -> None:
             return
     raise RequestError(
         "licence.not_accepted",
-        f"{found.name} was not added: its licence must be accepted first.",
-        hint="Read it, then give --accept.",
+        f"{name} was not added: its licence must be accepted first.",
+        hint="Read it, then give --accept-licence.",
     )
 
 
