@@ -23,6 +23,7 @@ from engine.announce import find_take, take2events
 from engine.compose.as_written import compose_as_written
 from engine.compose.band import compose_band
 from engine.compose.form import request2form
+from engine.compose.opening import ComingTakes, request2question
 from engine.compose.writers import Writers
 from engine.diffusion.parts import WEIGHTS as PARTS
 from engine.diffusion.parts import PartsModel
@@ -113,7 +114,12 @@ class Pipeline:
         manifests: list[str] = []
         common = reference_warnings(request, renderers)
         warnings = list(common)
-        for number in range(request.takes):
+        takes = [msgspec.structs.replace(request, seed=request.seed + number) for number in range(request.takes)]
+        writers = self._writers
+        if earlier is None and len(takes) > 1:
+            coming = [functools.partial(request2question, without_voices(t), clock, form, heard) for t in takes]
+            writers = replace(writers, coming=ComingTakes(coming))
+        for number, take in enumerate(takes):
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
             folder = out / f"take-{first_take + number}"
             whole = find_take(folder)
@@ -123,9 +129,8 @@ class Pipeline:
                 manifests.append(str(folder / MANIFEST_NAME))
                 warnings += [text for text in whole.warnings if text not in warnings]
                 continue
-            take = msgspec.structs.replace(request, seed=request.seed + number)
             key = stage2key("take", *request2inputs(take), rows, weights, earlier and (earlier.manifest, earlier.score))
-            write = functools.partial(self._write, take, clock, form, heard, earlier, share, watch)
+            write = functools.partial(self._write, writers, take, clock, form, heard, earlier, share, watch)
             score = kept_json(stages, stage2key("score", key), Score, write)
             composer = self._composer(request)
             maker = TakeMaker(
@@ -152,6 +157,7 @@ class Pipeline:
 
     def _write(
         self,
+        writers: Writers,
         take: Render,
         clock: Clock,
         form: tuple[FormSection, ...],
@@ -168,7 +174,8 @@ class Pipeline:
         with watch.timing("compose"):
             tick = share.tick("compose", 0.0, COMPOSE_UNTIL)
             tick(0.0)
-            score = wait_for(self._composing.submit(self._compose, take, clock, form, heard, earlier, tick), share.poll)
+            composing = self._composing.submit(self._compose, writers, take, clock, form, heard, earlier, tick)
+            score = wait_for(composing, share.poll)
         with watch.timing("perform"):
             score = with_voices(perform(score, clock, score.feel, take.seed), take)
             if scope is not None:
@@ -183,6 +190,7 @@ class Pipeline:
 
     def _compose(
         self,
+        writers: Writers,
         request: Render,
         clock: Clock,
         form: tuple[FormSection, ...],
@@ -190,12 +198,10 @@ class Pipeline:
         earlier: PreviousTake | None,
         tick: Tick,
     ) -> Score:
-        request = msgspec.structs.replace(request, stems=tuple(s for s in request.stems if s.role != "vocals"))
+        request = without_voices(request)
         if choose_model("composer", request.composer).name == "as-written":
             return compose_as_written(request, clock, form, heard, tick)
-        return compose_band(
-            request, clock, form, heard, self._writers, tick, previous=earlier.score if earlier else None
-        )
+        return compose_band(request, clock, form, heard, writers, tick, previous=earlier.score if earlier else None)
 
 
 def weights2name(path: Path) -> str:
@@ -211,6 +217,11 @@ def reference_warnings(request: Render, renderers: Container[str]) -> list[str]:
     if not clips or not played:
         return []
     return [f"The renderer 'guide' plays its own sounds; the reference {', '.join(sorted(clips))} was not matched."]
+
+
+def without_voices(request: Render) -> Render:
+    """The request for those parts that are composed: a voice has none in the score."""
+    return msgspec.structs.replace(request, stems=tuple(s for s in request.stems if s.role != "vocals"))
 
 
 def with_voices(score: Score, request: Render) -> Score:

@@ -7,20 +7,19 @@ seeds repeated by form rule.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.errors import RequestError
 from bridge.messages import Render
-from bridge.timeline import Clock, Metre
+from bridge.timeline import Clock
 from engine.compose.candidates import SEED, choices2remarks, choose_versions
 from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
-from engine.compose.form import SectionShape, form2shape
+from engine.compose.form import SectionShape
 from engine.compose.go_on import continue_band
-from engine.compose.harmony import choose_key, settle_mode, write_chords
-from engine.compose.keys import Keys, given_keys
+from engine.compose.harmony import settle_mode, write_chords
+from engine.compose.keys import Keys
 from engine.compose.material import Base, Material, base_stream, heard2material, own_notes, rows_with
 from engine.compose.measure import (
     backbeat_stability,
@@ -31,6 +30,7 @@ from engine.compose.measure import (
     kick_on_one,
     root_rate,
 )
+from engine.compose.opening import given_chords, open_song, request2shapes, section_words
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import in_order
 from engine.compose.room import Room, answer, given_melody, heard2room
@@ -38,7 +38,6 @@ from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
 from engine.compose.writers import Writers, plan_of, write_canvas
 from engine.diffusion.canvas import STREAMS
-from engine.grooves import Groove, choose
 from engine.report import Tick, part_of
 from engine.score import FormSection, Heard, Note, Part, Score
 
@@ -70,33 +69,24 @@ def compose_band(
     if previous is not None and request.continues:
         words = section_words(request, form)
         return continue_band(request, clock, form, words, seats, heard, writers, tick, previous)
-    shapes = form2shape(
-        form,
-        clock,
-        [seat.stream for seat in seats],
-        words=section_words(request, form),
-        seed=request.seed,
-        loop=request.tail == "wrap",
-    )
     if previous is not None and request.scope is not None:
-        return edit_band(request, shapes, seats, heard, writers, tick, previous)
-    picked, groove_line = choose_groove(request, clock, form)
-    key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", picked, request.seed)
-    keys = (given_keys(request.arrangement) if key.given else None) or Keys.steady(key)
-    key_line += "".join(f", {later.name} from beat {beat:g}" for beat, later in keys.changes[1:])
+        return edit_band(request, request2shapes(request, clock, form, seats), seats, heard, writers, tick, previous)
+    opening = open_song(request, clock, form, heard, seats)
+    shapes, picked, key, keys = opening.shapes, opening.groove, opening.key, opening.keys
     tick(0.02)
     harmony = write_chords(
         shapes,
         keys,
-        [c for c in heard.chords if c.given],
+        given_chords(heard),
         picked,
         plan_of(writers, part_of(tick, 0.02, 0.25)),
         request.seed,
         given_melody(heard),
     )
+    settled_line = ""
     if not key.given and heard.key_confidence == 0.0:
         settled = settle_mode(key, harmony.chords)
-        key_line += f"; its chords make it {settled.name}" if settled != key else ""
+        settled_line = f"; its chords make it {settled.name}" if settled != key else ""
         keys = Keys.steady(settled)
     song = Song(shapes, harmony.chords, keys, picked, request.seed)
     material = heard2material(heard, seats)
@@ -112,25 +102,13 @@ def compose_band(
     tick(1.0)
     parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
     remarks = (
-        key_line, groove_line, f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
+        opening.key_line + settled_line, opening.groove_line,
+        f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
         *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
         *measured_lines(parts, song, room),
     )  # fmt: skip
     changes = keys.changes if len(keys.changes) > 1 else ()
     return Score(keys.first, harmony.chords, parts, tuple(form), remarks, feel, changes)
-
-
-def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) -> tuple[Groove, str]:
-    """The groove for the commonest metre and tempo of the song, and why."""
-    length: Counter[tuple[int, int]] = Counter()
-    for section in form:
-        for bar in section.bars:
-            length[bar.metre.beats, bar.metre.unit] += round((bar.end - bar.start) * 1000)
-    beats, unit = length.most_common(1)[0][0]
-    spans = [(f.end - f.start, clock.beat2second(f.end) - clock.beat2second(f.start)) for f in form]
-    bpm = 60.0 * sum(b for b, _ in spans) / max(sum(s for _, s in spans), 1e-9)
-    choice = choose(request.style, Metre(form[0].start, beats, unit), bpm, request.seed)
-    return choice.groove, f"groove: {choice.groove.title}: {choice.reason}"
 
 
 def write_streams(
@@ -172,12 +150,6 @@ def write_streams(
 def wanted_streams(seats: Sequence[Seat]) -> tuple[str, ...]:
     """Streams that some seat needs, in the canvas's order."""
     return tuple(s for s in STREAMS if any(seat.stream == s for seat in seats))
-
-
-def section_words(request: Render, form: Sequence[FormSection]) -> tuple[str, ...]:
-    """The user's words about each section of the form."""
-    said = {(s.name, round(s.start, 6)): s.words for s in request.arrangement.sections}
-    return tuple(said.get((f.name, round(f.start, 6)), "") for f in form)
 
 
 def model_lines(writers: Writers) -> tuple[str, ...]:

@@ -21,8 +21,19 @@ from engine.compose.pitches import EPS, chords_in
 from engine.grooves import Groove, groove2chords
 from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key, Note
 
-Plan = Callable[[Sequence[FormSection], Key, Sequence[Chord], int], tuple[Chord, ...]]
-"""The plan model as the composer calls it: sections, key, chords that stand, seed -> chords of every bar."""
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the plan model is asked: chords of every bar of `form` around those that stand, once for each seed."""
+
+    form: tuple[FormSection, ...]
+    key: Key
+    stands: tuple[Chord, ...]
+    seeds: tuple[int, ...]
+
+
+Plan = Callable[[Question], Sequence[tuple[Chord, ...]]]
+"""The plan model as the composer calls it: chords of every bar for each of the question's seeds."""
 PLAN_DRAWS = 2
 """How often the plan model writes the open chords; every draw is measured."""
 MODE_WORDS = {
@@ -95,16 +106,7 @@ def write_chords(
     """Chords over all sections. `given`: the user's; `plan` None when no plan model is loaded; `melody`: a tune of the
     user's that the chords have to carry."""
     form = [s.section for s in shapes]
-    have: list[tuple[Chord, ...]] = [chords_in(given, f.start, f.end) for f in form]
-    sources = [
-        "yours" if h and _covered(h, f) > 0.999 else "partly yours" if h else ""
-        for h, f in zip(have, form, strict=True)
-    ]
-    for i, section in enumerate(form):
-        if have[i]:
-            have[i], went_on = _go_on(have[i], section, keys)
-            sources[i] += went_on
-    _carry(form, keys, have, sources, "yours, carried over from {name}")
+    have, sources = standing_chords(form, keys, given)
     tunes = [[n for n in melody if f.start - EPS <= n.start < f.end - EPS] for f in form]
     written = _candidates(form, keys, have, groove, plan, seed)
     for i, section in enumerate(form):
@@ -134,6 +136,34 @@ def write_chords(
         chords = [c if c.given else into_key(c, keys.at(c.beat)) for c in chords]
     lines = [f"chords: {f.name}: {source}" for f, source in zip(form, sources, strict=True)]
     return Harmony(tuple(_joined(chords, form)), tuple(lines))
+
+
+def standing_chords(
+    form: Sequence[FormSection], keys: Keys, given: Sequence[Chord]
+) -> tuple[list[tuple[Chord, ...]], list[str]]:
+    """The user's chords of each section, carried on and over to sections of the same label, and where they are from;
+    none and "" where the user says nothing."""
+    have: list[tuple[Chord, ...]] = [chords_in(given, f.start, f.end) for f in form]
+    sources = [
+        "yours" if h and _covered(h, f) > 0.999 else "partly yours" if h else ""
+        for h, f in zip(have, form, strict=True)
+    ]
+    for i, section in enumerate(form):
+        if have[i]:
+            have[i], went_on = _go_on(have[i], section, keys)
+            sources[i] += went_on
+    _carry(form, keys, have, sources, "yours, carried over from {name}")
+    return have, sources
+
+
+def plan_question(
+    form: Sequence[FormSection], keys: Keys, have: Sequence[Sequence[Chord]], seed: int
+) -> Question | None:
+    """What the plan model shall write around the chords that each section has; None where nothing is open."""
+    if all(_covered(h, f) > 0.999 for h, f in zip(have, form, strict=True)):
+        return None
+    stands = tuple(moved(c, keys.at(c.beat), keys.first) for h in have for c in h)
+    return Question(tuple(form), keys.first, stands, tuple(seed * PLAN_DRAWS + k for k in range(PLAN_DRAWS)))
 
 
 def score_chords(
@@ -219,14 +249,8 @@ def _candidates(
     seed: int,
 ) -> Callable[[FormSection], list[tuple[str, tuple[Chord, ...]]]]:
     """For a section, the chords on offer by name: the plan model's (two draws) and the groove's own ideas."""
-    open_bars = any(_covered(h, f) <= 0.999 for h, f in zip(have, form, strict=True))
-    home = keys.first
-    stands = [moved(c, keys.at(c.beat), home) for h in have for c in h]
-    draws = (
-        [plan(form, home, stands, seed * PLAN_DRAWS + k) for k in range(PLAN_DRAWS)]
-        if plan is not None and open_bars
-        else []
-    )
+    home, question = keys.first, plan_question(form, keys, have, seed)
+    draws = plan(question) if plan is not None and question is not None else ()
     shift = int(np.random.default_rng([seed, 22]).integers(4))
 
     def offer(section: FormSection) -> list[tuple[str, tuple[Chord, ...]]]:

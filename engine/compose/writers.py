@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.compose.harmony import PLAN_DRAWS, Plan
+from engine.compose.harmony import Plan, Question
+from engine.compose.opening import ComingTakes
 from engine.compose.song import Song
 from engine.diffusion.canvas import STREAMS, Canvas
 from engine.report import Tick
-from engine.score import Chord, FormSection, Key, Note
+from engine.score import Chord, Note
 
 if TYPE_CHECKING:
     from engine.diffusion.parts import PartsModel
@@ -31,28 +32,35 @@ MAX_SEED = 1 << 63
 
 @dataclass(frozen=True)
 class Writers:
-    """The plan model (chords) and the parts model (notes), or None where a model is not there."""
+    """The plan model (chords) and the parts model (notes), or None where a model is not there. `coming`: takes that are
+    written after this one, whose plans may share its batch."""
 
     plan: PlanModel | None = None
     parts: PartsModel | None = None
+    coming: ComingTakes | None = None
 
 
 def plan_of(writers: Writers, tick: Tick) -> Plan | None:
-    """The plan model as a function of sections, key, chords that stand, and a seed."""
-    model = writers.plan
+    """The plan model as a function of a question. What a coming take will ask is answered along with it, as far as the
+    batch has room, and kept for that take: it costs nothing, for rows of a batch that nobody wants are decoded too."""
+    model, coming = writers.plan, writers.coming
     if model is None:
         return None
-    from engine.lelm.plan import write_plan
+    from engine.lelm.plan import BATCH, PlanWish, write_plans
 
-    begun = count()
-
-    def plan(form: Sequence[FormSection], key: Key, stands: Sequence[Chord], seed: int) -> tuple[Chord, ...]:
-        done = next(begun)
-
-        def share(fraction: float) -> None:
-            tick(min((done + fraction) / PLAN_DRAWS, 1.0))
-
-        return write_plan(model, tuple(form), key, tuple(stands), seed=seed % MAX_SEED, tick=share)
+    def plan(question: Question) -> Sequence[tuple[Chord, ...]]:
+        answered = coming.take(question) if coming is not None else None
+        if answered is not None:
+            return answered
+        asked = [question]
+        if coming is not None:
+            asked += coming.fitting(question, BATCH // len(question.seeds) - 1)
+        wishes = [PlanWish(q.form, q.key, q.stands, seed % MAX_SEED) for q in asked for seed in q.seeds]
+        plans = iter(write_plans(model, wishes, tick=tick))
+        answers = [tuple(islice(plans, len(q.seeds))) for q in asked]
+        if coming is not None:
+            coming.keep(dict(zip(asked[1:], answers[1:], strict=True)))
+        return answers[0]
 
     return plan
 
