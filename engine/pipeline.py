@@ -28,6 +28,7 @@ from engine.compose.writers import Writers
 from engine.diffusion.parts import WEIGHTS as PARTS
 from engine.diffusion.parts import PartsModel
 from engine.edits import keep_notes, merge_edit
+from engine.helpers import NO_HELPERS, Helpers, StemTask, Unheard
 from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
@@ -38,7 +39,9 @@ from engine.rendering import Renderer
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Part, Score
-from engine.stages import NO_STAGES, StageCache, kept_json, request2inputs, stage2key
+from engine.sounds import Sound
+from engine.stages import NO_STAGES, StageCache, kept_json, program2hash, request2inputs, stage2key
+from engine.stems import StemMaker, request2frame
 from engine.takes import TakeMaker
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class Pipeline:
         self._composing = ThreadPoolExecutor(1, thread_name_prefix="compose")
         self._playing = threading.Lock()
         self._shelf: Shelf | None = None
+        self.helpers: Helpers = NO_HELPERS
 
     def models(self) -> ModelList:
         """Composers and renderers, with the reason where one cannot be used."""
@@ -148,6 +152,7 @@ class Pipeline:
                 tuple(common),
                 stages,
                 key,
+                self.helpers,
             )
             result = maker.make(out, first_take + number, share, COMPOSE_UNTIL)
             manifests.append(str(result.manifest))
@@ -182,6 +187,17 @@ class Pipeline:
                 assert earlier is not None
                 score = merge_edit(score, earlier.score, scope, clock)
         return score
+
+    def stem(self, task: StemTask) -> Sound | None:
+        """Plays a stem for another worker; see `engine.helpers.Helper`. Raises `StembridgeError` as a render does."""
+        request, score = task.request, task.score
+        clock = request.arrangement.timeline()
+        frame = request2frame(request, clock, score)
+        stems = StemMaker(request, clock, frame, score, None, self._bank, Stopwatch(), self._playing)
+        part = next(part for part in score.parts if part.name == task.part)
+        if task.program != program2hash() or stems.instrument(part) != task.instrument:
+            return None
+        return stems.make(part, ShareReporter(Unheard(), 0.0, 1.0), 0.0, 1.0)
 
     def _composer(self, request: Render) -> Machine:
         row = choose_model("composer", request.composer)

@@ -1,4 +1,4 @@
-"""The engine's front process: sockets, queue, one worker. Light: no torch; ready to answer in a fraction of a second.
+"""The engine's front process: sockets, queue, workers. Light: no torch; ready to answer in a fraction of a second.
 
     python -m engine.process [--root FOLDER]...
 
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bridge import VERSION
 from bridge.errors import StembridgeError
@@ -39,6 +40,7 @@ from bridge.transport.osc import OscServer
 from bridge.transport.refusals import Refusals
 from bridge.transport.zeromq import ZeroMQServer
 from engine.desk import Desk
+from engine.keeper import StartWorker
 from engine.runner import TIME_LIMIT, Runner
 from engine.store.database import DATABASE, open_database
 from engine.store.jobs import Kept, read_jobs
@@ -46,6 +48,9 @@ from engine.store.journal import Journal
 from engine.store.lock import sole_holder
 from engine.worker import PIPELINE, STAGES_GIB
 from engine.worker_process import WorkerProcess
+
+if TYPE_CHECKING:
+    from engine.cluster.join import Cluster
 
 LOG = "engine.log"
 LOG_BYTES, LOG_FILES = 1 << 20, 3
@@ -64,6 +69,7 @@ class Front:
         self._end = asyncio.Event()
         self._zeromq: ZeroMQServer | None = None
         self._lan: ZeroMQServer | None = None
+        self._cluster: Cluster | None = None
 
     async def run(self) -> None:
         """Serves until told to end. Raises `StembridgeError` where a port is taken or a folder unusable."""
@@ -72,10 +78,8 @@ class Front:
         token = new_token()
         kept = read_kept(data / DATABASE)
         journal = Journal(data / DATABASE)
-        start = functools.partial(
-            WorkerProcess, ("--pipeline", options.pipeline, "--stages-gib", str(options.stages_gib))
-        )
-        runner = Runner([start], journal, self._publish, data / "parked", options.time_limit)
+        starts, self._cluster = open_workers(options)
+        runner = Runner(starts, journal, self._publish, data / "parked", options.time_limit)
         desk = Desk(runner, roots, data / "results", self._end.set)
         runner.restore(kept)
         refusals = Refusals()
@@ -97,6 +101,8 @@ class Front:
             await asyncio.sleep(LAST_WORDS)
         finally:
             runner.crew.close()
+            if self._cluster is not None:
+                self._cluster.close()
             journal.close()
             remove_endpoint(os.getpid())
             mailbox.close()
@@ -127,6 +133,23 @@ class Front:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end.set))
+
+
+def open_workers(options: argparse.Namespace) -> tuple[list[StartWorker], Cluster | None]:
+    """How the workers are started: one process, or as many Ray actors as fit. Raises `StembridgeError` without Ray."""
+    if not options.ray:
+        words = ("--pipeline", options.pipeline, "--stages-gib", str(options.stages_gib))
+        return [functools.partial(WorkerProcess, words)], None
+    from engine.cluster.handle import ActorWorker
+    from engine.cluster.join import Cluster, check_installed
+    from engine.cluster.needs import home_places, measure_needs
+
+    check_installed()
+    needs = measure_needs()
+    places = options.actors or home_places(needs)
+    cluster = Cluster(options.ray, needs, places)
+    work = (options.pipeline, options.stages_gib)
+    return [functools.partial(ActorWorker, cluster, place, *work) for place in range(places)], cluster
 
 
 def read_kept(path: Path) -> Kept:
@@ -218,6 +241,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--osc-port", type=int, default=0, help="UDP and TCP port for OSC (default: the system chooses)"
     )
     parser.add_argument("--lan", metavar="ADDRESS[:PORT]", default="", help="be reachable there, encrypted, by pass")
+    parser.add_argument("--ray", metavar="auto|ADDRESS", default="", help="run the workers as actors of a Ray cluster")
+    parser.add_argument("--actors", type=int, default=0, help="workers of this machine (default: as many as fit)")
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
     parser.add_argument("--stages-gib", type=float, default=STAGES_GIB, help="size of the store of finished stages")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds that a job may run")

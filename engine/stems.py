@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from bridge.arrangement import KeyAt
 from bridge.handover.manifest import StemFiles
 from bridge.handover.take import Frame
 from bridge.messages import Render
@@ -16,7 +17,7 @@ from engine.previous import PreviousTake
 from engine.report import ShareReporter, Stopwatch, Tick
 from engine.sampler import Bank, Instrument, choose_instrument, render_part
 from engine.scope import scope2spans
-from engine.score import Part, Score
+from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound
 from engine.splice import Audio, finish_tail, join_spans, splice
 
@@ -155,3 +156,17 @@ class StemMaker:
             new[:, lead:end], ringing = self._span(part, instrument, lead, end, mode, tick)
             tail = ringing if end == frame.samples else tail
         return splice(before, new, spans, frame.rate), tail
+
+
+def request2frame(request: Render, clock: Clock, score: Score) -> Frame:
+    """The piece of the clock that every stem of a take covers."""
+    arrangement = request.arrangement
+    key = KeyAt(arrangement.start, PITCH_NAMES[score.key.tonic], score.key.mode)
+    return Frame.of(
+        clock,
+        arrangement.sample_rate,
+        [(s.name, s.label, s.start, s.end) for s in arrangement.sections],
+        arrangement.keys or (key,),
+        bits=request.bits,
+        project=request.project.name,
+    )

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from bridge import VERSION
-from bridge.arrangement import KeyAt
 from bridge.handover.files import check_writable
 from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, Painted, StemFiles, clock2hash
 from bridge.handover.resume import ResumableTake
@@ -23,6 +22,7 @@ from bridge.messages import ModelRow, Render
 from bridge.timeline import Clock
 from engine.announce import stem2event
 from engine.checks.levels import audio2lufs, audio2true_peak
+from engine.helpers import NO_HELPERS, Helpers, SharedStems
 from engine.painting import LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
@@ -33,7 +33,7 @@ from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound, bytes2sound, sound2chunks
 from engine.splice import Audio
 from engine.stages import NO_STAGES, StageCache, decode, kept, put_json, stage2key
-from engine.stems import StemMaker
+from engine.stems import StemMaker, request2frame
 from engine.stretches import Scene
 
 STEMS_UNTIL = 0.95
@@ -59,7 +59,7 @@ class TakeMaker:
     """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
     `playing` is held while the bank plays, which holds one note at a time; `rows` are the machines of the stems by
     name, `renderers` those of them that may drift; `key` is a hash of all that the stems are made from, under which
-    `stages` keeps them."""
+    `stages` keeps them; `helpers` may play some of them."""
 
     request: Render
     clock: Clock
@@ -75,26 +75,22 @@ class TakeMaker:
     warnings: tuple[str, ...] = ()
     stages: StageCache = NO_STAGES
     key: str = ""
+    helpers: Helpers = NO_HELPERS
 
     @cached_property
     def frame(self) -> Frame:
         """The piece of the clock that every stem covers."""
-        arrangement = self.request.arrangement
-        key = KeyAt(arrangement.start, PITCH_NAMES[self.score.key.tonic], self.score.key.mode)
-        return Frame.of(
-            self.clock,
-            arrangement.sample_rate,
-            [(s.name, s.label, s.start, s.end) for s in arrangement.sections],
-            arrangement.keys or (key,),
-            bits=self.request.bits,
-            project=self.request.project.name,
-        )
+        return request2frame(self.request, self.clock, self.score)
 
     @cached_property
     def _stems(self) -> StemMaker:
         return StemMaker(
             self.request, self.clock, self.frame, self.score, self.previous, self.bank, self.watch, self.playing
         )
+
+    @cached_property
+    def _shared(self) -> SharedStems:
+        return SharedStems(self._stems, self.helpers)
 
     def make(self, job_folder: Path, number: int, share: ShareReporter, begin: float) -> TakeResult:
         """Writes `take-<number>`, or goes on with it, and announces its stems. Raises `JobError` and `JobCancelled`,
@@ -145,8 +141,9 @@ class TakeMaker:
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
     ) -> Iterator[tuple[Part, Sound | None]]:
         """Parts that are kept or played; `width` is one part's share. While one is checked and written the next is
-        played; two are worked on at a time, so that memory stays bounded."""
-        pool = ThreadPoolExecutor(WORKED_ON, thread_name_prefix="stem")
+        played; two are worked on at a time, and one by each helper, so that memory stays bounded."""
+        hands = WORKED_ON + self._shared.count
+        pool = ThreadPoolExecutor(hands, thread_name_prefix="stem")
         running: deque[tuple[Part, Future[Sound] | None]] = deque()
 
         def first() -> tuple[Part, Sound | None]:
@@ -158,7 +155,7 @@ class TakeMaker:
                 at = begin + i * width
                 stays = self._kept(part) is not None
                 running.append((part, None if stays else pool.submit(self._render, part, share, at, width)))
-                if len(running) > WORKED_ON:
+                if len(running) > hands:
                     yield first()
             while running:
                 yield first()
@@ -229,7 +226,7 @@ class TakeMaker:
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part's sound, as it was kept or made now."""
         key = self._stem2key("stem", part)
-        return kept(self.stages, key, lambda: self._stems.make(part, share, at, width), sound2chunks, bytes2sound)
+        return kept(self.stages, key, lambda: self._shared.make(part, share, at, width), sound2chunks, bytes2sound)
 
     def _finish(
         self,

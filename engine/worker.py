@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
+import functools
 import importlib
 import os
 import queue
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -122,14 +123,12 @@ class Worker:
         self._channel = channel
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._stops: dict[str, StopSign] = {}
-
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
 
-    def serve(self, pipeline: str, stages: StageStore | None = None) -> None:
-        """Loads the pipeline ("module:Class") and runs jobs until the front is gone; without `stages` every job
-        computes everything."""
+    def serve(self, load: Callable[[], PipelineLike], stages: StageStore | None = None) -> None:
+        """Loads the pipeline and runs jobs until the front is gone; without `stages` every job computes everything."""
         try:
-            runner = load_pipeline(pipeline)
+            runner = load()
             rows = runner.models().models
         except StembridgeError as error:
             self._channel.send(Broken(error.code, str(error), error.hint))
@@ -149,6 +148,11 @@ class Worker:
             reporter.flush()
             del self._stops[run.request.job]
             self._channel.send(Said(final, fresh=stages is None or stages.hits == 0))
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has a job."""
+        return bool(self._stops)
 
     def _read_commands(self) -> None:
         """Runs in its own thread, so that a job can be stopped while it works. Ends the process with the front."""
@@ -189,12 +193,15 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageC
         return Failed(request.job, "engine.fault", f"{type(error).__name__}: {error}", hint=hint)
 
 
-def open_stages(gib: float) -> StageStore | None:
-    """The user's store of finished stages, so large at most; None, which the log tells, where it cannot be opened."""
+def open_stages(gib: float, *, alone: bool = True) -> StageStore | None:
+    """The user's store of finished stages, so large at most; None, which the log tells, where it cannot be opened.
+
+    `alone`: no other worker uses it.
+    """
     data = data_folder()
     program2hash()  # of the program as it is loaded now, whatever is installed while it runs
     try:
-        return StageStore(data / DATABASE, data / "stages", round(gib * 2**30))
+        return StageStore(data / DATABASE, data / "stages", round(gib * 2**30), alone=alone)
     except (StembridgeError, OSError) as error:
         print(f"finished stages are not kept: {error}", file=sys.stderr)
         return None
@@ -207,12 +214,13 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def sole_worker() -> Iterator[None]:
-    """Waits until the worker of an engine that was killed is gone, so that no two write one take.
+def sole_worker(place: int = 0) -> Iterator[None]:
+    """Waits until the worker that an engine which was killed had in this place is gone, so that no two write one take.
 
     Such a worker ends within moments, when it finds its front gone. Ends this process where it does not.
     """
-    with sole_holder(make_private(data_folder()) / "worker.lock", PREDECESSOR_SECONDS) as alone:
+    name = f"worker-{place}.lock" if place else "worker.lock"
+    with sole_holder(make_private(data_folder()) / name, PREDECESSOR_SECONDS) as alone:
         if not alone:
             print("another worker uses this data folder", file=sys.stderr)
             raise SystemExit(1)
@@ -249,7 +257,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = Worker(commands, Channel(events))
     with contextlib.suppress(BrokenPipeError), sole_worker():
-        worker.serve(options.pipeline, open_stages(options.stages_gib))
+        worker.serve(functools.partial(load_pipeline, options.pipeline), open_stages(options.stages_gib))
 
 
 if __name__ == "__main__":

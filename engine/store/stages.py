@@ -15,6 +15,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 from engine.stages import Chunk
@@ -23,6 +24,8 @@ from engine.store.database import open_database
 SMALL = 64 << 10
 """Values up to so many bytes lie in the database."""
 PART = ".part"
+WRITTEN_WITHIN = 3600.0
+"""Seconds in which a value that another process writes is whole and in the database."""
 
 _EVICTABLE = """
     SELECT key, digest, size FROM stages WHERE key NOT IN (
@@ -36,8 +39,9 @@ log = logging.getLogger(__name__)
 class StageStore:
     """An `engine.stages.StageCache`; any thread may use it. `begin` says for which job."""
 
-    def __init__(self, database: Path, folder: Path, max_bytes: int) -> None:
-        """Opens the store and removes what an earlier process left half-written. Raises `StembridgeError`, OSError."""
+    def __init__(self, database: Path, folder: Path, max_bytes: int, *, alone: bool = True) -> None:
+        """Opens the store and removes what an earlier process left half-written, unless other processes use it as well
+        (not `alone`): then, what nobody can be writing any more. Raises `StembridgeError`, OSError."""
         self._folder = folder
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
@@ -47,8 +51,9 @@ class StageStore:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._connection = open_database(database)
         known = {digest for (digest,) in self._connection.execute("SELECT digest FROM stages WHERE value IS NULL")}
+        long_ago = time.time() - WRITTEN_WITHIN
         for path in folder.glob("*/*"):
-            if path.name not in known:
+            if path.name not in known and (alone or path.stat().st_mtime < long_ago):
                 path.unlink(missing_ok=True)
 
     def begin(self, job: str) -> None:
