@@ -68,7 +68,8 @@ class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 
     `continues` names a take ("<job>/take-N") that ends where the first section starts: it is gone on with. `avoid` are
     words of what shall not sound, `language` the lyrics' (ISO 639-1). `commercial`: the result will be sold, so models
-    whose licence forbids that are out. `priority` batch waits behind what a musician waits for.
+    whose licence forbids that are out. `priority` batch waits behind what a musician waits for. `time_limit`: seconds
+    that it may run (None: as long as the engine lets any). `trace`: note what the time goes to, for Perfetto.
     """
 
     job: str
@@ -90,6 +91,8 @@ class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     language: str = "en"
     commercial: bool = False
     priority: Literal["interactive", "batch"] = "interactive"
+    time_limit: float | None = None
+    trace: bool = False
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="listen"):
@@ -133,6 +136,12 @@ class Ping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="t
     version: int = PROTOCOL
 
 
+class Stats(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="stats"):
+    """Ask for the engine's counters and gauges; answered by `StatList`."""
+
+    version: int = PROTOCOL
+
+
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="pause"):
     """Let a job wait until `Resume`, keeping what it has finished; answered by `Progress` of stage "paused".
 
@@ -166,7 +175,7 @@ class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     version: int = PROTOCOL
 
 
-Request = Render | Listen | Cancel | Status | Jobs | Pause | Resume | Move | Models | Ping | Shutdown
+Request = Render | Listen | Cancel | Status | Jobs | Pause | Resume | Move | Models | Ping | Stats | Shutdown
 
 
 class Checks(msgspec.Struct, frozen=True):
@@ -305,6 +314,24 @@ class ModelList(msgspec.Struct, frozen=True, tag_field="type", tag="model_list")
     version: int = PROTOCOL
 
 
+class Stat(msgspec.Struct, frozen=True):
+    """One number: a counter only grows while the engine lives. `labels` tell numbers of one name apart; units are in
+    the name (bytes, seconds)."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    value: float
+    labels: dict[str, str] = {}
+    help: str = ""
+
+
+class StatList(msgspec.Struct, frozen=True, tag_field="type", tag="stat_list"):
+    """Answer to `Stats`."""
+
+    stats: tuple[Stat, ...]
+    version: int = PROTOCOL
+
+
 class Heard(msgspec.Struct, frozen=True, tag_field="type", tag="heard"):
     """Answer to `Listen`: key, chords, tempo and style as plain JSON values."""
 
@@ -314,7 +341,7 @@ class Heard(msgspec.Struct, frozen=True, tag_field="type", tag="heard"):
     version: int = PROTOCOL
 
 
-Event = Accepted | Progress | StemReady | Done | Failed | Cancelled | Pong | JobList | ModelList | Heard
+Event = Accepted | Progress | StemReady | Done | Failed | Cancelled | Pong | JobList | ModelList | StatList | Heard
 FINAL = (Done, Failed, Cancelled)
 
 _encoder = msgspec.json.Encoder()

@@ -116,6 +116,8 @@ def check_render(request: Render, roots: Sequence[Path]) -> Render:
         raise RequestError("seed", "the seed must be a whole number from 0 to 2^63 - 1.", field="seed")
     if not 1 <= request.takes <= MAX_TAKES:
         raise RequestError("takes", f"{request.takes} takes; 1 to {MAX_TAKES} can be asked for.", field="takes")
+    if request.time_limit is not None and request.time_limit <= 0:
+        raise RequestError("time_limit", "a job needs more than 0 seconds.", field="time_limit")
     for field, text in (("style", request.style), ("avoid", request.avoid)):
         if len(text) > 2000:
             raise RequestError(f"{field}.too_long", "the words are longer than 2000 letters.", field=field)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from bridge.messages import Event, Failed, Listen, ModelRow, Render
+from bridge.messages import Event, Failed, ModelRow
 from engine.keeper import Boss, Keeper, StartWorker
+from engine.wire import Run
 
 
 class Crew:
@@ -43,9 +43,29 @@ class Crew:
         for keeper in self._keepers:
             keeper.start()
 
-    def run(self, request: Render | Listen, out: Path, first_take: int) -> None:
+    @property
+    def loading_for(self) -> float | None:
+        """Seconds since workers began to load, where none is ready yet."""
+        loading = [spent for keeper in self._keepers if (spent := keeper.loading_for) is not None]
+        return max(loading) if loading and not self.ready else None
+
+    @property
+    def load_seconds(self) -> float | None:
+        """How long a worker took to load its models; None while none has."""
+        return next((k.load_seconds for k in self._keepers if k.load_seconds is not None), None)
+
+    @property
+    def keepers(self) -> tuple[Keeper, ...]:
+        """Each worker's own."""
+        return tuple(self._keepers)
+
+    def run(self, run: Run) -> None:
         """Gives an idle worker a job."""
-        next(keeper for keeper in self._keepers if keeper.idle).run(request, out, first_take)
+        next(keeper for keeper in self._keepers if keeper.idle).run(run)
+
+    def release(self) -> int:
+        """Starts all idle workers anew that have worked; see `Keeper.release`. Says how many."""
+        return sum(keeper.release() for keeper in self._keepers)
 
     def stop(self, job: str, *, keep: bool = False) -> None:
         """See `Keeper.stop`; does nothing where no worker has the job."""

@@ -34,14 +34,19 @@ from bridge.messages import (
     Request,
     Resume,
     Shutdown,
+    StatList,
+    Stats,
     Status,
 )
 from bridge.paths import under_roots
 from bridge.transport import Outlet
+from bridge.transport.refusals import Refusals
 from bridge.validate import MAX_MESSAGE, check_request, raw2request
+from engine.hardware import Hardware
 from engine.job import Job, request2body, request2job
 from engine.models import check_choice, current_rows
 from engine.runner import Runner
+from engine.stats import collect
 
 MAX_CHECKING = 16
 BUSY_HINT = "Wait until some jobs are done, or cancel one."
@@ -70,13 +75,16 @@ class _Loose(msgspec.Struct):
 class Desk:
     """Implements `bridge.transport.Desk`.
 
-    `shut_down()` is called when a client asks for the end; `results` is where jobs of no project write.
+    `shut_down()` is called when a client asks for the end; `results` is where jobs of no project write; `device` is
+    what the models run on, None while that is not known.
     """
 
     runner: Runner
     roots: Sequence[Path]
     results: Path
     shut_down: Callable[[], None]
+    refusals: Refusals = field(default_factory=Refusals)
+    device: Hardware | None = None
     _checking: dict[str, Checking] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _models_wanted: list[Outlet] = field(default_factory=list)
@@ -91,12 +99,18 @@ class Desk:
         jobs = self.runner.table.unfinished + len(self._checking)
         return Pong(VERSION, os.getpid(), self.runner.crew.ready, jobs)
 
+    def stats(self) -> StatList:
+        """The engine's counters and gauges."""
+        runner = self.runner
+        return collect(runner.tally, runner.table, runner.crew, self.refusals.counts, self.device, runner.held)
+
     # Requests
 
     def receive(self, raw: bytes, outlet: Outlet) -> None:
         """Takes a request from a proven sender. Never raises."""
         try:
             request = raw2request(raw)
+            self.runner.tally.add("requests_total", kind=type(request).__name__.lower())
             if isinstance(request, Render | Listen):
                 self._submit(request, raw, outlet)
             elif isinstance(request, Cancel):
@@ -111,6 +125,8 @@ class Desk:
                 self._move(request, outlet)
             elif isinstance(request, Models):
                 self._models(outlet)
+            elif isinstance(request, Stats):
+                outlet.send(self.stats())
             elif isinstance(request, Ping):
                 outlet.send(self.pong())
             elif isinstance(request, Shutdown):

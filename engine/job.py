@@ -18,8 +18,8 @@ class Job:
     """One request on its way; the request itself is forgotten when the job has ended.
 
     `first_take` is the number of its first take in `out`. `crashes`: workers that died of it; `halts`: engines that
-    died during it. `overdue`: how it fails once it has stopped, for it ran too long. `marks`: (fraction, seconds since
-    start) as reported.
+    died during it. `overdue`: how it fails once it has stopped, for it ran too long. `arrived`, `started`: seconds of a
+    monotonic clock. `marks`: (fraction, seconds since start) as reported.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Job:
     attempts: int = 0
     crashes: int = 0
     halts: int = 0
+    arrived: float = 0.0
     started: float = 0.0
     progress: Progress | None = None
     stems: list[StemReady] = field(default_factory=list)

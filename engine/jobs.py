@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,6 +26,8 @@ from engine.turns import Turns
 WAITING: tuple[State, ...] = ("queued", "paused")
 KEEP_FINISHED = 200
 MAX_UNFINISHED = 100
+LOADING = "loading"
+"""The loading of the models as a kind of job of its own, for forecasts."""
 
 
 class JobStateError(RuntimeError):
@@ -80,6 +83,8 @@ class JobTable:
         self._finished: list[str] = []
         self._numbers = 0
         self.speeds = Speeds()
+        self.loading_for: Callable[[], float | None] = lambda: None
+        """Seconds since the workers began to load their models; None when one is ready."""
 
     def restore(self, jobs: Iterable[Job], speeds: dict[str, Speed]) -> None:
         """Takes over what an earlier engine has left, in order of arrival. What ran is queued again."""
@@ -112,6 +117,10 @@ class JobTable:
     def running(self) -> tuple[Job, ...]:
         """The jobs that workers have."""
         return tuple(job for job in self._jobs.values() if job.state == "running")
+
+    def states(self) -> Counter[State]:
+        """How many jobs are in each state."""
+        return Counter(job.state for job in self._jobs.values())
 
     def queued(self) -> tuple[Job, ...]:
         """The queue, next job first."""
@@ -248,12 +257,24 @@ class JobTable:
         """Seconds until each running or queued job is done: every place takes the next job when it is free. Infinity
         where that depends on a job whose length is not known."""
         ends = {job.id: self._left(job, now) for job in self.running}
-        free = [0.0] * max(self._places - len(ends), 0) + list(ends.values())
+        free = [self._loading_left()] * max(self._places - len(ends), 0) + list(ends.values())
         heapq.heapify(free)
         for job in self.queued():
             ends[job.id] = heapq.heappop(free) + self._left(job, now)
             heapq.heappush(free, ends[job.id])
         return ends
+
+    def loaded(self, seconds: float) -> None:
+        """A worker took so long to load its models."""
+        speed = self.speeds.learn(LOADING, 1.0, [(1.0, seconds)])
+        if speed is not None:
+            self._log.learn(LOADING, speed)
+
+    def _loading_left(self) -> float:
+        """Seconds until a worker is ready, as far as that can be told."""
+        spent = self.loading_for()
+        whole = None if spent is None else self.speeds.remaining(LOADING, 1.0)
+        return 0.0 if spent is None or whole is None else max(whole - spent, 0.0)
 
     def _left(self, job: Job, now: float) -> float:
         """Seconds of work that are left of a job; infinity where that is not known."""

@@ -2,19 +2,20 @@
 
 A worker that dies after it was ready is replaced at once. One that dies while it loads is tried `TRIES` times with
 growing pauses, one that says why it cannot load only once; then the keeper is broken, and tries again only when the
-next job comes.
+next job comes. An idle worker that has worked can be started anew: that gives back all that its jobs have left in
+memory, which nothing less does (the C library and the models' libraries keep what they once had).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
-from bridge.messages import FINAL, Event, Failed, Heard, Listen, ModelRow, Render
-from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop, ToWorker
+from bridge.messages import FINAL, Event, Failed, Heard, ModelRow
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop, ToWorker, Vitals
 
 STOP_WITHIN = 1.0
 """Seconds that a running job has to stop before its worker is killed."""
@@ -81,6 +82,11 @@ class Keeper:
         self._closed = False
         self._job = ""
         self._why_broken: Broken | None = None
+        self._worked = self._releasing = False
+        self._started_at = 0.0
+        self.vitals: Vitals | None = None
+        self.load_seconds: float | None = None
+        """How long the worker took to load; None until it has."""
         self.ready = False
         self.models: tuple[ModelRow, ...] | None = None
         self.broken: Failed | None = None
@@ -95,6 +101,11 @@ class Keeper:
         """Whether a job can be given."""
         return self.ready and not self._job
 
+    @property
+    def loading_for(self) -> float | None:
+        """Seconds since a worker was started that is not ready yet; None where none loads."""
+        return None if self._worker is None or self.ready else time.monotonic() - self._started_at
+
     def start(self) -> None:
         """Starts a worker, unless there is one."""
         if self._worker is not None or self._closed:
@@ -107,13 +118,23 @@ class Keeper:
             self._start_failed(f"the worker process cannot be started ({error.strerror}).")
             return
         log.info("%s starts", self._worker.name)
+        self._started_at, self._worked, self._releasing = time.monotonic(), False, False
         self._set_timer(LOAD_WITHIN)
 
-    def run(self, request: Render | Listen, out: Path, first_take: int) -> None:
+    def run(self, run: Run) -> None:
         """Gives the idle worker a job."""
         assert self._worker is not None
-        self._job = request.job
-        self._worker.send(Run(request, str(out), first_take))
+        self._job, self._worked = run.request.job, True
+        self._worker.send(run)
+
+    def release(self) -> bool:
+        """Starts the idle worker anew, if it has worked. Says whether it does."""
+        if self._worker is None or not self.idle or not self._worked:
+            return False
+        log.info("%s is idle and is started anew, to give its memory back", self._worker.name)
+        self.ready, self._releasing = False, True
+        self._worker.kill()
+        return True
 
     def stop(self, *, keep: bool = False) -> None:
         """Breaks the running job off: by asking (see `engine.wire.Stop`), then by killing the worker."""
@@ -155,19 +176,27 @@ class Keeper:
             self._set_timer(None)
             self._failures = 0
             self.ready, self.models = True, message.models
+            self.load_seconds = time.monotonic() - self._started_at
             log.info("%s is ready", worker.name)
             self._boss.worker_ready()
+        elif isinstance(message, Vitals):
+            self.vitals = message
         else:
             self._why_broken = message
 
     def _exited(self, worker: WorkerHandle, how: str) -> None:
         if worker is not self._worker:
             return
-        log.warning("%s ended (%s)", worker.name, how)
         was_ready, job = self.ready, self._job
-        self.ready, self._worker, self._job = False, None, ""
+        self.ready, self._worker, self._job, self.vitals = False, None, "", None
         self._set_timer(None)
+        if self._releasing:
+            self.start()
+            return
+        log.warning("%s ended (%s)", worker.name, how)
         if was_ready:
+            why, self._why_broken = self._why_broken, None
+            how = why.message if why else how
             self.start()
             self._boss.worker_lost(job, how, worker.last_words)
         else:

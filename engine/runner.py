@@ -32,21 +32,26 @@ from engine.job import Final, Job, paused
 from engine.jobs import JobTable
 from engine.keeper import StartWorker
 from engine.news import News
+from engine.stats import Tally
 from engine.store.jobs import JobStore, Kept
 from engine.store.journal import Journal
+from engine.wire import Run
 
 MAX_CRASHES = 2
 """Workers that may die of a job before it is parked."""
 MAX_HALTS = 8
 """Engines that may die during a job before it is parked."""
 TIME_LIMIT = 4 * 3600.0
+IDLE_RELEASE = 300.0
+"""Seconds without a job after which workers that have worked give their memory back."""
 
 log = logging.getLogger(__name__)
 
 
 class Runner:
     """Implements `engine.keeper.Boss`. `starts` has one entry per worker; `parked` is the folder for the logs of jobs
-    that were given up; `on_worker` is called when a worker is ready or none can be."""
+    that were given up; `on_worker` is called when a worker is ready or none can be. `idle_release`: see
+    `IDLE_RELEASE`; 0 keeps everything."""
 
     def __init__(
         self,
@@ -55,16 +60,21 @@ class Runner:
         publish: Callable[[str, Event], None],
         parked: Path,
         time_limit: float = TIME_LIMIT,
+        idle_release: float = IDLE_RELEASE,
     ) -> None:
         self.crew = Crew(starts, self)
         self.news = News(journal, publish)
         self.store = JobStore(journal)
         self.table = JobTable(self.store, len(starts))
+        self.tally = Tally()
         self.held = False
+        self.table.loading_for = lambda: self.crew.loading_for
         self.on_worker: Callable[[], None] = lambda: None
         self._journal = journal
         self._parked = parked
         self._time_limit = time_limit
+        self._idle_release = idle_release
+        self._release_timer: asyncio.TimerHandle | None = None
         self._overdue: dict[str, asyncio.TimerHandle] = {}
         self._ending: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,7 +88,9 @@ class Runner:
         self._go(asyncio.to_thread(remove_probes, [job.out for job in waiting]))
         self._go(asyncio.to_thread(remove_logs, self._parked, {f"{job.id}.log" for job in kept.jobs}))
         for job in waiting:
-            log.info("job %s was %s when the last engine ended", job.id, "begun" if job.begun else "queued")
+            job.arrived = time.monotonic()
+            state = "begun" if job.begun else "queued"
+            log.info("was %s when the last engine ended", state, extra={"job": job.id})
             if job.cancelling:
                 self._sweep_and_finish(job, Cancelled(job.id))
             elif job.halts >= MAX_HALTS:
@@ -97,7 +109,9 @@ class Runner:
 
     def accept(self, job: Job) -> None:
         """A job that is kept already takes its place in the queue."""
+        job.arrived = time.monotonic()
         self.table.add(job)
+        log.info("accepted: %s, %.0f stem-seconds, from %s", job.kind, job.work, job.client, extra={"job": job.id})
         self.news.emit(job.id, self.table.accepted(job, time.monotonic()))
         if self.crew.broken:
             self.crew.start()
@@ -151,6 +165,8 @@ class Runner:
 
     def worker_ready(self) -> None:
         """See `engine.keeper.Boss`."""
+        if (seconds := self.crew.load_seconds) is not None:
+            self.table.loaded(seconds)
         self.on_worker()
         self.advance()
 
@@ -170,6 +186,9 @@ class Runner:
             self.news.emit(job.id, self.table.report(job, event, time.monotonic()))
         elif isinstance(event, StemReady):
             if self.table.announce(job, event):
+                self.tally.add("stems_total")
+                self.tally.add("stem_seconds_total", event.samples / event.sample_rate)
+                log.debug("stem %s of take %d", event.stem, event.take, extra={"job": job.id})
                 self.news.emit(job.id, event)
         elif isinstance(event, Done | Heard):
             self._finish(job, event, fresh)
@@ -180,6 +199,7 @@ class Runner:
 
     def worker_lost(self, job: str, why: str, last_words: str) -> None:
         """See `engine.keeper.Boss`. Its job is tried again, once; after that it is parked."""
+        self.tally.add("workers_lost_total")
         lost = self._working_on(job)
         if lost is not None:
             self._broken_off(lost, why, last_words)
@@ -198,6 +218,7 @@ class Runner:
             note = "The worker stopped unexpectedly; the job is tried again."
             fraction = job.progress.fraction if job.progress else 0.0
             self.news.emit(job.id, Progress(job.id, "retry", fraction, note=note))
+            log.warning("its worker stopped (%s); it is tried again", why, extra={"job": job.id})
             self.table.requeue(job, crashed=True)
             self.advance()
         else:
@@ -221,10 +242,15 @@ class Runner:
     def _too_long(self, job: Job) -> None:
         """The job has run for as long as any may."""
         if job.state == "running" and not job.cancelling:
-            hours = self._time_limit / 3600
-            hint = "Ask for less at once, or start the engine with a longer --time-limit."
-            job.overdue = Failed(job.id, "job.too_long", f"it has run for {hours:.1f} hours, the limit.", hint=hint)
+            hint = "Ask for less at once, or for more time; the engine's own limit is set by its --time-limit."
+            message = f"it has run for {duration(self._limit(job))}, the limit."
+            job.overdue = Failed(job.id, "job.too_long", message, hint=hint)
             self.cancel(job)
+
+    def _limit(self, job: Job) -> float:
+        """Seconds that the job may run: the engine's limit, or less where its request says so."""
+        own = getattr(job.request, "time_limit", None)
+        return self._time_limit if own is None else min(own, self._time_limit)
 
     # Ends
 
@@ -253,7 +279,10 @@ class Runner:
             self._go(asyncio.to_thread((self._parked / f"{old}.log").unlink, missing_ok=True))
         self.news.emit(job.id, final)
         self.news.end(job.id)
-        log.info("job %s: %s", job.id, job.state)
+        self.tally.add("jobs_total", state=job.state)
+        why = f" ({final.code}: {final.message})" if isinstance(final, Failed) else ""
+        seconds = time.monotonic() - (job.started or job.arrived)
+        log.info("%s after %.1f s%s", job.state, seconds, why, extra={"job": job.id})
         self.advance()
 
     def advance(self) -> None:
@@ -261,12 +290,29 @@ class Runner:
         while self.crew.idle and not self._stopping and not self.held:
             job = self.table.start_next(time.monotonic(), without=self._ending)
             if job is None or job.request is None:
-                return
+                break
             if (timer := self._overdue.pop(job.id, None)) is not None:
                 timer.cancel()
             loop = asyncio.get_running_loop()
-            self._overdue[job.id] = loop.call_later(self._time_limit, self._too_long, job)
-            self.crew.run(job.request, job.out, job.first_take)
+            self._overdue[job.id] = loop.call_later(self._limit(job), self._too_long, job)
+            waited = job.started - job.arrived
+            log.info("begins, attempt %d, after %.1f s", job.attempts, waited, extra={"job": job.id})
+            self.crew.run(Run(job.request, str(job.out), job.first_take, waited))
+        self._await_idleness()
+
+    def _await_idleness(self) -> None:
+        """Frees the workers' memory when no job has come for a while."""
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        if self._idle_release > 0 and not self._stopping and not self.table.running:
+            loop = asyncio.get_running_loop()
+            self._release_timer = loop.call_later(self._idle_release, self._release)
+
+    def _release(self) -> None:
+        released = self.crew.release()
+        if released:
+            self.tally.add("workers_released_total", released)
 
     def _go(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -295,6 +341,11 @@ class Runner:
         self._journal.after(lambda error: settled.set())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(settled.wait(), 1.0)
+
+
+def duration(seconds: float) -> str:
+    """For people: "2.0 hours", "45 seconds"."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds:g} seconds"
 
 
 def write_log(path: Path, text: str) -> None:

@@ -130,6 +130,8 @@ def request2inputs(request: Render) -> list[object]:
         job="",
         takes=1,
         priority="interactive",
+        time_limit=None,
+        trace=False,
         project=msgspec.structs.replace(request.project, out="", root=""),
     )
     arrangement = request.arrangement

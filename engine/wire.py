@@ -12,11 +12,13 @@ from bridge.messages import Event, Listen, ModelRow, Render
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
-    """Do this job; a render makes its takes in the folder `out`, the first one as `take-<first_take>`."""
+    """Do this job, which has waited for so many seconds; a render makes its takes in the folder `out`, the first one as
+    `take-<first_take>`."""
 
     request: Render | Listen
     out: str
     first_take: int = 1
+    waited: float = 0.0
 
 
 class Stop(msgspec.Struct, frozen=True, tag_field="do", tag="stop"):
@@ -33,7 +35,7 @@ class Ready(msgspec.Struct, frozen=True, tag_field="is", tag="ready"):
 
 
 class Broken(msgspec.Struct, frozen=True, tag_field="is", tag="broken"):
-    """The models could not be loaded; the worker ends."""
+    """The models could not be loaded, or their device was lost; the worker ends."""
 
     code: str
     message: str
@@ -48,8 +50,17 @@ class Said(msgspec.Struct, frozen=True, tag_field="is", tag="said"):
     fresh: bool = True
 
 
+class Vitals(msgspec.Struct, frozen=True, tag_field="is", tag="vitals"):
+    """What the worker holds now. `models`: what of them is in memory."""
+
+    pid: int
+    memory_bytes: int
+    accelerator_bytes: int
+    models: tuple[str, ...]
+
+
 ToWorker = Run | Stop
-FromWorker = Ready | Broken | Said
+FromWorker = Ready | Broken | Said | Vitals
 
 to_worker = msgspec.json.Decoder(ToWorker)
 from_worker = msgspec.json.Decoder(FromWorker)

@@ -25,6 +25,7 @@ from bridge.messages import (
     Ping,
     Request,
     Resume,
+    Stats,
     Status,
     encode,
 )
@@ -254,6 +255,9 @@ class OscServer:
 
     def _on_models(self, sender: Sender, port: int | None) -> None:
         self._ask(Models(), sender, port)
+
+    def _on_stats(self, sender: Sender, port: int | None) -> None:
+        self._ask(Stats(), sender, port)
 
     def _on_draft_new(self, sender: Sender, port: int | None, id: str) -> None:
         self._drafts.new(id, sender.owner, port or 0)

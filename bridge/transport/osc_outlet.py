@@ -19,6 +19,7 @@ from bridge.messages import (
     ModelList,
     Pong,
     Progress,
+    StatList,
     StemReady,
     encode,
 )
@@ -29,6 +30,7 @@ from bridge.transport.refusals import Refusals
 MAX_UNSENT = 4 << 20
 """Bytes that may wait for a TCP peer that does not read."""
 
+LISTS = {JobList: "/job_list", ModelList: "/model_list", StatList: "/stat_list"}
 Answer = tuple[str, list[object]]
 """Address under `ROOT`, and values."""
 
@@ -47,8 +49,8 @@ def event2message(event: Event) -> list[Answer]:
         return [("/cancelled", [event.job])]
     if isinstance(event, Pong):
         return [("/pong", [VERSION, int(event.ready), event.jobs])]
-    if isinstance(event, JobList | ModelList):
-        return [("/job_list" if isinstance(event, JobList) else "/model_list", [encode(event).decode()])]
+    if isinstance(event, JobList | ModelList | StatList):
+        return [(LISTS[type(event)], [encode(event).decode()])]
     name = {StemReady: "/stem", Done: "/done", Heard: "/heard"}[type(event)]
     return [(name, [event.job, encode(event).decode()])]
 

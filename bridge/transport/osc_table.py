@@ -104,6 +104,7 @@ TABLE: tuple[Row, ...] = (
     _row("/resume", "id:text? port:whole?", 'Go on with a paused or parked job; id "": with the queue.', "resume"),
     _row("/move", "id:text position:whole port:whole?", "Put a waiting job at that place (0: first) of yours.", "move"),
     _row("/models", "port:whole?", "Answered by /model_list json.", "models"),
+    _row("/stats", "port:whole?", "Answered by /stat_list json.", "stats"),
     _row(
         "/draft/new",
         "id:text port:whole?",
@@ -171,6 +172,7 @@ ANSWERS: tuple[Answer, ...] = (
     _answer("/pong", "version:s ready:i jobs:i", "The engine lives; ready once its models are loaded."),
     _answer("/job_list", "json:s", "The jobs."),
     _answer("/model_list", "json:s", "Composers and renderers."),
+    _answer("/stat_list", "json:s", "The engine's counters and gauges."),
     _answer("/help", "address:s arguments:s meaning:s", "One line of this table."),
     _answer("/error", "address:s code:s message:s hint:s", "A message that was not understood."),
 )

@@ -24,6 +24,7 @@ EVENTS = [
     m.Pong("0.1.0", 12, True, 0),
     m.JobList((m.JobRow("a", "running", "compose", 0.5, "Night Bus"),)),
     m.ModelList((m.ModelRow("band", "composer", True, "Apache-2.0"),)),
+    m.StatList((m.Stat("jobs_total", "counter", 3.0, {"state": "done"}, "Jobs."),)),
     m.Heard("a", "/x.mid", {"key": "A minor"}),
 ]
 
