@@ -86,6 +86,9 @@ class ActorWorker:
         except StembridgeError as error:
             how = str(error)
             self._call(self._on_message, Broken(error.code, error.message, error.hint))
+        except Exception as error:  # of any kind: a worker whose end is not told would be waited for
+            log.exception("%s could not be started", self.name)
+            how = f"{type(error).__name__}: {error}"
         self._call(self._on_exit, how)
 
     def _hear(self, actor: ActorHandle[Any]) -> str:

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import StembridgeError
@@ -23,6 +24,7 @@ from engine.stages import program2hash
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
+CLOSE_SECONDS = 5.0
 LOOK_SECONDS = 10.0
 """Between two looks for machines that have joined."""
 STEMS_BYTES = round(0.25 * GIB)
@@ -45,32 +47,24 @@ class Cluster:
     """One engine's part of a Ray cluster. Nothing happens before `connect`; any thread may call."""
 
     def __init__(self, address: str, needs: Needs, places: int) -> None:
-        """`address`: "auto" (the cluster that runs on this machine, else a new one) or host:port. `places`: workers of
-        this machine, for a cluster that is started here."""
+        """`address`: host:port, or "auto" (the cluster that RAY_ADDRESS names, else a new one on this machine).
+        `places`: workers of this machine, for a cluster that is started here."""
         self._address = address
         self._needs = needs
         self._places = places
         self._lock = threading.Lock()
-        self._connected = False
+        self._thread: threading.Thread | None = None
+        self._joined: Future[None] = Future()
         self._over = threading.Event()
         self.namespace = f"stembridge-{secrets.token_hex(8)}"
 
     def connect(self) -> None:
-        """Joins or starts the cluster, once. Raises `StembridgeError`."""
+        """Joins or starts the cluster, once, and waits until that is done. Raises `StembridgeError`."""
         with self._lock:
-            if self._connected:
-                return
-            try:
-                joined = self._join()
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                raise StembridgeError(
-                    "ray.unreachable",
-                    f"the Ray cluster {self._address!r} cannot be joined ({str(error).splitlines()[0]}).",
-                    hint="Look with `ray status`; a guarded cluster wants RAY_AUTH_MODE and RAY_AUTH_TOKEN set.",
-                ) from error
-            log.info("ray: %s", joined)
-            self._connected = True
-            threading.Thread(target=self._look_for_machines, name="machines", daemon=True).start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._live, name="ray", daemon=True)
+                self._thread.start()
+        self._joined.result()
 
     def start_worker(self, place: int, pipeline: str, stages_gib: float) -> ActorHandle[Any]:
         """An actor on this machine that runs jobs and plays stems; Ray starts it when there is room."""
@@ -82,51 +76,61 @@ class Cluster:
         here = ray.get_runtime_context().get_node_id()
         name = f"worker-{place}-{secrets.token_hex(4)}"
         strategy = NodeAffinitySchedulingStrategy(here, soft=False)
-        options = self._options(name, WorkerActor.THREADS)
-        made = ray.remote(WorkerActor).options(scheduling_strategy=strategy, **options)
-        handle: ActorHandle[Any] = made.remote(name, place, pipeline, stages_gib)
+        made = ray.remote(concurrency_groups=WorkerActor.THREADS)(WorkerActor)
+        starting = made.options(scheduling_strategy=strategy, **self._options(name))
+        handle: ActorHandle[Any] = starting.remote(name, place, pipeline, stages_gib)
         return handle
 
     def close(self) -> None:
         """Leaves the cluster: Ray ends this engine's actors, and the cluster itself where it was started here."""
         self._over.set()
-        with self._lock:
-            if self._connected:
-                import ray
+        if self._thread is not None:
+            self._thread.join(CLOSE_SECONDS)
 
-                ray.shutdown()
-
-    def _join(self) -> str:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        common: dict[str, Any] = {
-            "namespace": self.namespace,
-            "log_to_driver": False,
-            "logging_level": "ERROR",
-            "configure_logging": False,
-        }
+    def _live(self) -> None:
+        """From joining to leaving in one thread, because what Ray starts on this machine ends with the thread that
+        started it (Linux's parent-death signal)."""
+        try:
+            log.info("ray: %s", self._join())
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            self._joined.set_exception(
+                StembridgeError(
+                    "ray.unreachable",
+                    f"the Ray cluster {self._address!r} cannot be joined ({str(error).splitlines()[0]}).",
+                    hint="Look with `ray status`; a guarded cluster wants RAY_AUTH_MODE and RAY_AUTH_TOKEN set.",
+                )
+            )
+            return
+        self._joined.set_result(None)
+        self._look_for_machines()
         import ray
 
-        if self._address != "auto":
-            ray.init(address=self._address, **common)
-            return f"joined {ray.get_runtime_context().gcs_address}"
-        try:
-            ray.init(address="auto", **common)
-            return f"joined {ray.get_runtime_context().gcs_address}"
-        except ConnectionError:
+        ray.shutdown()
+
+    def _join(self) -> str:
+        """Ray reads its settings when it is imported, so they are made before."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = os.environ.get("RAY_ADDRESS", "") if self._address == "auto" else self._address
+        if not address:
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        import ray
+
+        common = {"namespace": self.namespace, "log_to_driver": False, "configure_logging": False}
+        if address:
+            ray.init(address=address, **common)
+            return f"joined {address}"
         cpus = max(os.cpu_count() or 1, self._places * self._needs.cpus)
         ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=STEMS_BYTES, **common)
         return f"started a cluster on this machine, {ray.get_runtime_context().gcs_address}"
 
-    def _options(self, name: str, threads: dict[str, int]) -> dict[str, Any]:
+    def _options(self, name: str) -> dict[str, Any]:
         carried = {key: value for key, value in os.environ.items() if key.startswith(CARRIED)}
         return {
             "name": name,
             "num_cpus": self._needs.cpus,
             "num_gpus": self._needs.gpus,
             "memory": self._needs.memory,
-            "concurrency_groups": threads,
             "runtime_env": {"env_vars": {**carried, "STEMBRIDGE_DATA": str(data_folder())}},
         }
 
@@ -138,6 +142,7 @@ class Cluster:
         from engine.cluster.actor import HelperActor
 
         here = ray.get_runtime_context().get_node_id()
+        made = ray.remote(concurrency_groups=HelperActor.THREADS)(HelperActor)
         helpers: dict[str, list[Any]] = {}
         while not self._over.wait(LOOK_SECONDS if helpers else 0.0):
             for node in ray.nodes():
@@ -147,13 +152,9 @@ class Cluster:
                 count = self._needs.fits(has.get("CPU", 0), has.get("memory", 0), has.get("GPU", 0))
                 strategy = NodeAffinitySchedulingStrategy(name, soft=False)
                 helpers[name] = [
-                    ray.remote(HelperActor)
-                    .options(
-                        scheduling_strategy=strategy,
-                        max_restarts=-1,
-                        **self._options(f"helper-{name[:8]}-{i}", HelperActor.THREADS),
-                    )
-                    .remote(program2hash())
+                    made.options(
+                        scheduling_strategy=strategy, max_restarts=-1, **self._options(f"helper-{name[:8]}-{i}")
+                    ).remote(program2hash())
                     for i in range(count)
                 ]
                 log.info("ray: machine %s helps with %d workers", node.get("NodeManagerHostname", name), count)
