@@ -17,6 +17,7 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
 from engine.listen.bars import beats2bars
+from engine.listen.chroma import Chroma, sound2chroma
 from engine.listen.onsets import FRAMES, Audio, Floats, Strength, frame2second, moving_mean, sound2strength
 from engine.listen.tempo import Tempo, strength2tempogram, tempogram2tempo
 
@@ -59,11 +60,11 @@ NO_BEATS = Beats(None, 0.0)
 def sound2beats(mono: Audio, *, bpm: tuple[float, float] | None = None) -> Beats:
     """Beats of a clip at `RATE`; `bpm` (lowest, highest) where the tempo is known roughly. Less than three seconds,
     silence and what has no pulse give `NO_BEATS`. Raises ValueError for a range without a tempo."""
-    return strength2beats(sound2strength(mono), bpm=bpm)
+    return strength2beats(sound2strength(mono), sound2chroma(mono), bpm=bpm)
 
 
-def strength2beats(strength: Strength, *, bpm: tuple[float, float] | None = None) -> Beats:
-    """The same from onset strengths."""
+def strength2beats(strength: Strength, chroma: Chroma, *, bpm: tuple[float, float] | None = None) -> Beats:
+    """The same from onset strengths and the chromagram, which says where bars begin."""
     tempo = tempogram2tempo(strength2tempogram(strength), bpm)
     if tempo is None:
         return NO_BEATS
@@ -73,8 +74,9 @@ def strength2beats(strength: Strength, *, bpm: tuple[float, float] | None = None
         return NO_BEATS
     seconds = settle(pulse, frames)
     seconds = fill_ends(seconds, strength.frames / FRAMES)
+    bars = beats2bars(strength, chroma, seconds)
+    seconds = bars.seconds
     median = 60.0 / float(np.median(np.diff(seconds)))
-    bars = beats2bars(strength, seconds)
     sure = tempo.confidence * min(1.0, len(seconds) / ENOUGH_BEATS) * contrast(pulse, seconds)
     return Beats(
         round(60.0 * (len(seconds) - 1) / float(seconds[-1] - seconds[0]), 3) if _steady(seconds) else round(median, 3),

@@ -95,8 +95,8 @@ def likeness2scores(lags: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Tempo:
-    """`bpm` of the whole clip; `confidence` 0-1; `alternatives` (bpm, strength beside the best reading's): other levels of
-    the metre and rivals, strongest first; `seconds`, `local` [windows] the tempo in force along the clip."""
+    """`bpm` of the whole clip; `confidence` 0-1; `alternatives` (bpm, strength beside the best reading's): other levels
+    of the metre and rivals, strongest first; `seconds`, `local` [windows] the tempo in force along the clip."""
 
     bpm: float
     confidence: float
