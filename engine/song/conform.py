@@ -1,0 +1,149 @@
+"""A song held to the DAW's clock: heard, aligned with the sections, warped, brought to the key, measured.
+
+Both stems follow one time map. What was done stands in `Conformed`: how far the song's beats lay from the clock before
+and lie after, in milliseconds, as an independent look at the warped sound finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.listen.beats import sound2beats
+from engine.listen.sound import sound2key
+from engine.report import Tick, part_of
+from engine.score import SCALES, Key
+from engine.song.align import Aligned, align
+from engine.song.hear import Audio, Floats, hear_song, mixed, stem2mono
+from engine.song.wanted import Wanted, pulse_bpm
+from engine.song.warp import warp
+
+CATCH = 0.4
+"""A beat that is heard further from every pulse than this share of a pulse has nothing to do with it."""
+TEMPO_REACH = 1.08
+SURE_KEY = 0.5
+MOST_SEMITONES = 2
+FAR_TEMPO = 0.12
+"""A song whose tempo differs from the clock's by more than this share is audibly stretched."""
+
+
+@dataclass(frozen=True)
+class Residual:
+    """How far beats lie from the clock's pulses: milliseconds, over `count` beats."""
+
+    median_ms: float
+    p99_ms: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """Stems float32 [2, samples] at the project's rate, and what was done.
+
+    `bpm`: the song's own; None where no pulse was heard, and the song stands as it came. `before`, `after`: residuals,
+    None where nothing could be measured. `semitones`: how much higher it was made. `lost`: sections without sound.
+    """
+
+    stems: dict[str, Audio]
+    bpm: float | None
+    before: Residual | None
+    after: Residual | None
+    semitones: int
+    remarks: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+
+
+def conform_song(
+    stems: dict[str, Audio], rate: int, wanted: Sequence[Wanted], key: Key | None, samples: int, tick: Tick
+) -> Conformed:
+    """The song's stems ("vocal", "bgm" or one of them, at the project's `rate`) on the clock; `key`: the one that the
+    user gave. `samples`: the length of the take."""
+    bpm = pulse_bpm(wanted)
+    heard = hear_song(stems, rate, bpm)
+    tick(0.1)
+    if heard is None:
+        kept = {kind: _cut(audio, samples) for kind, audio in stems.items()}
+        remark = "no pulse could be heard in the song: it stands as it came, from the first bar on, off the clock."
+        return Conformed(kept, None, None, None, 0, (remark,))
+    aligned = align(heard, wanted)
+    semitones, remarks = _transposition(stems, rate, key)
+    came = 60.0 / float(np.median(np.diff(heard.pulses)))
+    if abs(came / bpm - 1.0) > FAR_TEMPO:
+        remarks.append(
+            f"the song came at {came:.0f} beats a minute and was stretched to {bpm:.0f}: another seed may come nearer."
+        )
+    out = {}
+    for n, (kind, audio) in enumerate(stems.items()):
+        part = part_of(tick, 0.1 + 0.8 * n / len(stems), 0.1 + 0.8 * (n + 1) / len(stems))
+        out[kind] = warp(audio, aligned.runs, samples, rate, part, voice=kind == "vocal", semitones=semitones)
+    after = measure(out, rate, wanted, aligned)
+    if after is None:
+        remarks.append("the beats of the result could not be measured.")
+    return Conformed(out, came, drift(aligned), after, semitones, (*aligned.remarks, *remarks), aligned.lost)
+
+
+def drift(aligned: Aligned) -> Residual | None:
+    """How far the song's beats would have lain from the clock, had it only been laid on its first one."""
+    if not aligned.runs:
+        return None
+    first = aligned.runs[0]
+    moved = first.target[0] - first.source[0]
+    return _residual(np.concatenate([(run.source + moved - run.target) for run in aligned.runs if run.voice]))
+
+
+def measure(stems: dict[str, Audio], rate: int, wanted: Sequence[Wanted], aligned: Aligned) -> Residual | None:
+    """Beats of the warped sound against the clock's pulses where the song sounds. They are tracked anew, in a range of
+    tempo around the clock's."""
+    mix = mixed(stem2mono(audio, rate) for audio in stems.values())
+    bpm = pulse_bpm(wanted)
+    tempi = [60.0 / float(step) for w in wanted if not w.gap for step in np.diff(w.pulses)]
+    low, high = min(tempi, default=bpm) / TEMPO_REACH, max(tempi, default=bpm) * TEMPO_REACH
+    beats: Floats = np.array(sound2beats(mix, bpm=(low, high)).seconds, dtype=np.float64)
+    spans = [(run.target[0], run.target[-1]) for run in aligned.runs]
+    pulses = np.unique(np.concatenate([w.pulses for w in wanted if not w.gap] or [np.zeros(0)]))
+    pulses = pulses[[any(a - 1e-6 <= p <= b + 1e-6 for a, b in spans) for p in pulses]]
+    if len(beats) < 2 or len(pulses) < 2:
+        return None
+    nearest = pulses[np.abs(beats[:, None] - pulses[None, :]).argmin(axis=1)]
+    away = beats - nearest
+    near = np.abs(away) < CATCH * float(np.median(np.diff(pulses)))
+    return _residual(away[near]) if near.sum() >= len(pulses) / 2 else None
+
+
+def _residual(seconds: Floats) -> Residual:
+    ms = np.abs(seconds) * 1000
+    return Residual(round(float(np.median(ms)), 2), round(float(np.percentile(ms, 99)), 2), len(ms))
+
+
+def _transposition(stems: dict[str, Audio], rate: int, key: Key | None) -> tuple[int, list[str]]:
+    """Semitones to the wanted key, and what the user should know. Keys of one scale (A minor, C major) are one."""
+    if key is None:
+        return 0, []
+    mix = mixed(stem2mono(audio, rate) for audio in stems.values())
+    guess = sound2key(mix)
+    if guess.confidence < SURE_KEY:
+        return 0, ["the song's key could not be heard clearly: it was not transposed."]
+    shift = next((d for d in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6) if _scale(guess.key, d) == _scale(key, 0)), None)
+    if shift is None:
+        shift = (key.tonic - guess.key.tonic + 6) % 12 - 6
+    name, wanted = guess.key.name, key.name
+    if abs(shift) > MOST_SEMITONES:
+        return 0, [
+            f"the song is in {name}, {abs(shift)} semitones from {wanted}: too far to transpose; try other seeds."
+        ]
+    if shift:
+        way = "up" if shift > 0 else "down"
+        return shift, [f"the song came in {name} and was transposed {way} by {abs(shift)} to {wanted}."]
+    return 0, []
+
+
+def _scale(key: Key, semitones: int) -> frozenset[int]:
+    """Pitch classes of the key, moved; A minor and C major have the same."""
+    return frozenset((key.tonic + step + semitones) % 12 for step in SCALES[key.mode])
+
+
+def _cut(audio: Audio, samples: int) -> Audio:
+    inside = audio[:, :samples]
+    return np.pad(inside, ((0, 0), (0, samples - inside.shape[1])))
