@@ -12,6 +12,8 @@ from bridge.errors import RequestError
 MIDI_ENDINGS = (".mid", ".midi", ".smf", ".kar")
 AUDIO_ENDINGS = (".wav", ".wave", ".bwf", ".aif", ".aiff", ".flac", ".ogg", ".mp3", ".opus")
 SOUNDFONT_ENDINGS = (".sf2", ".sf3")
+TRACES = "traces"
+"""Folder in the user's data that holds jobs' timelines."""
 MAX_BYTES = {"MIDI": 4 << 20, "audio": 4 << 30, "sound font": 4 << 30}
 
 

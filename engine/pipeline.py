@@ -67,6 +67,11 @@ class Pipeline:
         """Composers and renderers, with the reason where one cannot be used."""
         return ModelList(catalogue())
 
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the models in memory."""
+        own = (PLAN.stem, PARTS.stem)
+        return own if self._shelf is None else (*own, *self._shelf.loaded)
+
     def open_renderer(self, row: ModelRow) -> Renderer | None:
         """The machine of a row that may drift, kept from job to job; None for the sampler. Raises `JobError`."""
         if not row.path:

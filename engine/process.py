@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -40,8 +39,10 @@ from bridge.transport.osc import OscServer
 from bridge.transport.refusals import Refusals
 from bridge.transport.zeromq import ZeroMQServer
 from engine.desk import Desk
+from engine.hardware import measure_hardware
 from engine.keeper import StartWorker
-from engine.runner import TIME_LIMIT, Runner
+from engine.logs import LEVELS, JsonLine, logging_to
+from engine.runner import IDLE_RELEASE, TIME_LIMIT, Runner
 from engine.store.database import DATABASE, open_database
 from engine.store.jobs import Kept, read_jobs
 from engine.store.journal import Journal
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from engine.cluster.join import Cluster
 
 LOG = "engine.log"
-LOG_BYTES, LOG_FILES = 1 << 20, 3
 HEARTBEAT = 1.0
 LAST_WORDS = 0.15
 """Seconds between the last event and the closing of the sockets, so that it gets out."""
@@ -64,8 +64,10 @@ log = logging.getLogger("engine")
 class Front:
     """One engine: transports around a `Desk`."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, form: JsonLine) -> None:
+        """`form` writes the log's lines."""
         self._options = options
+        self._form = form
         self._end = asyncio.Event()
         self._zeromq: ZeroMQServer | None = None
         self._lan: ZeroMQServer | None = None
@@ -79,10 +81,12 @@ class Front:
         kept = read_kept(data / DATABASE)
         journal = Journal(data / DATABASE)
         starts, self._cluster = open_workers(options)
-        runner = Runner(starts, journal, self._publish, data / "parked", options.time_limit)
-        desk = Desk(runner, roots, data / "results", self._end.set)
-        runner.restore(kept)
+        limits = (options.time_limit, options.idle_release)
+        runner = Runner(starts, journal, self._publish, data / "parked", *limits, options.trace)
         refusals = Refusals()
+        desk = Desk(runner, roots, data / "results", self._end.set, refusals)
+        self._form.job_of_worker = lambda: " ".join(job.id for job in runner.table.running)
+        runner.restore(kept)
         mailbox = Mailbox(data / "mailbox", desk, token, refusals)
         osc = OscServer(desk, token, refusals)
         try:
@@ -96,7 +100,9 @@ class Front:
             write_endpoint(Endpoint(os.getpid(), VERSION, PROTOCOL, token, ports, str(mailbox.folder), str(data / LOG)))
             log.info("engine %s, process %d, %s", VERSION, os.getpid(), ports)
             runner.crew.start()
+            asking = asyncio.create_task(ask_device(desk))
             await self._serve(desk, mailbox)
+            asking.cancel()
             await desk.close()
             await asyncio.sleep(LAST_WORDS)
         finally:
@@ -152,6 +158,11 @@ def open_workers(options: argparse.Namespace) -> tuple[list[StartWorker], Cluste
     return [functools.partial(ActorWorker, cluster, place, *work) for place in range(places)], cluster
 
 
+async def ask_device(desk: Desk) -> None:
+    """Finds out what the models run on; the system may take seconds to say."""
+    desk.device = await asyncio.to_thread(measure_hardware)
+
+
 def read_kept(path: Path) -> Kept:
     """What an earlier engine has left. Raises `StembridgeError` as `open_database` does."""
     with contextlib.closing(open_database(path)) as connection:
@@ -204,34 +215,6 @@ def sole_engine(data: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Sends all log records to a file of bounded size, and to the terminal where there is one.
-
-    A disk that takes no more records disturbs nothing else.
-    """
-    root, complaining = logging.getLogger(), logging.raiseExceptions
-    handlers: list[logging.Handler] = [
-        logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES - 1, encoding="utf-8")
-    ]
-    if sys.stderr is not None and sys.stderr.isatty():
-        handlers.append(logging.StreamHandler())
-    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for handler in handlers:
-        handler.setFormatter(form)
-        root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    logging.raiseExceptions = False
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            root.removeHandler(handler)
-            with contextlib.suppress(OSError):
-                handler.close()
-        logging.raiseExceptions = complaining
-
-
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options of the front process."""
     parser = argparse.ArgumentParser(prog="engine.process", description="stembridge's background engine.")
@@ -246,6 +229,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
     parser.add_argument("--stages-gib", type=float, default=STAGES_GIB, help="size of the store of finished stages")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds that a job may run")
+    text = "seconds without a job after which idle models are released (0: never)"
+    parser.add_argument("--idle-release", type=float, default=IDLE_RELEASE, help=text)
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="what goes into the log")
+    parser.add_argument("--trace", action="store_true", help="write a timeline of every job")
     return parser.parse_args(argv)
 
 
@@ -254,10 +241,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse(argv)
     try:
         data = make_private(data_folder())
-        with engine_lock(), sole_engine(data), logging_to(data / LOG):
+        with engine_lock(), sole_engine(data), logging_to(data / LOG, options.log_level) as form:
             try:
                 with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                    runner.run(Front(options).run())
+                    runner.run(Front(options, form).run())
             except StembridgeError as error:
                 log.error("%s", error)
                 raise

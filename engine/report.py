@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from bridge.handover.resume import Later
 from bridge.messages import StemReady
+from engine.trace import span
 
 POLL_SECONDS = 0.05
 Result = TypeVar("Result")
@@ -64,11 +65,12 @@ class Stopwatch:
         self.seconds: dict[str, float] = {"listen": shared["listen"]} if shared and "listen" in shared else {}
 
     @contextmanager
-    def timing(self, stage: str) -> Iterator[None]:
-        """Adds the time of a block to its stage."""
+    def timing(self, stage: str, part: str = "") -> Iterator[None]:
+        """Adds the time of a block to its stage, and to the job's timeline where one is recorded. `part`: of which."""
         started = time.perf_counter()
         try:
-            yield
+            with span(stage, part=part) if part else span(stage):
+                yield
         finally:
             with self._lock:
                 self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.perf_counter() - started, 3)

@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 class Runner:
     """Implements `engine.keeper.Boss`. `starts` has one entry per worker; `parked` is the folder for the logs of jobs
     that were given up; `on_worker` is called when a worker is ready or none can be. `idle_release`: see
-    `IDLE_RELEASE`; 0 keeps everything."""
+    `IDLE_RELEASE`; 0 keeps everything. `trace`: of every job, not only of those that ask for it."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class Runner:
         parked: Path,
         time_limit: float = TIME_LIMIT,
         idle_release: float = IDLE_RELEASE,
+        trace: bool = False,
     ) -> None:
         self.crew = Crew(starts, self)
         self.news = News(journal, publish)
@@ -74,6 +75,7 @@ class Runner:
         self._parked = parked
         self._time_limit = time_limit
         self._idle_release = idle_release
+        self._trace = trace
         self._release_timer: asyncio.TimerHandle | None = None
         self._overdue: dict[str, asyncio.TimerHandle] = {}
         self._ending: set[str] = set()
@@ -297,7 +299,8 @@ class Runner:
             self._overdue[job.id] = loop.call_later(self._limit(job), self._too_long, job)
             waited = job.started - job.arrived
             log.info("begins, attempt %d, after %.1f s", job.attempts, waited, extra={"job": job.id})
-            self.crew.run(Run(job.request, str(job.out), job.first_take, waited))
+            trace = self._trace or getattr(job.request, "trace", False)
+            self.crew.run(Run(job.request, str(job.out), job.first_take, waited, trace))
         self._await_idleness()
 
     def _await_idleness(self) -> None:

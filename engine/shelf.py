@@ -67,6 +67,11 @@ class Shelf:
             self._kept[row.name] = kept
             return kept[1]
 
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Names of the renderers whose weights are in memory."""
+        return tuple(name for name, (_, renderer) in tuple(self._kept.items()) if renderer.loaded)
+
     def release(self) -> None:
         """Gives all memory back; renderers load again when they are used."""
         for _, renderer in tuple(self._kept.values()):

@@ -66,7 +66,7 @@ class StemMaker:
     def guide(self, part: Part, ringing: int, tick: Tick) -> Audio:
         """float32 [2, samples + ringing]: the whole part by its instrument, and what rings on."""
         frame = self.frame
-        with self.playing, self.watch.timing("guide"):
+        with self.playing, self.watch.timing("guide", part.name):
             return render_part(
                 self.bank,
                 part,
@@ -82,7 +82,7 @@ class StemMaker:
     def check(self, audio: Audio, part: Part) -> StemVerdict:
         """Everything that is measured on a stem before it may reach a track."""
         frame = self.frame
-        with self.watch.timing("check"):
+        with self.watch.timing("check", part.name):
             return check_stem(
                 audio,
                 part,
@@ -127,7 +127,7 @@ class StemMaker:
         frame = self.frame
         old = self.edited(part)
         tick = share.tick(f"guide: {part.name}", at, at + 0.7 * width)
-        with self.playing, self.watch.timing("guide"):
+        with self.playing, self.watch.timing("guide", part.name):
             if old is None:
                 audio, tail = self._span(part, instrument, 0, frame.samples, self.request.tail, tick)
             else:

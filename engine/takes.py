@@ -191,7 +191,7 @@ class TakeMaker:
 
     def _write_stem(self, folder: ResumableTake, part: Part, sound: Sound | None) -> tuple[StemFiles, Audio]:
         """One stem on disk and in memory: written before, kept from the edited take, or the sound that was made."""
-        with self.watch.timing("hand over"):
+        with self.watch.timing("hand over", part.name):
             written = folder.adopt(part.name, part.notes)
             if sound is None:
                 previous, old = self.previous, self._kept(part)

@@ -7,21 +7,26 @@ A span is noted only while its process records a job; otherwise it costs nothing
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from bridge import VERSION
+from engine.memory import resident_bytes
 
 MOST_EVENTS = 200_000
 """A job that has more is cut there, which the timeline says."""
 KEPT_TRACES = 50
+SAMPLE_SECONDS = 0.1
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 QUEUE_THREAD = 0
 """Where the time before the start is drawn."""
 
@@ -115,6 +120,30 @@ def count(name: str, **values: float) -> None:
     """Notes the numbers, if a job is recorded."""
     if _recording is not None:
         _recording.count(name, **values)
+
+
+def traced(job: str, waited: float, folder: Path, work: Callable[[], Result]) -> Result:
+    """Does the work and writes its timeline, with the process's memory sampled meanwhile. A disk that takes no
+    timeline, which the log tells, disturbs nothing else."""
+    end = threading.Event()
+
+    def sample(timeline: Timeline) -> None:
+        while not end.wait(SAMPLE_SECONDS):
+            timeline.count("memory", megabytes=round(resident_bytes() / 2**20, 1))
+
+    with recording(Timeline(job, waited)) as timeline:
+        sampler = threading.Thread(target=sample, args=(timeline,), name="memory", daemon=True)
+        sampler.start()
+        try:
+            with timeline.span("job"):
+                return work()
+        finally:
+            end.set()
+            sampler.join()
+            try:
+                write_trace(folder, job, timeline)
+            except OSError as error:
+                log.warning("the timeline cannot be written: %s", error)
 
 
 def write_trace(folder: Path, job: str, timeline: Timeline) -> Path:

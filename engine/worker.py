@@ -15,6 +15,7 @@ import functools
 import importlib
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -26,22 +27,32 @@ from typing import BinaryIO, Protocol
 
 from bridge.errors import RequestError, StembridgeError
 from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render, StemReady
-from bridge.paths import data_folder
+from bridge.paths import TRACES, data_folder
 from bridge.transport.endpoint import make_private
+from engine.memory import accelerator_bytes, resident_bytes
 from engine.report import JobCancelled, JobPaused, Reporter
 from engine.stages import NO_STAGES, StageCache, program2hash
 from engine.store.database import DATABASE
 from engine.store.lock import sole_holder
 from engine.store.stages import StageStore
-from engine.wire import Broken, FromWorker, Ready, Run, Said, line, to_worker
+from engine.trace import traced
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Vitals, line, to_worker
 
 PIPELINE = "engine.pipeline:Pipeline"
 REPORT_EVERY = 0.5
 """Seconds between two progress events at least."""
+VITALS_EVERY = 2.0
+"""Seconds between two looks at the memory; the front hears of changes."""
+VITALS_CHANGE = 1 << 20
+LOST = 70
+"""Exit code of a worker whose device is lost."""
 STAGES_GIB = 4.0
 PREDECESSOR_SECONDS = 20.0
 NICER = 5
 """The worker steps back behind the front process and the DAW."""
+
+
+DEVICE_ERROR = re.compile(r"(CUDA|HIP|XPU|MPS)( driver)? error")
 
 
 class PipelineLike(Protocol):
@@ -54,6 +65,12 @@ class PipelineLike(Protocol):
     def listen(self, request: Listen, reporter: Reporter) -> Heard: ...
 
     def models(self) -> ModelList: ...
+
+    def loaded(self) -> tuple[str, ...]: ...
+
+
+class DeviceLost(Exception):
+    """The accelerator does not answer any more; only a new process can use it again."""
 
 
 class Channel:
@@ -138,16 +155,33 @@ class Worker:
             self._channel.send(Broken("worker.cannot_load", f"{type(error).__name__}: {error}"))
             raise SystemExit(1) from error
         self._channel.send(Ready(rows))
+        threading.Thread(target=self._tell_vitals, args=(runner,), name="vitals", daemon=True).start()
         while True:
             run = self._runs.get()
             stop = self._stops[run.request.job]
             reporter = JobReporter(run.request.job, self._channel, stop)
             if stages is not None:
                 stages.begin(run.request.job)
-            final = run_job(runner, run, reporter, stages or NO_STAGES)
+            work = functools.partial(run_job, runner, run, reporter, stages or NO_STAGES)
+            try:
+                final = traced(run.request.job, run.waited, data_folder() / TRACES, work) if run.trace else work()
+            except DeviceLost as lost:
+                self._channel.send(Broken("device.lost", str(lost)))
+                os._exit(LOST)
             reporter.flush()
             del self._stops[run.request.job]
             self._channel.send(Said(final, fresh=stages is None or stages.hits == 0))
+
+    def _tell_vitals(self, pipeline: PipelineLike) -> None:
+        """Runs in its own thread: tells what the worker holds, when that has changed."""
+        last: Vitals | None = None
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                now = Vitals(os.getpid(), resident_bytes(), accelerator_bytes(), pipeline.loaded())
+                if last is None or now.models != last.models or _distance(now, last) > VITALS_CHANGE:
+                    self._channel.send(now)
+                    last = now
+                time.sleep(VITALS_EVERY)
 
     @property
     def busy(self) -> bool:
@@ -168,7 +202,7 @@ class Worker:
 
 
 def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageCache = NO_STAGES) -> Event:
-    """Runs one job to its final event; every error becomes one."""
+    """Runs one job to its final event; every error becomes one, but for `DeviceLost`."""
     request = run.request
     try:
         if isinstance(request, Listen):
@@ -189,6 +223,8 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageC
             hint = "Ask for fewer stems or a shorter part, or close other programs."
             return Failed(request.job, "memory.full", "there is not enough memory for this job.", hint=hint)
         traceback.print_exc()
+        if is_device_lost(error):
+            raise DeviceLost(f"the GPU was lost: {str(error).splitlines()[0]}") from error
         hint = "This is a fault of stembridge; the engine's log holds the details."
         return Failed(request.job, "engine.fault", f"{type(error).__name__}: {error}", hint=hint)
 
@@ -209,8 +245,21 @@ def open_stages(gib: float, *, alone: bool = True) -> StageStore | None:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, of the machine or of its accelerator: Python's own error, NumPy's, or torch's."""
-    named = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, MemoryError) or named or (isinstance(error, RuntimeError) and "allocate" in str(error))
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and ("allocate" in str(error) or "out of memory" in str(error))
+
+
+def is_device_lost(error: Exception) -> bool:
+    """Whether the accelerator has failed, so that no call of this process will reach it again: torch's own class for
+    that, or what it says ("CUDA error: unspecified launch failure")."""
+    if type(error).__name__ == "AcceleratorError":
+        return True
+    return isinstance(error, RuntimeError) and DEVICE_ERROR.match(str(error)) is not None
+
+
+def _distance(one: Vitals, other: Vitals) -> int:
+    return max(abs(one.memory_bytes - other.memory_bytes), abs(one.accelerator_bytes - other.accelerator_bytes))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from engine.compose.song import Song
 from engine.diffusion.canvas import STREAMS, Canvas
 from engine.report import Tick
 from engine.score import Chord, Note
+from engine.trace import span
 
 if TYPE_CHECKING:
     from engine.diffusion.parts import PartsModel
@@ -56,7 +57,8 @@ def plan_of(writers: Writers, tick: Tick) -> Plan | None:
         if coming is not None:
             asked += coming.fitting(question, BATCH // len(question.seeds) - 1)
         wishes = [PlanWish(q.form, q.key, q.stands, seed % MAX_SEED) for q in asked for seed in q.seeds]
-        plans = iter(write_plans(model, wishes, tick=tick))
+        with span("plan model", plans=len(wishes)):
+            plans = iter(write_plans(model, wishes, tick=tick))
         answers = [tuple(islice(plans, len(q.seeds))) for q in asked]
         if coming is not None:
             coming.keep(dict(zip(asked[1:], answers[1:], strict=True)))
@@ -98,6 +100,7 @@ def write_canvas(
         def share(fraction: float, done: int = k) -> None:
             tick((done + fraction) / draws)
 
-        filled = fill_parts(model, canvas, steps=STEPS, seed=(seed * SHORT_DRAWS + k) % MAX_SEED, tick=share)
+        with span("parts model", draw=k + 1):
+            filled = fill_parts(model, canvas, steps=STEPS, seed=(seed * SHORT_DRAWS + k) % MAX_SEED, tick=share)
         versions.append({s: tuple(filled.notes.get(s, ())) for s in STREAMS})
     return versions

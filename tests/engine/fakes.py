@@ -92,6 +92,9 @@ class EchoPipeline:
         reporter.progress("listen", 0.5)
         return Heard(request.job, request.path, {"bytes": Path(request.path).stat().st_size})
 
+    def loaded(self) -> tuple[str, ...]:
+        return ("echo",)
+
     def models(self) -> ModelList:
         return ModelList((ModelRow("echo", "renderer", True, "Apache-2.0"),))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -18,7 +17,6 @@ from bridge.client import Client, engine_status, find_engine, start_engine, stop
 from bridge.errors import StembridgeError
 from bridge.messages import Cancelled, Done, Failed, StemReady
 from bridge.transport.endpoint import Endpoint, Ports, is_locked, read_endpoint, write_endpoint
-from engine.process import LOG_BYTES, LOG_FILES, logging_to
 from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for
 
 
@@ -237,19 +235,3 @@ def test_a_taken_port_is_an_error_for_people(endpoint: Endpoint, tmp_path_factor
             with pytest.raises(StembridgeError, match=f"port {port} cannot be used"):
                 start_engine(options=(*ECHO, option, str(port)))
         assert not is_locked()
-
-
-def test_what_the_worker_prints_goes_to_the_log_and_breaks_nothing(endpoint: Endpoint, tmp_path: Path) -> None:
-    with Client(endpoint) as client:
-        assert isinstance(list(client.request(song("loud", tmp_path, "noise")))[-1], Done)
-    wait_for(lambda: "worker: libraries print to standard output" in Path(endpoint.log).read_text())
-
-
-def test_the_log_stays_bounded(tmp_path: Path) -> None:
-    path = tmp_path / "engine.log"
-    with logging_to(path):
-        for _ in range(6000):
-            logging.getLogger("test").info("x" * 1000)
-    logs = list(tmp_path.iterdir())
-    assert len(logs) == LOG_FILES
-    assert sum(log.stat().st_size for log in logs) <= LOG_FILES * LOG_BYTES
