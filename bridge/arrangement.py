@@ -13,6 +13,9 @@ import msgspec
 from bridge.timeline import Clock, Metre
 
 ROLES = ("drums", "bass", "keys", "guitar", "pad", "strings", "brass", "lead", "arp", "vocals")
+ACCOMPANIMENT = "accompaniment"
+"""All instruments of a song in one: a role that stems alone can have, and that SongGeneration alone makes."""
+STEM_ROLES = (*ROLES, ACCOMPANIMENT)
 LABELS = (
     "intro",
     "verse",

@@ -42,6 +42,7 @@ STYLE_ROWS_V2 = 151_652
 """Rows of the style table with the musicality tags of version 2."""
 RENDERER = "ckpt/model_septoken/model_2.safetensors"
 DECODER = "ckpt/vae/autoencoder_music_1320k.ckpt"
+DECODER_CONFIG = "ckpt/vae/stable_audio_1920_vae.json"
 ENCODER = "ckpt/model_1rvq/model_2_fixed.safetensors"
 TOKENIZER = "third_party/Qwen2-7B"
 AUTO_PROMPT = "tools/new_auto_prompt.pt"
@@ -205,7 +206,7 @@ def _find_runtime(folder: Path, given: Path | None, source: str) -> Path:
     if place is None:
         where = str(given) if given is not None else f"{folder} or beside it"
         raise RequestError("checkpoint.runtime", f"there is no folder ckpt in {where}.", hint=hint)
-    for name in (RENDERER, DECODER):
+    for name in (RENDERER, DECODER, DECODER_CONFIG):
         if not (place / name).is_file():
             raise RequestError("checkpoint.runtime", f"{place} has no {name}.", hint=hint)
         if _is_pointer(place / name):

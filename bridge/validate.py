@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bridge.arrangement import LABELS, MODES, ROLES, TONICS, Arrangement, ContextTrack, Reference, Section
+from bridge.arrangement import LABELS, MODES, ROLES, STEM_ROLES, TONICS, Arrangement, ContextTrack, Reference, Section
 from bridge.errors import RequestError
 from bridge.messages import PROTOCOL, Listen, Project, Render, Request, StemWanted, decode_shape
 from bridge.paths import AUDIO_ENDINGS, MIDI_ENDINGS, SOUNDFONT_ENDINGS, resolve_file, resolve_folder
@@ -251,12 +251,12 @@ def _check_stems(stems: Sequence[StemWanted]) -> tuple[str, ...]:
     _check_count(stems, MAX_STEMS, "stems")
     seen: dict[str, int] = {}
     for i, stem in enumerate(stems):
-        if stem.role not in ROLES:
+        if stem.role not in STEM_ROLES:
             raise RequestError(
                 "stem.role",
                 f"{stem.role!r} is no role.",
                 field=f"stems[{i}].role",
-                hint=f"Use one of: {', '.join(ROLES)}.",
+                hint=f"Use one of: {', '.join(STEM_ROLES)}.",
             )
         if not STEM_NAME.match(stem.title) or stem.title.lower() == "mix" or stem.title.endswith((" ", ".")):
             raise RequestError(

@@ -7,12 +7,14 @@ the computer's memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bridge.checkpoints import Checkpoint
+from bridge.songgeneration import FAMILY as SONGGENERATION
+from engine.fitting import Fit
 from engine.hardware import GIB, Hardware
+from engine.song.fit import fit_song
 
 WORKING_GIB = {"ace-step": 2.5, "stable-audio-3": 2.0}
 """Activations of a window: autoencoder tiles of 30 s and attention over 120 s, at 16 bits. Twice that at 32 bits."""
@@ -25,21 +27,10 @@ CPU_WORK = 6e9
 """Weights x runs that a CPU does in about the time that the sound lasts: a 0.5B model of 8 steps at most."""
 
 
-@dataclass(frozen=True)
-class Fit:
-    """How a checkpoint would run: `gib` of the device's memory, `offload` component by component. `why_not`: the reason
-    where it does not fit; `slow`: where it would take minutes for each stem."""
-
-    device: Literal["cuda", "mps", "cpu"]
-    dtype: Literal["float32", "bfloat16", "float16"]
-    gib: float
-    offload: bool = False
-    why_not: str = ""
-    slow: str = ""
-
-
 def fit_checkpoint(checkpoint: Checkpoint, hardware: Hardware) -> Fit:
     """Where and at which precision it runs on this hardware."""
+    if checkpoint.family == SONGGENERATION:
+        return fit_song(checkpoint, hardware)
     width = 4 if hardware.kind == "cpu" else 2
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     if hardware.kind != "cpu":
@@ -58,8 +49,11 @@ def fit_checkpoint(checkpoint: Checkpoint, hardware: Hardware) -> Fit:
 
 def why_unusable(checkpoint: Checkpoint) -> str:
     """Why it cannot be loaded at all, or empty."""
-    if not (Path(checkpoint.folder) / "model_index.json").is_file():
+    index = "config.yaml" if checkpoint.family == SONGGENERATION else "model_index.json"
+    if not (Path(checkpoint.folder) / index).is_file():
         return f"its folder {checkpoint.folder} is gone"
+    if checkpoint.runtime and not (Path(checkpoint.runtime) / "ckpt").is_dir():
+        return f"its runtime folder {checkpoint.runtime} is gone"
     if not (checkpoint.licence.permissive or checkpoint.accepted):
         return f"its licence ({checkpoint.licence.name}) was not accepted"
     return ""

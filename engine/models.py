@@ -8,23 +8,30 @@ The user's checkpoints (`bridge.checkpoints`) are looked up anew for every answe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 
+from bridge.arrangement import ACCOMPANIMENT
 from bridge.checkpoints import Checkpoint, read_register
 from bridge.errors import RequestError
+from bridge.licences import SONGGENERATION
 from bridge.messages import ModelRow, Render
-from engine.checkpoints import Fit, fit_checkpoint, why_unusable
+from bridge.songgeneration import FAMILY as SONG
+from engine.checkpoints import fit_checkpoint, why_unusable
+from engine.fitting import Fit
 from engine.hardware import Hardware, measure_hardware
+from engine.song.request import check_song
 
 ABSENT = "not part of this version"
+NO_SONG = "no checkpoint: `stembridge models add songgeneration-v2-large FOLDER`, or `models get` of the same name"
 CATALOGUE = (
     ModelRow("band", "composer", True, "Apache-2.0", "LeLM plans, masked diffusion writes; weights in the package"),
     ModelRow("as-written", "composer", True, "Apache-2.0", "the context MIDI as it stands"),
-    ModelRow("songgeneration", "composer", False, "research only", ABSENT, commercial=False),
+    ModelRow(SONG, "composer", False, SONGGENERATION.name, NO_SONG, commercial=False),
     ModelRow("guide", "renderer", True, "Apache-2.0, sounds: see NOTICE", "sampler with real instruments"),
     ModelRow("match", "renderer", False, "Apache-2.0", ABSENT),
-    ModelRow("songgeneration", "renderer", False, "research only", ABSENT, commercial=False),
+    ModelRow(SONG, "renderer", False, SONGGENERATION.name, NO_SONG, commercial=False),
     ModelRow("ace-step", "renderer", False, "MIT", "no checkpoint: `stembridge models add ace-step FOLDER|HUB_ID`"),
     ModelRow(
         "stable-audio-3",
@@ -37,9 +44,10 @@ CATALOGUE = (
 """What there is before the user's checkpoints are counted in."""
 AUTO = {"composer": "band", "renderer": "guide"}
 """What `auto` means where no checkpoint of the user's is better."""
-RANK = ("ace-step", "stable-audio-3")
-"""Families, best first: ACE-Step is told key, metre, lyrics and the other stems; Stable Audio 3 only words."""
-VARIANT_RANK = ("sft", "turbo", "distilled", "base")
+RANK = ("ace-step", "stable-audio-3", SONG)
+"""Families, best first: ACE-Step is told key, metre, lyrics and the other stems; Stable Audio 3 only words;
+SongGeneration plays no parts but writes songs of its own."""
+VARIANT_RANK = ("sft", "turbo", "distilled", "base", "v2", "v1")
 
 
 @dataclass(frozen=True)
@@ -59,19 +67,24 @@ class Candidate:
         licence = self.checkpoint.licence
         if self.why_not:
             return self.why_not
+        if self.checkpoint.family == SONG:
+            return "it writes a song of its own and plays no parts: name it to have one"
         if commercial and not licence.commercial:
             return f"{licence.name}: {licence.condition}"
         return self.fit.slow
 
-    def row(self, remark: str) -> ModelRow:
+    def row(self, remark: str, kind: Literal["composer", "renderer"] = "renderer") -> ModelRow:
         """As the list of models shows it."""
         checkpoint, fit = self.checkpoint, self.fit
         place = f"{checkpoint.variant}, {checkpoint.total / 1e9:.2g} billion weights"
         how = f"{fit.dtype} on {fit.device}{', component by component' if fit.offload else ''}"
+        if checkpoint.song is not None:
+            place += f", songs of {checkpoint.song.seconds:.0f} s at most"
+            how += f"; {fit.slow}" if fit.slow else ""
         condition = checkpoint.licence.condition
         return ModelRow(
             checkpoint.name,
-            "renderer",
+            kind,
             not self.why_not,
             checkpoint.licence.name,
             "; ".join(filter(None, (f"{checkpoint.family} {place}", how, condition, remark))),
@@ -99,8 +112,8 @@ def catalogue(commercial: bool = False, hardware: Hardware | None = None) -> tup
         if row.kind == "renderer" and row.name in names:
             continue
         meant = next((c for c in found if c.checkpoint.family == row.name and not c.why_not), None)
-        if row.kind == "renderer" and meant is not None:
-            row = meant.row(f"means {meant.checkpoint.name}")
+        if meant is not None:
+            row = meant.row(f"means {meant.checkpoint.name}", row.kind)
             row = msgspec.structs.replace(row, name=meant.checkpoint.family)
         elif row.name == auto[row.kind] == "guide":
             row = msgspec.structs.replace(row, note=f"{row.note}; 'auto' takes it: {_why_guide(found, commercial)}")
@@ -131,6 +144,8 @@ def choose_model(
     Raises `RequestError` on `field` with the reason where it cannot be used.
     """
     field = field or kind
+    if kind == "composer" and (song := _song_candidate(name, commercial, field, hardware)):
+        return song.row("", "composer")
     if kind == "renderer" and (candidate := _choose_candidate(name, commercial, voice, field, hardware)):
         return candidate.row("")
     wanted = AUTO[kind] if name == "auto" else name
@@ -151,6 +166,40 @@ def choose_model(
     return row
 
 
+def find_song(request: Render) -> Candidate | None:
+    """The SongGeneration checkpoint that a request names, as composer, renderer or renderer of a stem; None for none.
+
+    Raises `RequestError` where it cannot be used, or the request names something else beside it.
+    """
+    named = [("renderer", request.renderer), ("composer", request.composer)]
+    named += [(f"stems[{i}].renderer", stem.renderer) for i, stem in enumerate(request.stems) if stem.renderer]
+    found = [(field, song) for field, name in named if (song := _song_candidate(name, request.commercial, field))]
+    if not found:
+        return None
+    song = found[0][1]
+    for field, name in named:
+        other = _song_candidate(name, request.commercial, field)
+        if name != "auto" and (other is None or other.checkpoint.name != song.checkpoint.name):
+            raise RequestError(
+                "song.mixed",
+                f"{song.checkpoint.name!r} writes and plays the whole song: {name!r} cannot take part in it.",
+                field=field,
+                hint=f"Leave it 'auto', or do without {song.checkpoint.name!r}.",
+            )
+    return song
+
+
+def _song_candidate(name: str, commercial: bool, field: str, hardware: Hardware | None = None) -> Candidate | None:
+    """The SongGeneration checkpoint of that name, or any for the family's; None where the name means something else."""
+    if name != SONG and not any(c.name == name and c.family == SONG for c in read_register()):
+        return None
+    found = _choose_candidate(name, commercial, False, field, hardware)
+    if found is None:
+        message = f"{name!r} cannot be used: {NO_SONG}."
+        raise RequestError("renderer.unavailable", message, field=field, hint="Use 'auto'.")
+    return found
+
+
 def find_candidate(name: str) -> Candidate | None:
     """The user's checkpoint of exactly that name."""
     return next((c for c in candidates() if c.checkpoint.name == name), None)
@@ -158,6 +207,9 @@ def find_candidate(name: str) -> Candidate | None:
 
 def stem_rows(request: Render) -> dict[str, ModelRow]:
     """The renderer of each wanted stem, by the stem's title. Raises `RequestError` on the stem's own field."""
+    song = find_song(request)
+    if song is not None:
+        return {stem.title: song.row("") for stem in request.stems}
     rows = {}
     for i, stem in enumerate(request.stems):
         named = stem.renderer or request.renderer
@@ -171,9 +223,14 @@ def stem_rows(request: Render) -> dict[str, ModelRow]:
 
 def check_choice(request: Render) -> None:
     """Raises `RequestError` when the request names a machine that cannot answer it."""
-    choose_model("composer", request.composer)
-    choose_model("renderer", request.renderer, commercial=request.commercial)
-    stem_rows(request)
+    song = find_song(request)
+    if song is not None:
+        check_song(request, song.checkpoint)
+    else:
+        choose_model("composer", request.composer)
+        choose_model("renderer", request.renderer, commercial=request.commercial)
+        stem_rows(request)
+        _check_roles(request)
     if any(s.role == "vocals" for s in request.stems) and not any(s.lyrics for s in request.arrangement.sections):
         raise RequestError(
             "stem.lyrics",
@@ -181,6 +238,17 @@ def check_choice(request: Render) -> None:
             field="arrangement.sections",
             hint="Write lyrics into the sections that shall be sung, or leave the vocals out.",
         )
+
+
+def _check_roles(request: Render) -> None:
+    for i, stem in enumerate(request.stems):
+        if stem.role == ACCOMPANIMENT:
+            raise RequestError(
+                "stem.accompaniment",
+                "only SongGeneration makes an accompaniment in one piece.",
+                field=f"stems[{i}].role",
+                hint="Name it as the renderer, or ask for drums, bass, keys ...",
+            )
 
 
 def _choose_candidate(

@@ -11,11 +11,11 @@ from pathlib import Path
 from bridge.checkpoints import Checkpoint, folder2hash
 from bridge.errors import JobError
 from bridge.messages import ModelRow
-from engine.checkpoints import Fit
 from engine.diffusion.ace_step import AceStep
 from engine.diffusion.placement import Placement
 from engine.diffusion.renderer import DiffusionRenderer
 from engine.diffusion.stable_audio import StableAudio
+from engine.fitting import Fit
 from engine.hardware import GIB, free_ram_gib
 from engine.models import find_candidate
 from engine.rendering import Renderer
