@@ -147,13 +147,40 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class BandTemplate:
+    """What a reference plays on each sixteenth of a bar of four beats, in one register ("low", "mid", "high").
+
+    `strength` [16] 0-1, 0 where a step is not part of its groove; `timing` [16] in shares of a sixteenth (positive:
+    late).
+    """
+
+    band: str
+    strength: tuple[float, ...]
+    timing: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrooveTemplate:
+    """The groove of a reference for the named stems (all when empty). `weight` 0-1: how far it is taken over. `swing`
+    None leaves the score's own swing; no `bands` leave its own accents and timing. `source`: the clip's name."""
+
+    source: str
+    weight: float
+    stems: tuple[str, ...] = ()
+    swing: float | None = None
+    swing_unit: int = 8
+    bands: tuple[BandTemplate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Feel:
     """How the band plays a score; the composer chooses it, `engine.perform` applies it.
 
     `swing` is the share of a pair of `swing_unit` notes (8 or 16) that the first one takes: 0.5 is even, 2/3 a triplet.
     `push_ms` moves a role as a whole (role, ms; negative is early); `loose_ms`: the spread of the players' timing.
     `as_played` names spans (part, start beat, end beat) whose notes are the user's own, or stand from an earlier take:
-    their timing and velocities stay. `groove` names the groove that the song is played in.
+    their timing and velocities stay. `groove` names the groove that the song is played in. `templates`: grooves of
+    references; of several that hold for a stem the first counts.
     """
 
     swing: float = 0.5
@@ -163,6 +190,7 @@ class Feel:
     dynamics: float = 1.0
     as_played: tuple[tuple[str, float, float], ...] = ()
     groove: str = ""
+    templates: tuple[GrooveTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """From a written score to a played one: velocities and `offset_ms` of every note.
 
 Conventions: an offset is a swing delay plus a human part of at most `BOUND_MS` either way (push of the role, strum, the
-player's scatter). Random draws belong to (seed, part, bar): writing one bar anew leaves the others bit-identical. Hits
-closer than a 32nd note share their draw, so that a flam keeps its order.
+player's scatter, the lean of a reference's groove). Random draws belong to (seed, part, bar): writing one bar anew
+leaves the others bit-identical. Hits closer than a 32nd note share their draw, so that a flam keeps its order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bridge.timeline import Bar, Clock
 from engine.perform.dynamics import phrase_factor, rise_factor, rises_after, section_factor
 from engine.perform.swing import swing_ms
+from engine.perform.template import Lesson, part2lesson
 from engine.score import Feel, FormSection, Note, Part, Score
 
 BOUND_MS = 25.0
@@ -69,6 +70,7 @@ def _perform_part(
     kept_spans = [(a, b) for name, a, b in feel.as_played if name == part.name]
     earliest = clock.beat2second(form[0].start) if form else 0.0
     flams = _flams(part.notes) if part.role == "drums" else {}
+    lesson = part2lesson(part, feel, clock)
     draws: dict[int, Draws] = {}
     played: list[Note] = []
     for _, group in groupby(sorted(part.notes, key=lambda n: (n.start, n.pitch)), key=lambda n: round(n.start, 6)):
@@ -84,7 +86,7 @@ def _perform_part(
         cell = draws[row][min(max(round((slot - places[row].bar.start) / SLOT), 0), len(draws[row]) - 1)]
         own = max(bisect_right(starts, beat + EPS) - 1, 0)
         pitches = flams.get(round(beat / SLOT), frozenset())
-        played += _play_strike(strike, part.role, pitches, places[own], form, cell, clock, feel, earliest)
+        played += _play_strike(strike, part.role, pitches, places[own], form, cell, clock, feel, earliest, lesson)
     return replace(part, notes=_untangled(played, starts, clock, kept_spans))
 
 
@@ -98,12 +100,13 @@ def _play_strike(
     clock: Clock,
     feel: Feel,
     earliest: float,
+    lesson: Lesson | None,
 ) -> list[Note]:
     """All notes that begin together. `cell` [2]: standard draws of timing and loudness. `flam`: the drums struck within
-    the same 32nd but not at once; they are pushed as one."""
+    the same 32nd but not at once; they are pushed as one. `lesson`: what a reference says of the part."""
     beat = strike[0].start
     section = form[place.section]
-    late = swing_ms(beat, feel, clock)
+    late = swing_ms(beat, feel, clock, lesson.template if lesson else None)
     pushes = dict(feel.push_ms)
     scatter = float(cell[0]) * feel.loose_ms * ROLE_LOOSENESS.get(role, 1.0)
     strum = STRUM_MS.get(role, 0.0) if feel.loose_ms > 0 else 0.0
@@ -119,10 +122,12 @@ def _play_strike(
         push = pushes.get(role, 0.0)
         if role == "drums":
             push = pushes.get("snare", 0.0) if any(p in SNARES for p in flam or (note.pitch,)) else 0.0
-        human = min(max(push + scatter + k * strum, -BOUND_MS), BOUND_MS)
+        lean = lesson.lean_ms(note, clock) if lesson else 0.0
+        human = min(max(push + scatter + k * strum + lean, -BOUND_MS), BOUND_MS)
         offset = late + human
         floor = (earliest - clock.beat2second(beat)) * 1000.0
-        velocity = round(note.velocity * factor + float(cell[1]) * SPREAD_VELOCITY)
+        own = lesson.velocity(note) if lesson else note.velocity
+        velocity = round(own * factor + float(cell[1]) * SPREAD_VELOCITY)
         notes.append(replace(note, velocity=min(max(velocity, 1), 127), offset_ms=max(offset, floor)))
     return notes
 

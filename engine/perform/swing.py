@@ -8,9 +8,10 @@ even thirds already and stay.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from bridge.timeline import Clock
-from engine.score import Feel
+from engine.score import Feel, GrooveTemplate
 
 NEAR = 0.02
 """Beats within which a start counts as lying on a grid."""
@@ -27,8 +28,19 @@ def swung_beat(beat: float, pair_start: float, feel: Feel) -> float:
     return beat + (bent - x) * pair
 
 
-def swing_ms(beat: float, feel: Feel, clock: Clock) -> float:
-    """Milliseconds by which swing delays a note written at `beat`, at its tempo; pairs are counted from bar lines."""
+def swing_ms(beat: float, feel: Feel, clock: Clock, template: GrooveTemplate | None = None) -> float:
+    """Milliseconds by which swing delays a note written at `beat`, at its tempo; pairs are counted from bar lines.
+
+    The swing of a reference's `template` takes its weight's share of the way; both keep the notes' order, and so does
+    what lies between them."""
+    own = _swing_ms(beat, feel, clock)
+    if template is None or template.swing is None:
+        return own
+    other = _swing_ms(beat, replace(feel, swing=template.swing, swing_unit=template.swing_unit), clock)
+    return own + template.weight * (other - own)
+
+
+def _swing_ms(beat: float, feel: Feel, clock: Clock) -> float:
     metre = clock.metre_at(beat)
     origin = max(metre.beat, clock.start)
     bar_start = origin + math.floor((beat - origin) / metre.bar_beats + 1e-9) * metre.bar_beats
