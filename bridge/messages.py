@@ -227,6 +227,28 @@ class StemReady(msgspec.Struct, frozen=True, tag_field="type", tag="stem"):
     version: int = PROTOCOL
 
 
+class PieceReady(msgspec.Struct, frozen=True, tag_field="type", tag="piece"):
+    """The beginning or a further stretch of a stem that is still being made, to be heard meanwhile: `sections` of it,
+    on the clock, in a file of its own. Pieces of a stem are numbered from 1, follow each other and are told once, to
+    those who follow the job then. The stem that comes holds them anew, and their files go when the take is finished or
+    ends: whoever places stems may pass over this event.
+    """
+
+    job: str
+    take: int
+    stem: str
+    role: str
+    number: int
+    sections: tuple[str, ...]
+    wav: str
+    start_sample: int
+    start_beat: float
+    samples: int
+    channels: int
+    sample_rate: int
+    version: int = PROTOCOL
+
+
 class Done(msgspec.Struct, frozen=True, tag_field="type", tag="done"):
     """The job is finished; `manifests` are absolute paths, one per take."""
 
@@ -341,7 +363,20 @@ class Heard(msgspec.Struct, frozen=True, tag_field="type", tag="heard"):
     version: int = PROTOCOL
 
 
-Event = Accepted | Progress | StemReady | Done | Failed | Cancelled | Pong | JobList | ModelList | StatList | Heard
+Event = (
+    Accepted
+    | Progress
+    | StemReady
+    | PieceReady
+    | Done
+    | Failed
+    | Cancelled
+    | Pong
+    | JobList
+    | ModelList
+    | StatList
+    | Heard
+)
 FINAL = (Done, Failed, Cancelled)
 
 _encoder = msgspec.json.Encoder()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bridge.messages import Accepted, Cancelled, Done, Event, Failed, Progress, StemReady, encode
+from bridge.messages import Accepted, Cancelled, Done, Event, Failed, PieceReady, Progress, StemReady, encode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +48,9 @@ def follow(events: Iterable[Event], *, as_json: bool) -> tuple[Event | None, lis
                 bar.update(task, completed=last.fraction, description=last.stage)
                 if last.note:
                     bar.console.print(f"  [dim]{last.note}[/dim]")
+            elif isinstance(last, PieceReady):
+                told = ", ".join(last.sections)
+                bar.console.print(f"  to hear already: {last.stem}, {told}  {last.wav}", soft_wrap=True)
             elif isinstance(last, StemReady):
                 stems.append(last)
                 bar.console.print(f"  stem ready: [bold]{last.stem}[/bold]  {last.wav}", soft_wrap=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from bridge.handover.resume import Later
-from bridge.messages import StemReady
+from bridge.messages import PieceReady, StemReady
 from engine.trace import span
 
 POLL_SECONDS = 0.05
@@ -40,6 +40,9 @@ class Reporter(Protocol):
 
     def stem(self, event: StemReady) -> None:
         """Announces a stem that is complete on disk."""
+
+    def piece(self, event: PieceReady) -> None:
+        """Announces a stretch of a stem that is still being made."""
 
 
 def wait_for(work: Future[Result], poll: Callable[[], object]) -> Result:

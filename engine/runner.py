@@ -24,6 +24,7 @@ from bridge.messages import (
     Failed,
     Heard,
     Listen,
+    PieceReady,
     Progress,
     StemReady,
 )
@@ -192,6 +193,8 @@ class Runner:
                 self.tally.add("stem_seconds_total", event.samples / event.sample_rate)
                 log.debug("stem %s of take %d", event.stem, event.take, extra={"job": job.id})
                 self.news.emit(job.id, event)
+        elif isinstance(event, PieceReady):
+            self.news.emit(job.id, event)
         elif isinstance(event, Done | Heard):
             self._finish(job, event, fresh)
         elif isinstance(event, Cancelled) and not job.cancelling:

@@ -26,7 +26,19 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from bridge.errors import RequestError, StembridgeError
-from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render, StemReady
+from bridge.messages import (
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    Heard,
+    Listen,
+    ModelList,
+    PieceReady,
+    Progress,
+    Render,
+    StemReady,
+)
 from bridge.paths import TRACES, data_folder
 from bridge.transport.endpoint import make_private
 from engine.memory import accelerator_bytes, resident_bytes
@@ -128,6 +140,10 @@ class JobReporter:
 
     def stem(self, event: StemReady) -> None:
         """See `Reporter.stem`."""
+        self._channel.send(Said(event))
+
+    def piece(self, event: PieceReady) -> None:
+        """See `Reporter.piece`."""
         self._channel.send(Said(event))
 
 

@@ -3,6 +3,7 @@
     engine.json                 heartbeat, mode 0600, written each second: pid, version, protocol, token, time (Unix, s)
     requests/<job>.json         a render or listen request with one more field, "token"; the engine takes it away
     jobs/<job>/accepted.json    events as JSON: accepted; progress.json (the last); stem-001.json, stem-002.json, ...
+    jobs/<job>/piece-001.json   sections of stems that are still being made, likewise numbered; a script may ignore them
     jobs/<job>/result.json      the last event: done, heard, failed or cancelled
     jobs/<job>/cancel           empty file made by the script
     jobs/<job>/gone             made by the script when it has read the result: the engine may delete the folder
@@ -26,7 +27,20 @@ from pathlib import Path
 import msgspec
 
 from bridge import VERSION
-from bridge.messages import FINAL, PROTOCOL, Accepted, Cancel, Event, Failed, Heard, Progress, Status, StemReady, encode
+from bridge.messages import (
+    FINAL,
+    PROTOCOL,
+    Accepted,
+    Cancel,
+    Event,
+    Failed,
+    Heard,
+    PieceReady,
+    Progress,
+    Status,
+    StemReady,
+    encode,
+)
 from bridge.transport import Desk
 from bridge.transport.endpoint import make_private, same_token, write_private
 from bridge.transport.refusals import Refusals
@@ -73,7 +87,7 @@ class MailboxOutlet:
         self.folder = folder
         self.project = project
         self.finished = False
-        self._stems = 0
+        self._stems = self._pieces = 0
 
     @property
     def key(self) -> Hashable:
@@ -93,6 +107,9 @@ class MailboxOutlet:
         elif isinstance(event, StemReady):
             self._stems += 1
             name = f"stem-{self._stems:03d}.json"
+        elif isinstance(event, PieceReady):
+            self._pieces += 1
+            name = f"piece-{self._pieces:03d}.json"
         elif isinstance(event, (*FINAL, Heard)):
             name = "result.json"
             self.finished = True

@@ -17,6 +17,7 @@ from bridge.messages import (
     Heard,
     JobList,
     ModelList,
+    PieceReady,
     Pong,
     Progress,
     StatList,
@@ -51,7 +52,7 @@ def event2message(event: Event) -> list[Answer]:
         return [("/pong", [VERSION, int(event.ready), event.jobs])]
     if isinstance(event, JobList | ModelList | StatList):
         return [(LISTS[type(event)], [encode(event).decode()])]
-    name = {StemReady: "/stem", Done: "/done", Heard: "/heard"}[type(event)]
+    name = {StemReady: "/stem", PieceReady: "/piece", Done: "/done", Heard: "/heard"}[type(event)]
     return [(name, [event.job, encode(event).decode()])]
 
 

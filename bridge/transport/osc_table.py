@@ -165,6 +165,7 @@ ANSWERS: tuple[Answer, ...] = (
     _answer("/progress", "job:s stage:s fraction:f eta:f", "How far the whole job is, 0-1; at most two a second."),
     _answer("/note", "job:s text:s", "Something about the running job that the user should know."),
     _answer("/stem", "job:s json:s", "A stem is complete: paths, start sample, length, checks."),
+    _answer("/piece", "job:s json:s", "Sections of a stem that is still being made, to be heard meanwhile."),
     _answer("/done", "job:s json:s", "The job is finished: its manifests."),
     _answer("/heard", "job:s json:s", "What a file holds."),
     _answer("/failed", "job:s code:s message:s hint:s", "Refused, or broken off."),
