@@ -11,11 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 
 TABLE = Path(__file__).parent / "instruments.toml"
+BAND = "band"
+"""The font of the instruments that play where nothing is said."""
+DRUM_BANK = 128
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An instrument of the table: a SoundFont preset (bank, program), tuned by `cents`, or a kit."""
+    """An instrument of the table: the preset (bank, program) of a font, tuned by `cents`, or a kit, or a synthesiser's
+    patch. `roles`: where a reference may choose it. `own`: it is the user's."""
 
     name: str
     bank: int
@@ -23,6 +27,15 @@ class Entry:
     kit: str
     words: tuple[str, ...]
     cents: int
+    font: str = BAND
+    synth: str = ""
+    roles: tuple[str, ...] = ()
+    own: bool = False
+
+    @property
+    def drums(self) -> bool:
+        """Is it a drum kit, of one-shots or of a font?"""
+        return bool(self.kit) or (not self.synth and self.bank == DRUM_BANK)
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,9 @@ def table() -> Table:
             row.get("kit", ""),
             tuple(row["words"]),
             int(row.get("cents", 0)),
+            row.get("font", BAND),
+            row.get("synth", ""),
+            tuple(row["roles"]),
         )
         for row in raw["instrument"]
     }
@@ -85,9 +101,10 @@ def table() -> Table:
     return Table(entries, roles)
 
 
-def shipped_presets() -> tuple[tuple[int, int], ...]:
-    """(bank, program) of every preset that the table plays, sorted."""
-    return tuple(sorted({(e.bank, e.program) for e in table().entries.values() if not e.kit}))
+def shipped_presets(font: str = BAND) -> tuple[tuple[int, int], ...]:
+    """(bank, program) of every preset that the table plays from a font, sorted."""
+    rows = (e for e in table().entries.values() if not e.kit and not e.synth and e.font == font)
+    return tuple(sorted({(e.bank, e.program) for e in rows}))
 
 
 def words2entry(role: str, words: str) -> Entry | None:
@@ -95,7 +112,7 @@ def words2entry(role: str, words: str) -> Entry | None:
 
     The role completes what the words leave open: "synth" is a synth bass for the bass and a synth pad for the pad.
     """
-    phrases = [(w, e) for e in table().entries.values() if bool(e.kit) == (role == "drums") for w in (e.name, *e.words)]
+    phrases = [(w, e) for e in table().entries.values() if e.drums == (role == "drums") for w in (e.name, *e.words)]
     completed = longest_match(f"{words} {role}", [row for row in phrases if plain(row[0]) != role])
     found = completed or longest_match(words, phrases)
     return found if isinstance(found, Entry) else None

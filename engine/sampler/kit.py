@@ -67,6 +67,7 @@ class Kit:
     name: str
     title: str
     licence: str
+    credit: str
     pieces: dict[int, Piece]
     near: dict[int, str]
 
@@ -83,7 +84,7 @@ def kit(name: str) -> Kit:
     missing = [pitch for pitch in GM_DRUMS if pitch not in by_pitch]
     if missing:
         raise ValueError(f"kit {name}: no piece for the pitches {missing}")
-    return Kit(name, raw["title"], raw["licence"], by_pitch, near)
+    return Kit(name, raw["title"], raw["licence"], raw["credit"], by_pitch, near)
 
 
 def kit_names() -> tuple[str, ...]:

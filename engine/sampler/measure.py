@@ -45,9 +45,9 @@ def attack_ms(audio: Audio, rate: int) -> float:
     """Milliseconds from index 0 of [2, n] until a 2 ms envelope reaches half (-6 dB) of its highest value in the first
     250 ms."""
     head = np.abs(audio[:, : int(ATTACK_WINDOW_SECONDS * rate)]).max(axis=0, initial=0.0)
+    if not head.any():
+        return 0.0
     width = max(1, int(ENVELOPE_SECONDS * rate))
     pad = np.concatenate([np.zeros(width - 1, head.dtype), head])
     envelope = np.lib.stride_tricks.sliding_window_view(pad, width).max(axis=1)
-    if not envelope.any():
-        return 0.0
     return float(np.argmax(envelope >= 0.5 * envelope.max()) / rate * 1000)

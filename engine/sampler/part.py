@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from bridge.timeline import Clock, second2sample
 from engine.report import Tick
 from engine.sampler import kit as kits
-from engine.sampler.bank import Bank, Instrument
+from engine.sampler.bank import Bank
+from engine.sampler.drumfont import CHOKES, KICK_ROOM, KICKS, MAX_SECONDS
+from engine.sampler.instrument import Instrument
 from engine.sampler.player import MAX_RELEASE_SECONDS
 from engine.sampler.room import BLOCK, add_room, reach
 from engine.score import Part
@@ -64,11 +66,13 @@ def render_part(
     send = np.zeros(end - first, np.float32)
     if instrument.kind == "kit":
         _play_kit(instrument, events, dry, send, first, rate, tick)
+    elif instrument.kind == "fontkit":
+        _play_fontkit(bank, instrument, events, dry, send, first, rate, tick)
     else:
         _play_preset(bank, instrument, events, dry, first, rate, tick)
     dry *= _sides(instrument)[:, None]
     if instrument.room_db is not None:
-        if instrument.kind == "kit":
+        if instrument.kind in ("kit", "fontkit"):
             send *= np.float32(10 ** (instrument.gain_db / 20))
         else:
             np.add(dry[0], dry[1], out=send)
@@ -97,13 +101,39 @@ def _play_preset(
     heard = [e for e in events if e.on < stop and e.off + ring > first]
     if not heard:
         return
-    player = bank.player(
-        (instrument.bank, instrument.preset), rate, {(e.pitch, e.velocity) for e in heard}, instrument.cents
-    )
+    play = bank.notes_of(instrument, rate, {(e.pitch, e.velocity) for e in heard})
     for k, event in enumerate(heard):
         if k % TICK_EVERY == 0:
             tick(k / len(heard))
-        _add(dry, player.note(event.pitch, event.velocity, event.off - event.on), event.on - first)
+        _add(dry, play(event.pitch, event.velocity, event.off - event.on), event.on - first)
+
+
+def _play_fontkit(
+    bank: Bank,
+    instrument: Instrument,
+    events: Sequence[Event],
+    dry: Audio,
+    send: Audio,
+    first: int,
+    rate: int,
+    tick: Tick,
+) -> None:
+    stop = first + dry.shape[1]
+    ring = int(MAX_SECONDS * rate)
+    chokes = _next_choke([(e.on, CHOKES.get(e.pitch, ""), "", True) for e in events])
+    heard = [(k, e) for k, e in enumerate(events) if e.on < stop and e.on + ring > first]
+    if not heard:
+        return
+    drums = bank.drums(instrument, rate, {(e.pitch, e.velocity) for _, e in heard})
+    for k, event in heard:
+        if k % TICK_EVERY == 0:
+            tick(k / len(events))
+        sound = drums.hit(event.pitch, event.velocity)
+        if k in chokes:
+            sound = _choked(sound, chokes[k] - event.on, rate)
+        _add(dry, sound, event.on - first)
+        room = KICK_ROOM if event.pitch in KICKS else 1.0
+        _add(send[None], sound.mean(axis=0, keepdims=True) * np.float32(room), event.on - first)
 
 
 def _play_kit(
@@ -128,19 +158,30 @@ def _play_kit(
 
 def _chokes(drums: kits.Kit, events: Sequence[Event]) -> dict[int, int]:
     """Event index -> the sample at which the next hit of its choke group cuts it off."""
+    pieces = [drums.pieces.get(event.pitch) for event in events]
+    return _next_choke(
+        [
+            (e.on, p.choke, p.name, p.chokes_itself) if p else (e.on, "", "", True)
+            for e, p in zip(events, pieces, strict=True)
+        ]
+    )
+
+
+def _next_choke(hits: Sequence[tuple[int, str, str, bool]]) -> dict[int, int]:
+    """Index -> the sample at which a later hit of its group cuts it off. hits: (sample, choke group or "", piece,
+    whether it chokes itself)."""
     cut: dict[int, int] = {}
-    ringing: dict[str, list[tuple[int, str]]] = {}
-    for k, event in sorted(enumerate(events), key=lambda row: row[1].on):
-        piece = drums.pieces.get(event.pitch)
-        if piece is None or not piece.choke:
+    ringing: dict[str, list[int]] = {}
+    for k, (on, group, name, _) in sorted(enumerate(hits), key=lambda row: row[1][0]):
+        if not group:
             continue
         kept = []
-        for index, name in ringing.get(piece.choke, []):
-            if name == piece.name and not piece.chokes_itself:
-                kept.append((index, name))
-            elif events[index].on < event.on:
-                cut[index] = event.on
-        ringing[piece.choke] = [*kept, (k, piece.name)]
+        for index in ringing.get(group, []):
+            if name and hits[index][2] == name and not hits[k][3]:
+                kept.append(index)
+            elif hits[index][0] < on:
+                cut[index] = on
+        ringing[group] = [*kept, k]
     return cut
 
 

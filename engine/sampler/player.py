@@ -27,28 +27,32 @@ VOICES = 64
 
 
 class Player:
-    """Plays a font made by `zones.bake`. `rate` in Hz. Not to be shared between threads."""
+    """Plays a font made by `zones.bake`, an empty one (b"") as silence. `rate` in Hz. Not shared between threads."""
 
     def __init__(self, font: bytes, rate: int) -> None:
         # The package's __init__ reaches for nothing beyond its own modules: pyaudio is imported by its `start` only.
         from tinysoundfont import _tinysoundfont as tsf
 
-        self._font: Any = tsf.SoundFont(font)
-        self._font.set_output(tsf.OutputMode.StereoUnweaved, rate, 0.0)
-        self._font.set_max_voices(VOICES)
         self._rate = rate
+        self._font: Any = None
+        if font:
+            self._font = tsf.SoundFont(font)
+            self._font.set_output(tsf.OutputMode.StereoUnweaved, rate, 0.0)
+            self._font.set_max_voices(VOICES)
 
-    def note(self, pitch: int, velocity: int, hold: int) -> Audio:
+    def note(self, pitch: int, velocity: int, hold: int, skip: int = 0) -> Audio:
         """float32 [2, n]: the note held for `hold` samples, then its release until it is silent (6 s at most).
 
-        What lies in front of the attack (see `lead_in`) is left out, so the sound begins at index 0.
+        What lies in front of the attack (see `lead_in`) is left out, so the sound begins at index 0; and `skip` samples
+        more of an attack that is known to speak late.
         """
-        program = self._font.get_preset_index(0, velocity)
+        program = self._font.get_preset_index(0, velocity) if self._font else -1
         if program < 0:
             return np.zeros((2, 0), np.float32)
         self._font.note_on(program, pitch, 1.0)
         attack = self._render(min(hold, ATTACK_SAMPLES))
         lead = lead_in(attack, self._rate)
+        lead = min(lead + skip, attack.shape[1]) if attack.any() else lead
         blocks = [attack]
         if hold - attack.shape[1] + lead > 0:
             blocks.append(self._render(hold - attack.shape[1] + lead))

@@ -158,7 +158,7 @@ def cut(font: SoundFont, presets: Sequence[Preset], comment: str = "") -> bytes:
     info = dict(font.info)
     if comment:
         info["ICMT"] = comment.encode("latin-1", "replace") + b"\0"
-    return _riff(info, smpl, (phdr, pbag, pmod, pgen, inst, ibag, imod, igen, shdr))
+    return font_bytes(info, smpl, (phdr, pbag, pmod, pgen, inst, ibag, imod, igen, shdr))
 
 
 def write_font(
@@ -191,7 +191,13 @@ def write_font(
     ibag["gen"] = [*zones, len(gens)]
     igen = np.array([*gens, (0, 0)], dtype=_GEN)
     none = np.zeros(1, _MOD)
-    return _riff({"ifil": b"\x02\0\x04\0"}, smpl, (phdr, pbag, none, pgen, inst, ibag, none, igen, shdr))
+    return font_bytes({"ifil": b"\x02\0\x04\0"}, smpl, (phdr, pbag, none, pgen, inst, ibag, none, igen, shdr))
+
+
+def with_samples(font: SoundFont, headers: Table, samples: bytes) -> bytes:
+    """The font over other samples: `headers` in place of its sample headers, `samples` in place of its sample chunk."""
+    tables = [headers if name == "shdr" else font.tables[name] for name in TABLES]
+    return font_bytes({**font.info, "ifil": b"\x03\0\0\0"}, samples, tables)
 
 
 def sample_lengths(font: SoundFont, preset: Preset) -> dict[int, int]:
@@ -335,7 +341,8 @@ def _chunks(data: Table, start: int, end: int, path: Path) -> Iterator[tuple[byt
             at += 1
 
 
-def _riff(info: dict[str, bytes], smpl: bytes, tables: Sequence[Table]) -> bytes:
+def font_bytes(info: dict[str, bytes], smpl: bytes, tables: Sequence[Table]) -> bytes:
+    """A font's file: its INFO chunks, its sample chunk and the nine tables in the order of `TABLES`."""
     parts = [
         _list(b"INFO", [(k.encode("latin-1"), v) for k, v in info.items()]),
         _list(b"sdta", [(b"smpl", smpl)]),

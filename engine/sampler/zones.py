@@ -76,7 +76,8 @@ def bake(
 ) -> bytes:
     """A font for exactly these (pitch, velocity) pairs: bank 0, program = velocity, played at velocity 127.
 
-    Pitches that no zone covers are silent. Only the samples that are needed are taken over. `cents` tunes all of it.
+    Pitches that no zone covers are silent; where none is covered, the font is empty (b""). Only the samples that are
+    needed are taken over. `cents` tunes all of it.
     """
     by_velocity: dict[int, list[int]] = {}
     for pitch, velocity in sorted(set(notes)):
@@ -93,6 +94,8 @@ def bake(
         ]
         programs.append((velocity, rows))
     samples = sorted({sample for _, rows in programs for _, sample, _ in rows})
+    if not samples:
+        return b""
     renamed = {old: new for new, old in enumerate(samples)}
     heads: list[tuple[bytes, int, int]] = []
     bags: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from bridge.arrangement import ROLES
 from bridge.timeline import Clock
 from engine.sampler import Bank, choose_instrument, mix_stems, render_part
 from engine.sampler.catalogue import longest_match, plain, table
+from engine.sampler.choose import described2instrument
+from engine.sampler.described import shipped
 from engine.sampler.kit import kit_names
 from engine.sampler.measure import loudness
 from engine.score import Note, Part
 from tests.engine.sampler.fonts import RATE, click, soundfont
 
-MELODIC = [e.name for e in table().entries.values() if not e.kit]
+MELODIC = [e.name for e in table().entries.values() if not e.drums]
 QUICK = (
     "finger bass", "picked bass", "synth bass", "deep synth bass", "upright bass", "grand piano", "bright piano",
     "tine e-piano", "fm e-piano", "clavinet", "clean electric guitar", "muted guitar", "steel guitar", "nylon guitar",
@@ -49,8 +52,9 @@ def test_the_pitch_measure_finds_a_wrong_pitch() -> None:
 def test_every_instrument_sounds_in_tune(bank: Bank, name: str) -> None:
     entry = table().entries[name]
     pitches = (33, 36, 38, 41, 43) if "bass" in name else (57, 60, 62, 64, 67, 69, 72)
-    player = bank.player((entry.bank, entry.program), 44100, [(p, 90) for p in pitches], entry.cents)
-    notes = [player.note(p, 90, 44100) for p in pitches]
+    instrument = described2instrument(bank, shipped()[name], entry.roles[0])
+    play = bank.notes_of(instrument, 44100, [(p, 90) for p in pitches])
+    notes = [play(p, 90, 44100) for p in pitches]
     assert min(np.abs(n).max() for n in notes) > 0.003
     assert abs(np.median([cents_off(n, p, 44100) for n, p in zip(notes, pitches, strict=True)])) <= 10
 
@@ -69,7 +73,7 @@ def test_every_role_and_style_has_an_instrument_at_the_roles_level(bank: Bank, r
     for style in ("", *list(row.styles)[:4]):
         instrument = choose_instrument(bank, role, "", style)
         assert instrument.remark == ""
-        heard = bank.measured(row, (instrument.bank, instrument.preset), instrument.kit)
+        heard = bank.measured(row, replace(instrument, gain_db=0.0, pan=0.0, room_db=None))
         level, headroom = row.lufs - heard.lufs, -3.0 - 20 * np.log10(heard.peak or 1e-9)
         assert instrument.gain_db == pytest.approx(min(level, headroom), abs=0.01)
         assert -24 < instrument.gain_db < 24
@@ -131,7 +135,7 @@ def test_every_word_of_the_table_chooses_its_instrument(bank: Bank) -> None:
     owners: dict[str, str] = {}
     for entry in table().entries.values():
         for word in {plain(w) for w in (entry.name, *entry.words)}:
-            kind = "kit " if entry.kit else ""
+            kind = "kit " if entry.drums else ""
             assert owners.setdefault(kind + word, entry.name) == entry.name, f'"{word}" names two instruments'
 
 
