@@ -44,13 +44,17 @@ def build_parser() -> argparse.ArgumentParser:
         made.set_defaults(module=module)
         return made
 
-    engine = command("engine", "engine", "Start, stop or look at the background engine.")
-    engine.add_argument("action", choices=("start", "stop", "status"))
+    engine = command("engine", "engine", "Start, stop or look at the background engine; its figures for Prometheus.")
+    engine.add_argument("action", choices=("start", "stop", "status", "metrics"))
     engine.add_argument("--root", type=Path, action="append", default=[], help="a folder that requests may use")
     engine.add_argument(
         "--lan", metavar="ADDRESS[:PORT]", default="", help="let other machines in there, encrypted, by a pass file"
     )
     engine.add_argument("--foreground", action="store_true", help="stay in this terminal (start)")
+    engine.add_argument("--idle-release", metavar="SECONDS", type=float, help="give idle models' memory back (300)")
+    engine.add_argument("--time-limit", metavar="SECONDS", type=float, help="longest time that a job may run (14400)")
+    engine.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="what its log holds (info)")
+    engine.add_argument("--trace", action="store_true", help="write a timeline of every job, for Perfetto")
     _json(engine)
 
     render = command("render", "render", "Write and render the parts that a request or a song asks for.")
@@ -63,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--composer")
     render.add_argument("--renderer")
     render.add_argument("--soundfont", type=Path, help="your own SF2 or SF3 for the melodic stems")
+    render.add_argument("--time-limit", metavar="SECONDS", type=float, help="fail if it has run for so long")
+    render.add_argument("--trace", action="store_true", help="write what the time goes to, for ui.perfetto.dev")
     render.add_argument("--edit", metavar="JOB/take-N", help="write only --sections x --only anew, keep the rest")
     render.add_argument("--sections", help="comma-separated section names of the edit")
     render.add_argument("--only", help="comma-separated stems of the edit")

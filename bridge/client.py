@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 
@@ -46,6 +46,8 @@ from bridge.messages import (
     Request,
     Resume,
     Shutdown,
+    StatList,
+    Stats,
     Status,
     decode_event,
     encode,
@@ -66,6 +68,7 @@ LOST_AFTER = 4.0
 START_TIMEOUT = 60.0
 LAST_SEND_MS = 500
 ENDS = (*FINAL, Heard)
+Answer = TypeVar("Answer", JobList, ModelList, StatList)
 MAX_INBOX = 10_000
 RUNNING_ALREADY = 4
 """Exit code of `engine.process` where another engine runs."""
@@ -194,17 +197,15 @@ class Client:
 
     def jobs(self) -> JobList:
         """The jobs that the engine knows, newest last."""
-        self.send(Jobs())
-        event = self._answer(JobList)
-        assert isinstance(event, JobList)
-        return event
+        return self._ask(Jobs(), JobList)
+
+    def stats(self) -> StatList:
+        """The engine's counters and gauges."""
+        return self._ask(Stats(), StatList)
 
     def models(self, timeout: float | None = None) -> ModelList:
         """The composers and renderers. Waits until the worker has loaded. Raises `StembridgeError` where it cannot."""
-        self.send(Models())
-        event = self._answer(ModelList, timeout)
-        assert isinstance(event, ModelList)
-        return event
+        return self._ask(Models(), ModelList, timeout)
 
     def listen(self, path: str, project: Project | None = None) -> Heard | Event:
         """What a MIDI or audio file holds; `Failed` where it cannot be said."""
@@ -213,10 +214,12 @@ class Client:
         *_, last = self.request(Listen(f"listen-{uuid.uuid4().hex}", path, project=project or Project()))
         return last
 
-    def _answer(self, kind: type[Event], timeout: float | None = None) -> Event:
+    def _ask(self, message: Request, kind: type[Answer], timeout: float | None = None) -> Answer:
+        self.send(message)
         event = self._wait(lambda e: isinstance(e, kind) or _is_refusal(e), timeout)
         if isinstance(event, Failed):
             raise StembridgeError(event.code, event.message, field=event.field, hint=event.hint)
+        assert isinstance(event, kind)
         return event
 
     def _wait(self, wanted: Callable[[Event], bool], timeout: float | None = None) -> Event:

@@ -12,6 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from bridge.arrangement import Arrangement
+from bridge.rows import Checks as Checks
+from bridge.rows import JobRow as JobRow
+from bridge.rows import ModelRow as ModelRow
+from bridge.rows import Stat as Stat
 
 PROTOCOL = 1
 DEFAULT_STEMS = ("drums", "bass", "keys", "pad", "lead")
@@ -178,17 +182,6 @@ class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 Request = Render | Listen | Cancel | Status | Jobs | Pause | Resume | Move | Models | Ping | Stats | Shutdown
 
 
-class Checks(msgspec.Struct, frozen=True):
-    """What was measured on a stem: milliseconds, rates 0-1, dBFS, LUFS. None: does not apply (drums have no key)."""
-
-    onset_ms_median: float | None = None
-    onset_ms_p99: float | None = None
-    in_key: float | None = None
-    true_peak_dbfs: float | None = None
-    lufs: float | None = None
-    repaired: tuple[str, ...] = ()
-
-
 class Accepted(msgspec.Struct, frozen=True, tag_field="type", tag="accepted"):
     """The request is valid and queued. `position` 0 means it is next; `eta` in seconds, None while unknown."""
 
@@ -288,21 +281,6 @@ class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
     version: int = PROTOCOL
 
 
-class JobRow(msgspec.Struct, frozen=True):
-    """One line of the job list. `state`: queued, running, paused, done, failed, cancelled, or parked (it brought its
-    worker down twice and waits for `Resume`). `position` in the queue, -1 where it is not queued; `eta` in seconds,
-    None where it is unknown or none."""
-
-    job: str
-    state: str
-    stage: str
-    fraction: float
-    project: str
-    position: int = -1
-    eta: float | None = None
-    priority: str = "interactive"
-
-
 class JobList(msgspec.Struct, frozen=True, tag_field="type", tag="job_list"):
     """Answer to `Jobs`. `paused`: no further job is begun until `Resume`."""
 
@@ -311,40 +289,11 @@ class JobList(msgspec.Struct, frozen=True, tag_field="type", tag="job_list"):
     version: int = PROTOCOL
 
 
-class ModelRow(msgspec.Struct, frozen=True):
-    """One composer or renderer. `available` false carries the reason in `note`.
-
-    `commercial`: its licence lets the result be sold. `memory_gib`: what it needs where it runs. `path`: the user's
-    checkpoint (folder or hub id). `auto`: this is what "auto" means here.
-    """
-
-    name: str
-    kind: Literal["composer", "renderer"]
-    available: bool
-    licence: str
-    note: str = ""
-    commercial: bool = True
-    memory_gib: float = 0.0
-    path: str = ""
-    auto: bool = False
-
-
 class ModelList(msgspec.Struct, frozen=True, tag_field="type", tag="model_list"):
     """Answer to `Models`."""
 
     models: tuple[ModelRow, ...]
     version: int = PROTOCOL
-
-
-class Stat(msgspec.Struct, frozen=True):
-    """One number: a counter only grows while the engine lives. `labels` tell numbers of one name apart; units are in
-    the name (bytes, seconds)."""
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    value: float
-    labels: dict[str, str] = {}
-    help: str = ""
 
 
 class StatList(msgspec.Struct, frozen=True, tag_field="type", tag="stat_list"):

@@ -13,6 +13,7 @@ import msgspec
 from bridge.client import Client
 from bridge.errors import RequestError
 from bridge.messages import Cancel, Done, Project, Render, Scope, StemWanted
+from bridge.paths import TRACES, data_folder
 from bridge.terminal import exit_code, follow, print_failure, print_stems
 from bridge.validate import raw2request
 
@@ -48,6 +49,8 @@ def send(request: Render, roots: list[Path], *, as_json: bool) -> int:
             for manifest in last.manifests:
                 print(f"take: {Path(manifest).parent}")
             print(f"{last.seconds:.1f} s")
+            if request.trace:
+                print(f"timeline: {data_folder() / TRACES / request.job}.json (open it at ui.perfetto.dev)")
         else:
             print_failure(last)
     return exit_code(last)
@@ -87,11 +90,13 @@ def with_options(request: Render, arguments: argparse.Namespace) -> Render:
         changes["project"] = msgspec.structs.replace(request.project, out=str(arguments.out.resolve()))
     if arguments.stems:
         changes["stems"] = tuple(StemWanted(role=role.strip()) for role in arguments.stems.split(","))
-    for name in ("style", "seed", "takes", "composer", "renderer"):
+    for name in ("style", "seed", "takes", "composer", "renderer", "time_limit"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     if arguments.soundfont:
         changes["soundfont"] = str(arguments.soundfont.resolve())
+    if arguments.trace:
+        changes["trace"] = True
     if arguments.edit:
         changes["scope"] = Scope(arguments.edit, names(arguments.sections), names(arguments.only))
     return msgspec.structs.replace(request, **changes)

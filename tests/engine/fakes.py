@@ -3,7 +3,8 @@
 What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once",
 "crash=always" or "crash=until cure=FILE" (the process kills itself in the middle), "deaf" (it reports nothing, so it
 cannot be stopped), "error=job", "error=bug", "error=memory" (it fails), "noise" (it prints, as libraries do),
-"hold=FILE" (it goes on when FILE is there).
+"hold=FILE" (it goes on when FILE is there), "fat" (it keeps 300 MB when the job is over), "error=gpu" or
+"error=gpu-once" (torch's own error for a lost GPU, always or at the first attempt).
 """
 
 from __future__ import annotations
@@ -83,6 +84,11 @@ class EchoPipeline:
             os.kill(os.getpid(), signal.SIGKILL)
         if wish(request, "error") == "memory":
             self.hog = bytearray(1 << 38)
+        if wish(request, "fat"):
+            self.hog = bytearray(os.urandom(1 << 20) * 300)
+        if wish(request, "error") == "gpu" or (wish(request, "error") == "gpu-once" and not mark.exists()):
+            mark.touch()
+            raise lost_gpu()
         if wish(request, "error") == "job":
             raise JobError("stem.silent", "the stem is silent.", field="stems[1]", hint="Try another seed.")
         if wish(request, "error") == "bug":
@@ -97,6 +103,19 @@ class EchoPipeline:
 
     def models(self) -> ModelList:
         return ModelList((ModelRow("echo", "renderer", True, "Apache-2.0"),))
+
+
+def lost_gpu() -> RuntimeError:
+    """What torch raises when the device falls off the bus: its class where this torch has it, and its words."""
+    import torch
+
+    text = (
+        "CUDA error: unspecified launch failure\n"
+        "CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be "
+        "incorrect.\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1\n"
+        "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"
+    )
+    return getattr(torch, "AcceleratorError", RuntimeError)(text)
 
 
 class UnloadablePipeline:
