@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.listen.beats import sound2beats
-from engine.listen.sound import sound2key
 from engine.report import Tick, part_of
 from engine.score import SCALES, Key
 from engine.song.align import Aligned, align
-from engine.song.hear import Audio, Floats, hear_song, mixed, stem2mono
+from engine.song.hear import Audio, Floats, hear_key, hear_song, mixed, stem2mono
 from engine.song.wanted import Wanted, pulse_bpm
 from engine.song.warp import warp
 
@@ -121,9 +120,9 @@ def _transposition(stems: dict[str, Audio], rate: int, key: Key | None) -> tuple
     """Semitones to the wanted key, and what the user should know. Keys of one scale (A minor, C major) are one."""
     if key is None:
         return 0, []
-    mix = mixed(stem2mono(audio, rate) for audio in stems.values())
-    guess = sound2key(mix)
-    if guess.confidence < SURE_KEY:
+    guess = hear_key(stems, rate)
+    sure = sum(share for other, share in guess.ranking if _scale(other, 0) == _scale(guess.key, 0))
+    if guess.confidence <= 0 or sure < SURE_KEY:
         return 0, ["the song's key could not be heard clearly: it was not transposed."]
     shift = next((d for d in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6) if _scale(guess.key, d) == _scale(key, 0)), None)
     if shift is None:

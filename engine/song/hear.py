@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from engine.listen.beats import Beats, sound2beats
-from engine.listen.sound import RATE as LISTEN_RATE
+from engine.listen.chroma import sound2chroma
+from engine.listen.harmony import chroma2harmony
+from engine.listen.key import KeyGuess
+from engine.listen.onsets import RATE as LISTEN_RATE
 from engine.song.align import AROUND, Heard
 
 Audio = NDArray[np.float32]
@@ -46,6 +49,12 @@ def hear_song(stems: dict[str, Audio], rate: int, bpm: float) -> Heard | None:
     edges = pulses[bars]
     voice = _sung(mono["vocal"], edges) if "vocal" in mono else np.zeros(len(bars) - 1)
     return Heard(pulses, bars, voice, _changes(mix, edges, voice))
+
+
+def hear_key(stems: dict[str, Audio], rate: int) -> KeyGuess:
+    """The key of the song; confidence near 0 where there is none to hear."""
+    mix = mixed(stem2mono(audio, rate) for audio in stems.values())
+    return chroma2harmony(sound2chroma(mix), sound2beats(mix), len(mix) / LISTEN_RATE).key
 
 
 def stem2mono(audio: Audio, rate: int) -> Audio:
