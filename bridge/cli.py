@@ -79,8 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int)
     _json(demo)
 
-    listen = command("listen", "listen", "Say what a MIDI file or an audio clip holds: key, chords, tempo, roles.")
+    listen = command(
+        "listen", "listen", "Say what a MIDI file or an audio clip holds: key, chords, tempo, style."
+    )
     listen.add_argument("file", type=Path)
+    listen.add_argument("--html", metavar="FILE", type=Path, help="draw an audio clip's profile as a page of its own")
     _json(listen)
 
     jobs = command("jobs", "jobs", "List the engine's jobs; change their order, let them wait or go on.")

@@ -5,28 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
-from bridge.errors import RequestError
 from bridge.midifile import read_smf, smf2arrangement
+from engine.listen.clips import clip2mono, file2clip
 from engine.listen.key import KeyGuess
-from engine.listen.sound import RATE, sound2key, sound2tempo
+from engine.listen.picture import picture
+from engine.listen.style import Style, mono2style
 from engine.listen.tracks import listen_tracks
 from engine.score import PITCH_NAMES
 
 MIDI_SUFFIXES = (".mid", ".midi", ".smf", ".kar")
-MAX_SECONDS = 1200.0
-HINT = "Export it again as WAV, FLAC, OGG or MP3."
+MAX_BEATS, MAX_CHORDS = 2000, 400
+"""As many as are told: an answer stays below what one UDP packet holds."""
 
 
 def listen_file(path: str | Path) -> dict[str, Any]:
-    """Key, chords, tempo and roles of a MIDI file, or key, tempo, loudness of an audio file.
+    """Key, chords, tempo and roles of a MIDI file, or the style profile of an audio file.
 
     MIDI: kind, seconds, beats, tempo [{beat, bpm}], metres, key {tonic, mode, confidence, alternatives, given}, chords
-    [{beat, beats, symbol}], sections, tracks [{name, role, channel, program, notes}], remarks. Audio: kind, seconds,
-    sample_rate, channels, lufs, peak_dbfs, key, tempo {bpm, confidence, alternatives}. Confidences are 0-1; what cannot
-    be heard is None. Raises `RequestError` for a file that cannot be read.
+    [{beat, beats, symbol}], sections, tracks [{name, role, channel, program, notes}], remarks. Audio: kind and the
+    style profile (`style2plain`), with a coarse `picture` of the sound. Confidences are 0-1; what cannot be heard is
+    None. Raises `RequestError` for a file that cannot be read.
     """
     path = Path(path)
     return _midi(path) if path.suffix.lower() in MIDI_SUFFIXES else _audio(path)
@@ -62,24 +62,55 @@ def _midi(path: Path) -> dict[str, Any]:
 
 
 def _audio(path: Path) -> dict[str, Any]:
-    audio, rate = _read(path)
-    mono = _resample(audio.mean(axis=1), rate)
-    tempo = sound2tempo(mono)
-    peak = float(np.abs(audio).max(initial=0.0))
+    clip = file2clip(path)
+    mono = clip2mono(clip)
+    return {"kind": "audio", **style2plain(mono2style(clip, mono)), "picture": picture(mono)}
+
+
+def style2plain(style: Style) -> dict[str, Any]:
+    """A profile as plain JSON values, small enough for one message: of long clips the first beats and chords."""
+    beats, key, chords = style.beats, style.key, style.chords
+    downbeats = [beats.seconds[k] for k in beats.downbeats if k < MAX_BEATS]
     return {
-        "kind": "audio",
-        "seconds": round(len(audio) / rate, 3),
-        "sample_rate": rate,
-        "channels": audio.shape[1],
-        "lufs": _lufs(audio, rate),
-        "peak_dbfs": round(20 * float(np.log10(peak)), 2) if peak > 0 else None,
-        "key": _key(sound2key(mono)),
-        "tempo": {
-            "bpm": tempo.bpm,
-            "confidence": tempo.confidence,
-            "alternatives": [{"bpm": bpm, "strength": strength} for bpm, strength in tempo.alternatives],
+        "seconds": style.seconds,
+        "sample_rate": style.sample_rate,
+        "channels": style.channels,
+        "lufs": style.dynamics.lufs,
+        "peak_dbfs": style.dynamics.peak_dbfs,
+        "key": {
+            "tonic": key.tonic,
+            "mode": key.mode,
+            "confidence": key.confidence,
+            "alternatives": [{"tonic": t, "mode": m, "confidence": p} for t, m, p in key.alternatives],
+            "chroma": list(key.chroma),
         },
+        "tempo": {
+            "bpm": beats.bpm,
+            "confidence": beats.confidence,
+            "alternatives": [{"bpm": bpm, "strength": strength} for bpm, strength in beats.alternatives],
+        },
+        "beats": [round(t, 3) for t in beats.seconds[:MAX_BEATS]],
+        "bars": {
+            "downbeats": [round(t, 3) for t in downbeats],
+            "beats_per_bar": beats.metre,
+            "confidence": beats.bar_confidence,
+        },
+        "swing": _plain(style.swing),
+        "groove": _plain(style.groove),
+        "chords": {
+            **{k: v for k, v in _plain(chords).items() if k != "spans"},
+            "spans": [{"start": a, "end": b, "symbol": s} for a, b, s in chords.spans[:MAX_CHORDS]],
+        },
+        "spectrum": {**_plain(style.spectrum), "width": style.spectrum.width},
+        "dynamics": _plain(style.dynamics),
+        "room": _plain(style.room),
+        "onsets": _plain(style.onsets),
     }
+
+
+def _plain(value: object) -> Any:
+    """Any profile's value as JSON holds it."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _key(guess: KeyGuess) -> dict[str, Any]:
@@ -92,39 +123,3 @@ def _key(guess: KeyGuess) -> dict[str, Any]:
         "confidence": round(guess.confidence, 3),
         "alternatives": others,
     }
-
-
-def _read(path: Path) -> tuple[NDArray[np.float32], int]:
-    """([samples, channels], rate) of at most `MAX_SECONDS`."""
-    import soundfile
-
-    if not path.is_file():
-        raise RequestError("audio.missing", "there is no such file.", field=str(path), hint="Correct the path.")
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            rate = int(file.samplerate)
-            audio = file.read(round(MAX_SECONDS * rate), dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise RequestError("audio.damaged", "the file cannot be read as audio.", field=str(path), hint=HINT) from error
-    if not len(audio):
-        raise RequestError("audio.empty", "the audio file holds no samples.", field=str(path), hint=HINT)
-    if not np.isfinite(audio).all():
-        raise RequestError("audio.damaged", "the file holds values that are no numbers.", field=str(path), hint=HINT)
-    return audio, rate
-
-
-def _resample(mono: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    import soxr
-
-    return np.asarray(soxr.resample(mono, rate, RATE, quality="MQ"), dtype=np.float32) if rate != RATE else mono
-
-
-def _lufs(audio: NDArray[np.float32], rate: int) -> float | None:
-    """Integrated loudness; None for silence and for less than 0.4 s."""
-    import pyloudnorm
-
-    if len(audio) < 0.4 * rate or not audio.any() or audio.shape[1] > 5:
-        return None
-    with np.errstate(divide="ignore"):
-        value = float(pyloudnorm.Meter(rate).integrated_loudness(audio))
-    return round(value, 2) if np.isfinite(value) else None
