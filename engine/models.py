@@ -1,12 +1,14 @@
 """Which composers and renderers there are, what they need, and which one `auto` means. Light: no torch.
 
 `auto` takes the best renderer that is installed, fits the memory, does not take minutes for each stem and may be used
-for what the request says the result is for. A renderer that the request names is taken where it can run at all.
+for what the request says the result is for; where none is, `match` for stems with a reference and `guide` for others.
+A renderer that the request names is taken where it can run at all.
 The user's checkpoints (`bridge.checkpoints`) are looked up anew for every answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,14 +25,19 @@ from engine.fitting import Fit
 from engine.hardware import Hardware, measure_hardware
 from engine.song.request import check_song
 
-ABSENT = "not part of this version"
 NO_SONG = "no checkpoint: `stembridge models add songgeneration-v2-large FOLDER`, or `models get` of the same name"
 CATALOGUE = (
     ModelRow("band", "composer", True, "Apache-2.0", "LeLM plans, masked diffusion writes; weights in the package"),
     ModelRow("as-written", "composer", True, "Apache-2.0", "the context MIDI as it stands"),
     ModelRow(SONG, "composer", False, SONGGENERATION.name, NO_SONG, commercial=False),
     ModelRow("guide", "renderer", True, "Apache-2.0, sounds: see NOTICE", "sampler with real instruments"),
-    ModelRow("match", "renderer", False, "Apache-2.0", ABSENT),
+    ModelRow(
+        "match",
+        "renderer",
+        True,
+        "Apache-2.0, sounds: see NOTICE",
+        "the sampler in the sound of a reference clip: instruments chosen for it, one bus stage for the whole band",
+    ),
     ModelRow(SONG, "renderer", False, SONGGENERATION.name, NO_SONG, commercial=False),
     ModelRow("ace-step", "renderer", False, "MIT", "no checkpoint: `stembridge models add ace-step FOLDER|HUB_ID`"),
     ModelRow(
@@ -44,6 +51,8 @@ CATALOGUE = (
 """What there is before the user's checkpoints are counted in."""
 AUTO = {"composer": "band", "renderer": "guide"}
 """What `auto` means where no checkpoint of the user's is better."""
+MATCH = next(row for row in CATALOGUE if row.name == "match")
+"""What it means then for stems that have a reference."""
 RANK = ("ace-step", "stable-audio-3", SONG)
 """Families, best first: ACE-Step is told key, metre, lyrics and the other stems; Stable Audio 3 only words;
 SongGeneration plays no parts but writes songs of its own."""
@@ -117,6 +126,8 @@ def catalogue(commercial: bool = False, hardware: Hardware | None = None) -> tup
             row = msgspec.structs.replace(row, name=meant.checkpoint.family)
         elif row.name == auto[row.kind] == "guide":
             row = msgspec.structs.replace(row, note=f"{row.note}; 'auto' takes it: {_why_guide(found, commercial)}")
+        elif row.name == "match" and auto[row.kind] == "guide":
+            row = msgspec.structs.replace(row, note=f"{row.note}; 'auto' takes it for stems that have a reference")
         rows.append(msgspec.structs.replace(row, auto=row.name == auto[row.kind]))
     for candidate in found:
         chosen = candidate is best
@@ -217,8 +228,33 @@ def stem_rows(request: Render) -> dict[str, ModelRow]:
         voice = stem.role == "vocals"
         if voice and named in (request.renderer, "auto"):
             field = f"stems[{i}].role"
-        rows[stem.title] = choose_model("renderer", named, commercial=request.commercial, voice=voice, field=field)
+        row = choose_model("renderer", named, commercial=request.commercial, voice=voice, field=field)
+        has_reference = any(not r.stems or stem.title in r.stems for r in request.arrangement.references)
+        if named == "auto" and row.name == AUTO["renderer"] and has_reference:
+            row = MATCH
+        if row.name == MATCH.name and not has_reference and request.scope is None:
+            raise RequestError(
+                "renderer.reference",
+                f"'match' has nothing to bring {stem.title!r} to: no reference is given for it.",
+                field=field,
+                hint="Give a reference clip, or use 'guide'.",
+            )
+        rows[stem.title] = row
     return rows
+
+
+def main_row(row: ModelRow, rows: Mapping[str, ModelRow]) -> ModelRow:
+    """The renderer of a request as a whole: what it names (`row`), or what `auto` became for its stems."""
+    return MATCH if row.name == AUTO["renderer"] and any(r.name == MATCH.name for r in rows.values()) else row
+
+
+def still_matched(request: Render, rows: Mapping[str, ModelRow], matched: Container[str]) -> dict[str, ModelRow]:
+    """The rows of an edit: stems that are `matched` in the take it edits stay so where no renderer is named."""
+    auto = {s.title for s in request.stems if (s.renderer or request.renderer) == "auto"}
+    return {
+        name: MATCH if row.name == AUTO["renderer"] and name in auto and name in matched else row
+        for name, row in rows.items()
+    }
 
 
 def check_choice(request: Render) -> None:

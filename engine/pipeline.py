@@ -6,7 +6,7 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,8 @@ from engine.helpers import NO_HELPERS, Helpers, StemTask, Unheard
 from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
-from engine.models import catalogue, check_choice, choose_model, stem_rows
+from engine.matched import read_groups
+from engine.models import catalogue, check_choice, choose_model, main_row, stem_rows, still_matched
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous, open_take
 from engine.references import references2templates, with_references
@@ -109,7 +110,6 @@ class Pipeline:
         """
         started = time.perf_counter()
         check_choice(request)
-        renderer = choose_model("renderer", request.renderer, commercial=request.commercial)
         rows = stem_rows(request)
         renderers = {name: machine for name, row in rows.items() if (machine := self.open_renderer(row)) is not None}
         weights = {name: machine.weights for name, machine in renderers.items()}
@@ -126,9 +126,11 @@ class Pipeline:
             previous = earlier = open_previous(request.scope, out.parent, clock, request.arrangement)
         elif request.continues:
             earlier = open_take(request.continues, out.parent, "continues")
+        rows = still_matched(request, rows, {name for group in read_groups(previous) for name in group.stems})
+        renderer = main_row(choose_model("renderer", request.renderer, commercial=request.commercial), rows)
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
-        common = reference_warnings(request, renderers)
+        common = reference_warnings(request, rows)
         warnings = list(common)
         takes = [msgspec.structs.replace(request, seed=request.seed + number) for number in range(request.takes)]
         writers = self._writers
@@ -239,11 +241,10 @@ def weights2name(path: Path) -> str:
     return f"{path.stem} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
 
 
-def reference_warnings(request: Render, renderers: Container[str]) -> list[str]:
-    """What the user should know where references are given for stems that the sampler plays; `renderers` has the names
-    of the others."""
-    played = [stem.title for stem in request.stems if stem.title not in renderers]
-    clips = {Path(r.audio).name for r in request.arrangement.references if not r.stems or set(r.stems) & set(played)}
+def reference_warnings(request: Render, rows: Mapping[str, ModelRow]) -> list[str]:
+    """What the user should know where references are given for stems that the sampler plays as it is."""
+    played = {name for name, row in rows.items() if row.name == "guide"}
+    clips = {Path(r.audio).name for r in request.arrangement.references if not r.stems or set(r.stems) & played}
     if not clips or not played:
         return []
     return [f"The renderer 'guide' plays its own sounds; the reference {', '.join(sorted(clips))} was not matched."]

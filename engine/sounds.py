@@ -20,7 +20,8 @@ class Sound:
     """A stem in memory: `audio` float32 [2, samples] at the project's rate, what rings on, and what was measured.
 
     `instrument` plays it, or its guide; None for a voice. `painted`: what a renderer that may drift made of it, if one
-    was asked. `remarks`: what else the user should know.
+    was asked. `remarks`: what else the user should know. `renderer`: whose sound it is where that is not the machine
+    that was asked, else empty.
     """
 
     audio: Audio
@@ -29,6 +30,7 @@ class Sound:
     verdict: StemVerdict
     painted: Painted | None = None
     remarks: tuple[str, ...] = ()
+    renderer: str = ""
 
     @property
     def warnings(self) -> list[str]:
@@ -54,6 +56,7 @@ class _Head(msgspec.Struct, frozen=True):
     verdict: StemVerdict
     painted: Painted | None
     remarks: tuple[str, ...]
+    renderer: str
 
 
 _head_decoder = msgspec.json.Decoder(_Head)
@@ -63,7 +66,7 @@ def sound2chunks(sound: Sound) -> list[Chunk]:
     """Length of the head (uint32, little-endian), head as JSON, samples and tail as they lie in memory."""
     ringing = None if sound.tail is None else sound.tail.shape[1]
     channels, samples = sound.audio.shape
-    rest = (sound.instrument, sound.verdict, sound.painted, sound.remarks)
+    rest = (sound.instrument, sound.verdict, sound.painted, sound.remarks, sound.renderer)
     head = msgspec.json.encode(_Head(channels, samples, ringing, *rest))
     parts = [sound.audio] if sound.tail is None else [sound.audio, sound.tail]
     samples_of = (np.ascontiguousarray(part, np.float32).reshape(-1).view(np.uint8).data for part in parts)
@@ -78,4 +81,4 @@ def bytes2sound(raw: bytes) -> Sound:
     size = head.channels * head.samples
     audio = values[:size].reshape(head.channels, head.samples).copy()
     tail = None if head.ringing is None else values[size:].reshape(head.channels, head.ringing).copy()
-    return Sound(audio, tail, head.instrument, head.verdict, head.painted, head.remarks)
+    return Sound(audio, tail, head.instrument, head.verdict, head.painted, head.remarks, head.renderer)

@@ -49,7 +49,7 @@ class StemMaker:
         sound = self._play(part, instrument, share, at, width)
         if not sound.verdict.problems:
             return sound
-        plain = self._seat(part, choose_instrument(self.bank, part.role, "", ""))
+        plain = self.seat(part, choose_instrument(self.bank, part.role, "", ""))
         if plain == instrument:
             return sound
         again = self._play(part, plain, share, at, width)
@@ -61,21 +61,25 @@ class StemMaker:
 
     def instrument(self, part: Part) -> Instrument:
         """Who plays the part, in its seat."""
-        return self._seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
+        return self.seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
 
     def guide(self, part: Part, ringing: int, tick: Tick) -> Audio:
         """float32 [2, samples + ringing]: the whole part by its instrument, and what rings on."""
+        return self.play(part, self.instrument(part), 0, self.frame.samples + ringing, tick)
+
+    def play(self, part: Part, instrument: Instrument, start: int, stop: int, tick: Tick) -> Audio:
+        """float32 [2, stop - start]: samples [start, stop) of the stem, and beyond its end what rings on."""
         frame = self.frame
         with self.playing, self.watch.timing("guide", part.name):
             return render_part(
                 self.bank,
                 part,
-                self.instrument(part),
+                instrument,
                 self.clock,
                 frame.rate,
-                frame.start_sample,
-                frame.samples,
-                ringing,
+                frame.start_sample + start,
+                stop - start,
+                0,
                 tick,
             )
 
@@ -115,7 +119,7 @@ class StemMaker:
         ]
         return join_spans([(start, end) for start, end in ends])
 
-    def _seat(self, part: Part, instrument: Instrument) -> Instrument:
+    def seat(self, part: Part, instrument: Instrument) -> Instrument:
         """Parts of one role sit apart: every other one on the far side of the first."""
         rank = [p.name for p in self.score.parts if p.role == part.role].index(part.name)
         if rank == 0 or part.role in ("drums", "bass"):

@@ -100,9 +100,14 @@ class Scene:
         )
 
     def reference(self, part: Part) -> Clip | None:
-        """The sound that the part shall match: the heaviest reference that names it, or names none."""
+        """The sound that the part shall match."""
+        wanted = self.wanted_reference(part)
+        return None if wanted is None else reference2clip(wanted)
+
+    def wanted_reference(self, part: Part) -> Reference | None:
+        """The heaviest reference that names the part, or names none."""
         fitting = [r for r in self.request.arrangement.references if not r.stems or part.name in r.stems]
-        return reference2clip(max(fitting, key=lambda r: (bool(r.stems), r.weight))) if fitting else None
+        return max(fitting, key=lambda r: (bool(r.stems), r.weight)) if fitting else None
 
     def _sample(self, beat: float) -> int:
         return min(self.clock.beat2sample(beat, self.frame.rate) - self.frame.start_sample, self.frame.samples)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from bridge import VERSION
 from bridge.handover.files import check_writable
-from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, Painted, StemFiles, clock2hash
+from bridge.handover.manifest import ChordUsed, KeyUsed, Limiter, Machine, Manifest, StemFiles, clock2hash
 from bridge.handover.resume import ResumableTake
 from bridge.handover.take import Frame
 from bridge.handover.wav import wav_bytes
@@ -23,6 +24,8 @@ from bridge.timeline import Clock
 from engine.announce import stem2event
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.helpers import NO_HELPERS, Helpers, SharedStems
+from engine.matched import MATCH_NAME, Group, MatchFile, carried_over, groups2style, read_groups
+from engine.matching import Matcher
 from engine.painting import LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
@@ -38,10 +41,10 @@ from engine.stretches import Scene
 
 STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
-PAINTED_WEIGHT = 8
-"""A stem by a renderer that may drift is taken to last so many times as long as one by the sampler."""
-GUIDE = "guide"
-"""The sampler, as a renderer's name."""
+MATCHED_WEIGHT, PAINTED_WEIGHT = 2, 8
+"""A matched stem, and one by a renderer that may drift, are taken to last so many times as long as the sampler's."""
+GUIDE, MATCH = "guide", "match"
+"""The sampler, alone and with the bus stage, as renderers' names."""
 WORKED_ON = 2
 """Stems that are played or checked at the same time."""
 
@@ -89,6 +92,16 @@ class TakeMaker:
         )
 
     @cached_property
+    def _earlier(self) -> tuple[Group, ...]:
+        """The bus stages of the take that is edited."""
+        return read_groups(self.previous)
+
+    @cached_property
+    def _matched(self) -> list[MatchFile]:
+        """What this take's bus stage was, when its stems are there; empty until then."""
+        return []
+
+    @cached_property
     def _shared(self) -> SharedStems:
         return SharedStems(self._stems, self.helpers)
 
@@ -129,13 +142,43 @@ class TakeMaker:
     def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | LeftOut | None]]:
         """The parts with their sounds (None: kept from the edited take): first those that are kept or played by the
         sampler, in order, then those that are painted."""
-        painted = [p for p in self.score.parts if p.name in self.renderers and self._kept(p) is None and _sounds(p)]
-        played = [p for p in self.score.parts if p not in painted]
-        width = (STEMS_UNTIL - begin) / (len(played) + PAINTED_WEIGHT * len(painted))
+        fresh = [p for p in self.score.parts if self._kept(p) is None and _sounds(p)]
+        painted = [p for p in fresh if p.name in self.renderers]
+        matched = [p for p in fresh if self._machine(p).name == MATCH and p.notes and self._has_match(p)]
+        played = [p for p in self.score.parts if p not in painted and p not in matched]
+        width = (STEMS_UNTIL - begin) / (len(played) + MATCHED_WEIGHT * len(matched) + PAINTED_WEIGHT * len(painted))
         yield from self._play(played, share, begin, width)
+        at = begin + width * len(played)
+        if matched:
+            yield from self._match(matched, share, at, MATCHED_WEIGHT * width * len(matched))
+            at += MATCHED_WEIGHT * width * len(matched)
         if painted:
-            middle = begin + width * len(played)
-            yield from self._paint(painted, share, middle, STEMS_UNTIL - middle)
+            yield from self._paint(painted, share, at, STEMS_UNTIL - at)
+
+    def _has_match(self, part: Part) -> bool:
+        """Whether there is a reference to bring the part to, or an edited take in which it has been."""
+        scene = Scene(self.request, self.clock, self.frame, self.score)
+        return scene.wanted_reference(part) is not None or any(part.name in group.stems for group in self._earlier)
+
+    def _match(
+        self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
+    ) -> Iterator[tuple[Part, Sound]]:
+        """Parts in the sound of their references, all from `stages` or all made now: they are one piece of work."""
+        kept_as = stage2key("match", self.key)
+        record = self.stages.get(kept_as)
+        sounds = [self.stages.get(self._stem2key("stem", part)) for part in parts] if record is not None else []
+        if record is not None and all(raw is not None for raw in sounds):
+            self._matched.append(decode(record, MatchFile))
+            yield from ((part, bytes2sound(raw)) for part, raw in zip(parts, sounds, strict=True) if raw is not None)
+            return
+        del sounds
+        scene = Scene(self.request, self.clock, self.frame, self.score)
+        matcher = Matcher(self._stems, scene, self._earlier)
+        for part, sound in matcher.match(parts, share, begin, width):
+            self.stages.put(self._stem2key("stem", part), *sound2chunks(sound))
+            yield part, sound
+        self._matched.append(MatchFile(tuple(matcher.groups), tuple(matcher.unmatched)))
+        put_json(self.stages, kept_as, self._matched[-1])
 
     def _play(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
@@ -205,7 +248,7 @@ class TakeMaker:
                 part.role,
                 sound.audio,
                 part.notes,
-                renderer=self._renderer_of(part, sound.painted),
+                renderer=self._renderer_of(part, sound),
                 checks=sound.verdict.checks,
                 tail=sound.tail,
                 program=None if player is None or player.kind == "kit" else player.preset,
@@ -217,11 +260,14 @@ class TakeMaker:
             )
         return files, sound.audio
 
-    def _renderer_of(self, part: Part, painted: Painted | None) -> str:
+    def _renderer_of(self, part: Part, sound: Sound) -> str:
         """The machine whose sound the stem is."""
-        if painted is not None:
-            return painted.renderer if painted.used else GUIDE
-        return self.rows.get(part.name, self.renderer).name
+        if sound.painted is not None:
+            return sound.painted.renderer if sound.painted.used else GUIDE
+        return sound.renderer or self._machine(part).name
+
+    def _machine(self, part: Part) -> ModelRow:
+        return self.rows.get(part.name, self.renderer)
 
     def _render(self, part: Part, share: ShareReporter, at: float, width: float) -> Sound:
         """The part's sound, as it was kept or made now."""
@@ -253,7 +299,18 @@ class TakeMaker:
         with self.watch.timing("hand over"):
             projects = folder.write_projects()
             folder.write_data(SCORE_NAME, score2json(score))
-        warnings = [*self.warnings, *left_out, *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings)]
+            files = {**projects, "score": SCORE_NAME}
+            done = self._matched[-1] if self._matched else MatchFile(())
+            matched = carried_over(self._earlier, done.groups, {s.name for s in stems if s.renderer == MATCH})
+            if matched.groups:
+                folder.write_data(MATCH_NAME, msgspec.json.encode(matched))
+                files["match"] = MATCH_NAME
+        warnings = [
+            *self.warnings,
+            *left_out,
+            *done.unmatched,
+            *(f"{stem.name}: {text}" for stem in stems for text in stem.warnings),
+        ]
         scope = request.scope
         mine = (s.painted.weights for s in stems if s.painted and s.painted.renderer == self.renderer.name)
         weights = next(mine, None)
@@ -277,7 +334,8 @@ class TakeMaker:
             project=request.project.name,
             words=request.style,
             seconds=self.watch.seconds,
-            files={**projects, "score": SCORE_NAME},
+            style=groups2style(matched.groups),
+            files=files,
             licences=tuple(sorted({stem.licence for stem in stems if stem.licence})),
             warnings=tuple(warnings),
             remarks=score.remarks,

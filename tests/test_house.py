@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("checks", "conform", "diffusion", "grooves", "lelm", "listen", "perform", "sampler")
+STAGES = ("checks", "conform", "diffusion", "grooves", "lelm", "listen", "match", "perform", "sampler")
 SHARED = {"engine.llama", "engine.rendering", "engine.report", "engine.score", "engine.shipped", "engine.trace"}
 """What every stage may know besides itself and `bridge`."""
 HEAVY = {"engine", "torch", "transformers", "diffusers"}

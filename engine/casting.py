@@ -1,0 +1,117 @@
+"""Who plays which part, for a reference: candidates of the catalogue, tried on the busiest seconds of the actual parts.
+
+What the request names by words stays. Few enough are rendered that a song's choice takes seconds: the likeliest by
+their stored descriptions, and always the one that would play without a reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import soxr
+
+from engine.match import RATE, Levels, Wanted, choose_together, clip2wanted, passage2levels
+from engine.rendering import Clip
+from engine.report import Tick
+from engine.sampler import Instrument, candidates, describe, render_part
+from engine.score import Part
+from engine.stems import StemMaker
+
+PASSAGE_SECONDS = 6.0
+RENDERED = 48
+"""Passages that are rendered for one choice, over all parts."""
+LEAST_EACH = 4
+BANDS = 48
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The instrument of each part by name, and the texture's distance to the reference with the usual instruments and
+    with these."""
+
+    instruments: dict[str, Instrument]
+    before: float
+    after: float
+
+
+def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cast:
+    """Chooses for the parts together."""
+    rate = min(RATE, stems.frame.rate)
+    wanted = clip2wanted(clip2rate(clip, rate), rate)
+    start = busiest(stems, parts)
+    each = max(LEAST_EACH, RENDERED // len(parts))
+    options = [shortlist(stems, part, wanted, each) for part in parts]
+    count, done = sum(len(row) for row in options), 0
+    levels: list[list[Levels]] = []
+    for part, row in zip(parts, options, strict=True):
+        heard = []
+        for instrument in row:
+            with stems.playing, stems.watch.timing("choose", part.name):
+                heard.append(passage2levels(_passage(stems, part, instrument, start, rate), rate))
+            done += 1
+            tick(done / count)
+        levels.append(heard)
+    with stems.watch.timing("choose"):
+        chosen = choose_together(levels, wanted)
+    picked = zip(parts, options, chosen.indices, strict=True)
+    return Cast({part.name: row[index] for part, row, index in picked}, chosen.before, chosen.after)
+
+
+def shortlist(stems: StemMaker, part: Part, wanted: Wanted, count: int) -> list[Instrument]:
+    """At most `count` instruments for a part; the first is the one that plays without a reference."""
+    usual = stems.instrument(part)
+    if part.instrument.strip():
+        return [usual]
+    others = [stems.seat(part, i) for i in candidates(stems.bank, part.role) if i.name != usual.name]
+    target = wanted.spectrum - wanted.spectrum.mean()
+
+    def unlike(instrument: Instrument) -> float:
+        """How its bands' levels differ from the reference's where it is strong itself."""
+        stored = describe(instrument)
+        if stored is None:
+            return float("inf")
+        bands = np.asarray(stored[:BANDS], dtype=np.float32)
+        weight = 10 ** ((bands - bands.max()) / 20)
+        away = bands - target
+        away = away - np.average(away, weights=weight)
+        return float(np.average(np.abs(away), weights=weight))
+
+    ranked = sorted(others, key=lambda i: (unlike(i), i.name))
+    near = ranked[: (count - 1) // 2]
+    rest = ranked[len(near) :]
+    # The other half is spread over the rest, so that no kind of sound is left out.
+    spread = [rest[i] for i in np.linspace(0, len(rest) - 1, count - 1 - len(near)).astype(int)] if rest else []
+    return [usual, *near, *dict.fromkeys(spread)]
+
+
+def busiest(stems: StemMaker, parts: Sequence[Part]) -> float:
+    """Second of the project from which on most parts play, and most notes."""
+    first = stems.frame.start_sample / stems.frame.rate
+    last = max(first, first + stems.frame.samples / stems.frame.rate - PASSAGE_SECONDS)
+    onsets = [np.sort([stems.clock.beat2second(note.start) for note in part.notes]) for part in parts]
+    best, at = (-1.0, -1.0), first
+    for second in np.arange(first, last + 0.5, 1.0):
+        counts = [int(np.searchsorted(o, second + PASSAGE_SECONDS) - np.searchsorted(o, second)) for o in onsets]
+        score = (float(sum(c > 0 for c in counts)), float(sum(np.sqrt(c) for c in counts)))
+        if score > best:
+            best, at = score, float(second)
+    return at
+
+
+def clip2rate(clip: Clip, rate: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """The clip's samples [channels, any] at another rate."""
+    if clip.rate == rate:
+        return clip.audio
+    return np.ascontiguousarray(soxr.resample(clip.audio.T, clip.rate, rate, quality="HQ").T, dtype=np.float32)
+
+
+def _passage(
+    stems: StemMaker, part: Part, instrument: Instrument, start: float, rate: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    seconds = min(PASSAGE_SECONDS, stems.frame.samples / stems.frame.rate)
+    dry = replace(instrument, room_db=None)  # the room is the same for all, and a third of the work
+    return render_part(
+        stems.bank, part, dry, stems.clock, rate, round(start * rate), round(seconds * rate), 0, lambda _: None
+    )

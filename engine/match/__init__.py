@@ -1,0 +1,36 @@
+"""The `match` renderer: sounds chosen for a reference, then the whole band brought to it by curves on the bus."""
+
+from engine.match.apply import apply_curves, reach
+from engine.match.choose import Chosen, Wanted, choose_together, clip2wanted, passage2levels
+from engine.match.curves import Curves, bytes2curves, curves2bytes, flat_curves
+from engine.match.design import Goal, design_curves
+from engine.match.distance import Distances, profiles2distances
+from engine.match.frames import Grid, Levels, audio2levels
+from engine.match.level import limit_curves
+from engine.match.profile import Profile, audio2profile
+from engine.match.texture import RATE
+
+__all__ = [
+    "RATE",
+    "Chosen",
+    "Curves",
+    "Distances",
+    "Goal",
+    "Grid",
+    "Levels",
+    "Profile",
+    "Wanted",
+    "apply_curves",
+    "audio2levels",
+    "audio2profile",
+    "bytes2curves",
+    "choose_together",
+    "clip2wanted",
+    "curves2bytes",
+    "design_curves",
+    "flat_curves",
+    "limit_curves",
+    "passage2levels",
+    "profiles2distances",
+    "reach",
+]

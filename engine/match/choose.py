@@ -1,0 +1,108 @@
+"""Who plays, chosen together for the whole band: the mix of passages whose texture comes nearest to the reference's.
+
+Powers of instruments that play together add up, so a mix is judged without being made. One part after the other takes
+the candidate that helps the mix most, until none changes. Candidates are kept out that the bus stage could not bring to
+the reference's spectrum or width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
+from engine.match.texture import RATE, WIDTHS, distance, levels2texture, spectrum_residual
+
+SWEEPS = 3
+SPECTRUM_VETO_DB, WIDTH_VETO_DB = 1.0, 3.0
+"""A choice may be so much worse than the guide's own sounds after the bus stage's greatest gains, and no more."""
+GAIN = 0.01
+"""A change must make the distance smaller by this share."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The reference as the choice sees it: texture, mean band levels in dB, width per band in dB (None: unknown)."""
+
+    texture: Floats
+    spectrum: Floats
+    width: Floats | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Index of each part's candidate; the texture's distance to the reference before (the first ones) and after."""
+
+    indices: tuple[int, ...]
+    before: float
+    after: float
+
+
+def passage2levels(audio: Audio, rate: int = RATE) -> Levels:
+    """Levels of a passage [2, samples]; textures are compared at one rate only."""
+    return audio2levels(audio, Grid(rate))
+
+
+def clip2wanted(audio: Audio, rate: int = RATE) -> Wanted:
+    """The reference [1 or 2, samples] at the passages' rate."""
+    levels = passage2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), rate)
+    width = None if len(audio) == 1 else _width(levels.mid, levels.side)
+    return Wanted(levels2texture(levels.mid, levels.side), power2db(levels.total.mean(axis=0)), width)
+
+
+def choose_together(options: Sequence[Sequence[Levels]], wanted: Wanted, rest: Levels | None = None) -> Chosen:
+    """One candidate for each part; the first of every part is what would play without a reference. `rest`: what
+    sounds beside them and is not chosen."""
+    picked = [0] * len(options)
+    before = _score(options, picked, wanted, rest)
+    best = before
+    for _ in range(SWEEPS):
+        changed = False
+        for part, candidates in enumerate(options):
+            for index in range(len(candidates)):
+                tried = [*picked[:part], index, *picked[part + 1 :]]
+                if index == picked[part]:
+                    continue
+                score = _score(options, tried, wanted, rest)
+                if score.texture < best.texture * (1 - GAIN) and score.allowed(before):
+                    picked, best, changed = tried, score, True
+        if not changed:
+            break
+    return Chosen(tuple(picked), before.texture, best.texture)
+
+
+@dataclass(frozen=True)
+class _Score:
+    texture: float
+    spectrum: float
+    width: float
+
+    def allowed(self, guide: _Score) -> bool:
+        """Neither veto falls."""
+        return self.spectrum <= guide.spectrum + SPECTRUM_VETO_DB and self.width <= guide.width + WIDTH_VETO_DB
+
+
+def _score(options: Sequence[Sequence[Levels]], picked: Sequence[int], wanted: Wanted, rest: Levels | None) -> _Score:
+    playing = [candidates[index] for candidates, index in zip(options, picked, strict=True)]
+    if rest is not None:
+        playing.append(rest)
+    mid, side = sum(p.mid for p in playing), sum(p.side for p in playing)
+    assert isinstance(mid, np.ndarray)
+    assert isinstance(side, np.ndarray)
+    texture = levels2texture(mid, side)
+    target = wanted.texture
+    width = 0.0
+    if wanted.width is None:
+        # A file of one channel says nothing of width.
+        target = np.concatenate([target[:-WIDTHS], texture[-WIDTHS:]])
+    else:
+        # What is too narrow the bus stage widens; what is too wide loses its side.
+        width = float(np.abs(_width(mid, side) - wanted.width).mean())
+    spectrum = power2db((mid + side).mean(axis=0))
+    return _Score(distance(texture, target), spectrum_residual(spectrum, wanted.spectrum), width)
+
+
+def _width(mid: Floats, side: Floats) -> Floats:
+    return np.maximum(power2db(side.sum(axis=0) / np.maximum(mid.sum(axis=0), 1e-14)), np.float32(-40.0))

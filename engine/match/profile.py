@@ -1,0 +1,90 @@
+"""What the bus stage knows of a sound: how levels are spread in every band, width, loudness, how steady it is.
+
+Conventions: dB of mean-square full scale; LUFS after ITU-R BS.1770-4; frames of `engine.match.frames`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
+
+QUANTILES = 25
+LOUD_DB = 45.0
+"""Frames quieter than a band's loudest by more than this say nothing of its sound."""
+LEAST_SECONDS = 0.5
+LEAST_LUFS = -60.0
+BLOCK_SECONDS, STEP_SECONDS = 0.4, 0.1
+STEADY_DB = 30.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """`quantiles` float32 [BANDS, QUANTILES] dB of the loud frames of every band; `spectrum` [BANDS] dB, their mean
+    power; `width` [BANDS] side to middle, a power ratio, None for a file of one channel, which says nothing of it;
+    `lufs`; `spread_db`: standard deviation of the frames' level within 30 dB of the loudest."""
+
+    quantiles: Floats
+    spectrum: Floats
+    width: Floats | None
+    lufs: float
+    spread_db: float
+
+
+def audio2profile(audio: Audio, rate: int) -> Profile | None:
+    """The profile of a clip [1 or 2, samples] at `rate`; None where it is too short or too soft to have one."""
+    if audio.shape[1] < LEAST_SECONDS * rate or not np.isfinite(audio).all():
+        return None
+    grid = Grid(rate)
+    levels = audio2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), grid)
+    if heard2lufs(levels.heard, grid) < LEAST_LUFS:
+        return None
+    return levels2profile(levels, grid, mono=len(audio) == 1)
+
+
+def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile:
+    """The same of levels that were measured."""
+    total = levels.total
+    quantiles = power2quantiles(power2db(total))
+    width = levels.side.sum(axis=0) / np.maximum(levels.mid.sum(axis=0), 1e-14)
+    return Profile(
+        quantiles,
+        power2db(total.mean(axis=0)),
+        None if mono else width,
+        heard2lufs(levels.heard, grid),
+        spread(levels.heard),
+    )
+
+
+def power2quantiles(level: Floats) -> Floats:
+    """[BANDS, QUANTILES] of levels [frames, BANDS] in dB: from the 1st to the 99th percentile of the loud frames."""
+    share = np.linspace(0.01, 0.99, QUANTILES)
+    out = np.zeros((level.shape[1], QUANTILES), np.float32)
+    for band, values in enumerate(level.T):
+        ordered = np.sort(values[values > values.max() - LOUD_DB])
+        out[band] = np.interp(share * (len(ordered) - 1), np.arange(len(ordered)), ordered)
+    return out
+
+
+def heard2lufs(heard: Floats, grid: Grid) -> float:
+    """Integrated loudness of weighted power [frames]; -inf for silence."""
+    frames = max(1, round(BLOCK_SECONDS * grid.rate / grid.hop))
+    step = max(1, round(STEP_SECONDS * grid.rate / grid.hop))
+    if len(heard) <= frames:
+        blocks = heard.mean(keepdims=True, dtype=np.float64)
+    else:
+        total = np.concatenate([[0.0], np.cumsum(heard, dtype=np.float64)])
+        blocks = ((total[frames:] - total[:-frames]) / frames)[::step]
+    loud = blocks[blocks > 10 ** ((-70.0 + 0.691) / 10)]
+    if not len(loud):
+        return float("-inf")
+    gated = loud[loud >= loud.mean() * 0.1]
+    return float(-0.691 + 10 * np.log10(gated.mean()))
+
+
+def spread(heard: Floats) -> float:
+    """Standard deviation in dB of the level of the frames [frames] within 30 dB of the loudest."""
+    level = power2db(heard)
+    return float(level[level > level.max() - STEADY_DB].std())

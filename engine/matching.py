@@ -1,0 +1,303 @@
+"""Stems in the sound of a reference: instruments chosen, played, then one bus stage for all stems of a reference.
+
+Stems are grouped by their reference. A group's curves are found on its sum and applied to each of its stems, so what
+the stems become adds up to what their sum becomes. In an edit a group whose reference is the earlier take's goes on
+with that take's instruments and curves; so everything the edit leaves alone can stay as it is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import IO, TypeVar
+
+import msgspec
+import numpy as np
+
+from bridge.arrangement import Reference
+from engine.casting import Cast, cast, clip2rate
+from engine.checks.levels import audio2lufs
+from engine.match import (
+    Curves,
+    Distances,
+    Goal,
+    Grid,
+    Profile,
+    apply_curves,
+    audio2levels,
+    audio2profile,
+    curves2bytes,
+    design_curves,
+    flat_curves,
+    limit_curves,
+    profiles2distances,
+    reach,
+)
+from engine.matched import Clipped, Group, group2curves, reference2clipped
+from engine.rendering import Clip
+from engine.report import ShareReporter, Tick, wait_for
+from engine.sampler import Instrument, candidates
+from engine.sampler.mix import true_peaks
+from engine.score import Part
+from engine.sounds import Sound
+from engine.splice import Audio, finish_tail, splice
+from engine.stems import TAIL_SECONDS, StemMaker
+from engine.stretches import Scene, reference2clip
+
+CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
+"""Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
+WORKED_ON = 2
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class Matcher:
+    """Matches the stems of one take. `earlier`: the groups of the take that is edited. `groups`, `unmatched`: what
+    became of it, once all sounds are there."""
+
+    stems: StemMaker
+    scene: Scene
+    earlier: tuple[Group, ...] = ()
+    groups: list[Group] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+
+    def match(
+        self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
+    ) -> Iterator[tuple[Part, Sound]]:
+        """The parts with their sounds, group by group. `begin` and `width`: their share of the take. Raises `JobError`
+        for a reference that cannot be read, and `JobCancelled`."""
+        pool = ThreadPoolExecutor(WORKED_ON, thread_name_prefix="match")
+        try:
+            at = begin
+            for reference, members in self._grouped(parts):
+                step = width * len(members) / len(parts)
+                yield from self._match_group(reference, members, _Hands(pool, share, at, step))
+                at += step
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _grouped(self, parts: Sequence[Part]) -> list[tuple[Reference | None, list[Part]]]:
+        """Parts by their reference, in the order of the first of each."""
+        groups: dict[Reference | None, list[Part]] = {}
+        for part in parts:
+            groups.setdefault(self.scene.wanted_reference(part), []).append(part)
+        return list(groups.items())
+
+    def _match_group(
+        self,
+        reference: Reference | None,
+        parts: list[Part],
+        hands: _Hands,
+    ) -> Iterator[tuple[Part, Sound]]:
+        clipped = None if reference is None else reference2clipped(reference)
+        fresh = []
+        for part in parts:
+            old = self._going_on(part, clipped)
+            if old is None:
+                fresh.append(part)
+                continue
+            yield part, hands.run(self._again, part, old, hands)
+        if not fresh:
+            return
+        assert reference is not None
+        assert clipped is not None
+        clip = reference2clip(reference)
+        profile = audio2profile(clip2rate(clip, self.stems.frame.rate), self.stems.frame.rate)
+        if profile is None:
+            why = f"the reference {clipped.audio} is silent or too short, so it was not matched"
+            self.unmatched.append(f"{', '.join(part.name for part in fresh)}: {why}.")
+            for part in fresh:
+                sound = hands.run(self.stems.make, part, hands.share, hands.at, 0.0)
+                yield part, replace(sound, renderer="guide", remarks=(*sound.remarks, why))
+            return
+        yield from self._match_fresh(clip, profile, clipped, fresh, hands)
+
+    def _match_fresh(
+        self,
+        clip: Clip,
+        profile: Profile,
+        clipped: Clipped,
+        parts: list[Part],
+        hands: _Hands,
+    ) -> Iterator[tuple[Part, Sound]]:
+        """New instruments and curves for the parts, then each part's sound; two are worked on at a time."""
+        who = hands.run(cast, self.stems, parts, clip, hands.tick("choose", 0.0, CHOSEN))
+        with tempfile.TemporaryFile() as spool:
+            raws = self._play_all(parts, who, spool, hands)
+            bus = np.zeros((2, self.stems.frame.samples), np.float32)
+            for raw in raws:
+                bus += raw[:, : bus.shape[1]]
+            hands.tick("match", PLAYED, DESIGNED)(0.0)
+            curves, before, after = hands.run(self._design, parts, bus, profile)
+            repaired = []
+            running: deque[tuple[Part, Future[Sound]]] = deque()
+
+            def first() -> tuple[Part, Sound]:
+                part, work = running.popleft()
+                sound = wait_for(work, hands.share.poll)
+                if sound.renderer:
+                    repaired.append(part.name)
+                return part, sound
+
+            for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
+                tick = hands.tick(f"match: {part.name}", DESIGNED + (1 - DESIGNED) * k / len(parts), 1.0)
+                tick(0.0)
+                running.append((part, hands.pool.submit(self._finish, part, who.instruments[part.name], raw, curves)))
+                if len(running) > WORKED_ON:
+                    yield first()
+            while running:
+                yield first()
+        group = Group(
+            clipped,
+            {part.name: who.instruments[part.name].name for part in parts},
+            self._is_whole(parts),
+            round(who.before, 3),
+            round(who.after, 3),
+            before,
+            after,
+            curves2bytes(curves),
+            tuple(repaired),
+        )
+        self.groups.append(group)
+
+    def _play_all(self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: _Hands) -> list[Audio]:
+        """The parts by their instruments with what rings on, float32 [2, samples + ringing], on disk."""
+        frame = self.stems.frame
+        length = frame.samples + round(TAIL_SECONDS * frame.rate)
+        shape = (len(parts), 2, length)
+        raws = np.memmap(spool, np.float32, "w+", shape=shape)
+        for k, part in enumerate(parts):
+            low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
+            tick = hands.tick(f"guide: {part.name}", low, high)
+
+            raws[k] = hands.run(self.stems.play, part, who.instruments[part.name], 0, length, tick)
+        return list(raws)
+
+    def _design(self, parts: Sequence[Part], bus: Audio, profile: Profile) -> tuple[Curves, Distances, Distances]:
+        """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""
+        rate = self.stems.frame.rate
+        with self.stems.watch.timing("match"):
+            alone = self._is_whole(parts)
+            levels = audio2levels(bus, Grid(rate))
+            curves = design_curves(levels, Goal(profile, alone), rate)
+            lufs = profile.lufs if alone else self._own_lufs(parts, bus)
+            curves = limit_curves(bus, curves, lufs, true_peaks)
+            own = audio2profile(bus, rate)
+            new = audio2profile(apply_curves(bus, curves), rate)
+            assert own is not None
+            assert new is not None
+            return curves, profiles2distances(own, profile), profiles2distances(new, profile)
+
+    def _own_lufs(self, parts: Sequence[Part], bus: Audio) -> float | None:
+        """How loud a group is beside others: as it was in the edited take, else as it is played."""
+        old = [files for part in parts if (files := self.stems.edited(part)) is not None]
+        if len(old) == len(parts):
+            bus = np.sum([self.stems.before(files)[0] for files in old], axis=0, dtype=np.float32)
+        return audio2lufs(bus, self.stems.frame.rate)
+
+    def _is_whole(self, parts: Sequence[Part]) -> bool:
+        """Whether the parts are all that sounds in the take."""
+        return {p.name for p in parts} == {p.name for p in self.stems.score.parts if p.notes or p.role == "vocals"}
+
+    def _finish(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
+        """A part's sound from what was played; the guide where a check fails that the guide passes."""
+        sound = self._checked(part, instrument, raw, curves)
+        if sound.verdict.good:
+            return sound
+        usual = self.stems.instrument(part)
+        length = raw.shape[1]
+        plain = self.stems.play(part, usual, 0, length, lambda _: None)
+        lufs = [audio2lufs(a[:, : self.stems.frame.samples], self.stems.frame.rate) for a in (sound.audio, plain)]
+        gain = lufs[0] - lufs[1] if lufs[0] is not None and lufs[1] is not None else 0.0
+        stand_in = self._checked(part, usual, plain, flat_curves(curves, gain))
+        if len(stand_in.verdict.problems) >= len(sound.verdict.problems):
+            return sound
+        why = f"the sampler's guide stands in for {instrument.name}: {sound.verdict.problems[0].message}"
+        checks = msgspec.structs.replace(stand_in.verdict.checks, repaired=(why,))
+        verdict = replace(stand_in.verdict, checks=checks)
+        return replace(stand_in, verdict=verdict, renderer="guide", remarks=(*stand_in.remarks, why))
+
+    def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
+        frame, stems = self.stems.frame, self.stems
+        with stems.watch.timing("match", part.name):
+            audio = apply_curves(raw, curves)
+        old = stems.edited(part)
+        if old is None:
+            audio, tail = finish_tail(audio, frame.samples, stems.request.tail, frame.rate)
+        else:
+            before, tail = stems.before(old)
+            spans = stems.scope_spans()
+            mode = "file" if stems.request.tail == "file" else "cut"
+            new, ringing = finish_tail(audio, frame.samples, mode, frame.rate)
+            tail = ringing if spans[-1][1] == frame.samples else tail
+            audio = splice(before, new, spans, frame.rate)
+        return Sound(audio, tail, instrument, stems.check(audio, part))
+
+    def _going_on(self, part: Part, clipped: Clipped | None) -> Group | None:
+        """The earlier take's group that a part of an edit goes on in: the same reference, or none is given now."""
+        if self.stems.edited(part) is None:
+            return None
+        same = (g for g in self.earlier if part.name in g.stems and clipped in (None, g.reference))
+        return next(same, None)
+
+    def _again(self, part: Part, group: Group, hands: _Hands) -> Sound:
+        """The scope's spans of a stem played and matched as the earlier take was; the rest stays."""
+        stems, frame, curves = self.stems, self.stems.frame, group2curves(group)
+        old = stems.edited(part)
+        assert old is not None
+        instrument = self._as_before(part, group.stems[part.name])
+        before, tail = stems.before(old)
+        new, spans = before.copy(), stems.scope_spans()
+        around = reach(frame.rate)
+        for start, end in spans:
+            low = max(0, start - around)
+            stop = end if end < frame.samples else end + round(TAIL_SECONDS * frame.rate)
+            first = max(0, start - round(0.01 * frame.rate))
+            raw = stems.play(part, instrument, low, stop + around, hands.tick(f"guide: {part.name}", 0.0, 0.5))
+            with stems.watch.timing("match", part.name):
+                audio = apply_curves(raw, curves, first, stop, low)
+            mode = "file" if stems.request.tail == "file" else "cut"
+            if end == frame.samples:
+                new[:, first:end], tail = finish_tail(audio, end - first, mode, frame.rate)
+            else:
+                new[:, first:end] = audio
+        audio = splice(before, new, spans, frame.rate)
+        self._go_on(group, part, instrument)
+        return Sound(audio, tail, instrument, stems.check(audio, part))
+
+    def _as_before(self, part: Part, name: str) -> Instrument:
+        """The earlier take's instrument, unless the words now name another, or it has gone."""
+        usual = self.stems.instrument(part)
+        if part.instrument.strip():
+            return usual
+        known = (i for i in candidates(self.stems.bank, part.role) if i.name == name)
+        return next((self.stems.seat(part, i) for i in known), usual)
+
+    def _go_on(self, group: Group, part: Part, instrument: Instrument) -> None:
+        """Notes that the part is still in its group."""
+        for k, row in enumerate(self.groups):
+            if row.curves == group.curves:
+                self.groups[k] = msgspec.structs.replace(row, stems={**row.stems, part.name: instrument.name})
+                return
+        self.groups.append(msgspec.structs.replace(group, stems={part.name: instrument.name}))
+
+
+@dataclass(frozen=True)
+class _Hands:
+    """Who works on a group, and its share of the take's progress."""
+
+    pool: ThreadPoolExecutor
+    share: ShareReporter
+    at: float
+    width: float
+
+    def run(self, work: Callable[..., Result], *inputs: object) -> Result:
+        """What the work gives; meanwhile a wish to stop is heard. Raises `JobCancelled`."""
+        return wait_for(self.pool.submit(work, *inputs), self.share.poll)
+
+    def tick(self, stage: str, start: float, end: float) -> Tick:
+        """A tick for what takes from `start` to `end` of the group's time."""
+        return self.share.tick(stage, self.at + self.width * start, self.at + self.width * end)
