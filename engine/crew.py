@@ -86,9 +86,9 @@ class Crew:
         """See `engine.keeper.Boss`."""
         self._boss.worker_said(event, fresh)
 
-    def worker_lost(self, job: str, why: str, last_words: str) -> None:
+    def worker_lost(self, job: str, why: str, last_words: str, took: bool) -> None:
         """See `engine.keeper.Boss`."""
-        self._boss.worker_lost(job, why, last_words)
+        self._boss.worker_lost(job, why, last_words, took)
 
     def worker_broken(self) -> None:
         """See `engine.keeper.Boss`."""

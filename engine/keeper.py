@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bridge.messages import FINAL, Event, Failed, Heard, ModelRow
-from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop, ToWorker, Vitals
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Stop, Took, ToWorker, Vitals
 
 STOP_WITHIN = 1.0
 """Seconds that a running job has to stop before its worker is killed."""
@@ -63,8 +63,9 @@ class Boss(Protocol):
     def worker_said(self, event: Event, fresh: bool) -> None:
         """The running job goes on, or ends; see `engine.wire.Said`."""
 
-    def worker_lost(self, job: str, why: str, last_words: str) -> None:
-        """The worker died, and broke off the job that it had, if any. Another one is being started."""
+    def worker_lost(self, job: str, why: str, last_words: str, took: bool) -> None:
+        """The worker died, and broke off the job that it had, if any; `took`: it knew of the job. Another worker is
+        being started."""
 
     def worker_broken(self) -> None:
         """No worker can be started: see `Keeper.broken`."""
@@ -84,6 +85,7 @@ class Keeper:
         self._why_broken: Broken | None = None
         self._worked = self._releasing = False
         self._started_at = 0.0
+        self._took = False
         self.vitals: Vitals | None = None
         self.load_seconds: float | None = None
         """How long the worker took to load; None until it has."""
@@ -124,7 +126,7 @@ class Keeper:
     def run(self, run: Run) -> None:
         """Gives the idle worker a job."""
         assert self._worker is not None
-        self._job, self._worked = run.request.job, True
+        self._job, self._took, self._worked = run.request.job, False, True
         self._worker.send(run)
 
     def release(self) -> bool:
@@ -179,6 +181,8 @@ class Keeper:
             self.load_seconds = time.monotonic() - self._started_at
             log.info("%s is ready", worker.name)
             self._boss.worker_ready()
+        elif isinstance(message, Took):
+            self._took = True
         elif isinstance(message, Vitals):
             self.vitals = message
         else:
@@ -198,7 +202,7 @@ class Keeper:
             why, self._why_broken = self._why_broken, None
             how = why.message if why else how
             self.start()
-            self._boss.worker_lost(job, how, worker.last_words)
+            self._boss.worker_lost(job, how, worker.last_words, self._took)
         else:
             self._start_failed(f"the worker process ended while it loaded its models ({how}).")
 

@@ -202,12 +202,17 @@ class Runner:
         elif isinstance(event, Failed | Cancelled):
             self._sweep_and_finish(job, event)
 
-    def worker_lost(self, job: str, why: str, last_words: str) -> None:
-        """See `engine.keeper.Boss`. Its job is tried again, once; after that it is parked."""
+    def worker_lost(self, job: str, why: str, last_words: str, took: bool) -> None:
+        """See `engine.keeper.Boss`. Its job is tried again, once; after that it is parked. A job that was given to a
+        worker that was dead already has no part in that."""
         self.tally.add("workers_lost_total")
         lost = self._working_on(job)
-        if lost is not None:
+        if lost is None:
+            return
+        if took or lost.cancelling:
             self._broken_off(lost, why, last_words)
+        else:
+            self._interrupt(lost)
 
     def _working_on(self, name: str) -> Job | None:
         """The running job of that id, unless it is ending already."""

@@ -43,6 +43,12 @@ class Broken(msgspec.Struct, frozen=True, tag_field="is", tag="broken"):
     hint: str = ""
 
 
+class Took(msgspec.Struct, frozen=True, tag_field="is", tag="took"):
+    """The worker has the job: what becomes of it from now on may be the job's fault."""
+
+    job: str
+
+
 class Said(msgspec.Struct, frozen=True, tag_field="is", tag="said"):
     """An event of the running job. A final event means that the worker is free again. `fresh` tells of it whether the
     job has computed everything itself, using nothing that was kept."""
@@ -61,7 +67,7 @@ class Vitals(msgspec.Struct, frozen=True, tag_field="is", tag="vitals"):
 
 
 ToWorker = Run | Stop
-FromWorker = Ready | Broken | Said | Vitals
+FromWorker = Ready | Broken | Took | Said | Vitals
 
 to_worker = msgspec.json.Decoder(ToWorker)
 from_worker = msgspec.json.Decoder(FromWorker)

@@ -48,7 +48,7 @@ from engine.store.database import DATABASE
 from engine.store.lock import sole_holder
 from engine.store.stages import StageStore
 from engine.trace import traced
-from engine.wire import Broken, FromWorker, Ready, Run, Said, Vitals, line, to_worker
+from engine.wire import Broken, FromWorker, Ready, Run, Said, Took, Vitals, line, to_worker
 
 PIPELINE = "engine.pipeline:Pipeline"
 REPORT_EVERY = 0.5
@@ -210,6 +210,7 @@ class Worker:
             command = to_worker.decode(raw)
             if isinstance(command, Run):
                 self._stops[command.request.job] = StopSign()
+                self._channel.send(Took(command.request.job))
                 self._runs.put(command)
             elif command.job in self._stops:
                 self._stops[command.job].keep = command.keep

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import os
 import queue
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, ClassVar
 
 from bridge.errors import StembridgeError
-from bridge.paths import data_folder
-from bridge.transport.endpoint import make_private
 from engine.cluster.helping import Peers, is_helpful
+from engine.cluster.log import write_log
 from engine.stages import program2hash
 from engine.worker import NICER, Channel, PipelineLike, Worker, load_pipeline, open_stages, sole_worker
 
@@ -33,7 +32,8 @@ class WorkerActor:
 
     def __init__(self, name: str, place: int, pipeline: str, stages_gib: float) -> None:
         """`place`: which of the engine's workers it is, from 0."""
-        own_log(name, place)
+        write_log(place)
+        print(f"{name}, process {os.getpid()}", file=sys.stderr, flush=True)
         if hasattr(os, "nice"):
             os.nice(NICER)
         self._name = name
@@ -80,7 +80,10 @@ class WorkerActor:
             with sole_worker(place):
                 self._worker.serve(load, open_stages(stages_gib, alone=False))
         except SystemExit:
-            self._said.put(None)
+            pass
+        except BaseException:
+            traceback.print_exc()
+        self._said.put(None)
 
     def _listen(self) -> None:
         with os.fdopen(self._events, "rb") as events:
@@ -106,19 +109,3 @@ class HelperActor:
     def stem(self, task: StemTask) -> Sound | None:
         """See `engine.helpers.Helper`."""
         return self._pipeline.stem(task)
-
-
-def own_log(name: str, place: int) -> None:
-    """Sends what this process writes to standard error to a file of its own among the engine's data."""
-    path = actor_log(place)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for stream in (1, 2):
-        os.dup2(file, stream)
-    os.close(file)
-    faulthandler.enable(sys.stderr)
-    print(f"{name}, process {os.getpid()}", file=sys.stderr, flush=True)
-
-
-def actor_log(place: int) -> str:
-    """Where the worker of that place writes its log."""
-    return str(make_private(data_folder()) / f"worker-{place}.log")

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import StembridgeError
 from engine.cluster.join import Cluster
+from engine.cluster.log import ActorLog
 from engine.keeper import OnExit, OnMessage
 from engine.wire import Broken, ToWorker, from_worker, line
-from engine.worker_process import LAST_WORDS
+from engine.worker_process import LAST_WORDS, worker_log
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle
@@ -38,6 +39,7 @@ class ActorWorker:
         self._lock = threading.Lock()
         self._actor: ActorHandle[Any] | None = None
         self._killed = False
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._thread = threading.Thread(target=self._live, name=f"actor {place}", daemon=True)
         self._thread.start()
 
@@ -49,13 +51,7 @@ class ActorWorker:
     @property
     def last_words(self) -> str:
         """The end of what it has written to its log."""
-        from engine.cluster.actor import actor_log
-
-        try:
-            text = Path(actor_log(self._place)).read_text("utf-8", "replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-LAST_WORDS:])
+        return "\n".join(self._words.copy())
 
     def send(self, message: ToWorker) -> None:
         """Queues a command; one that a dying actor does not read is lost, and `on_exit` tells."""
@@ -78,11 +74,12 @@ class ActorWorker:
         how = "killed"
         try:
             self._cluster.connect()
-            with self._lock:
-                if not self._killed:
-                    self._actor = self._cluster.start_worker(self._place, *self._options)
-            if self._actor is not None:
-                how = self._hear(self._actor)
+            with ActorLog(self._place) as written:
+                with self._lock:
+                    if not self._killed:
+                        self._actor = self._cluster.start_worker(self._place, *self._options)
+                if self._actor is not None:
+                    how = self._hear(self._actor, written)
         except StembridgeError as error:
             how = str(error)
             self._call(self._on_message, Broken(error.code, error.message, error.hint))
@@ -91,13 +88,14 @@ class ActorWorker:
             how = f"{type(error).__name__}: {error}"
         self._call(self._on_exit, how)
 
-    def _hear(self, actor: ActorHandle[Any]) -> str:
-        """Takes in what the actor says until it is gone; returns how it went."""
+    def _hear(self, actor: ActorHandle[Any], written: ActorLog) -> str:
+        """Takes in what the actor says, and writes to its log, until it is gone; returns how it went."""
         import ray
 
         try:
             while True:
                 lines: list[bytes] | None = ray.get(actor.hear.options(concurrency_group="talk").remote())
+                self._log(written)
                 if lines is None:
                     with self._lock:
                         self._end()
@@ -109,6 +107,13 @@ class ActorWorker:
             return next((text.strip() for text in reversed(reason) if text.strip()), "the actor died")
         except ray.exceptions.RayError as error:
             return str(error).splitlines()[0]
+        finally:
+            self._log(written)
+
+    def _log(self, written: ActorLog) -> None:
+        for words in written.new_lines():
+            self._words.append(words)
+            worker_log.info("%s", words)
 
     def _end(self) -> None:
         if self._actor is not None:

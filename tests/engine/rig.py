@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bridge.arrangement import Arrangement, Section
 from bridge.client import start_engine, stop_engine
 from bridge.messages import Project, Render, StemWanted
@@ -54,6 +56,18 @@ def song(job: str, root: Path, style: str = "", **changes: Any) -> Render:
     arrangement = Arrangement(8000, ((0.0, 0.0), (16.0, 8.0)), sections=(Section("Verse", "verse", 0.0, 16.0),))
     stems = (StemWanted("drums"), StemWanted("bass"), StemWanted("keys"))
     return Render(job, arrangement, project=Project("Song", str(root)), style=style, **{"stems": stems, **changes})
+
+
+def workers(endpoint: Endpoint) -> set[int]:
+    """The processes of the engine's workers: its child, or the actors that its cluster on this machine holds."""
+
+    def find() -> set[int]:
+        alive = [p for p in psutil.Process(endpoint.pid).children(recursive=True) if p.status() != "zombie"]
+        actors = {p.pid for p in alive if p.cmdline() and p.cmdline()[0].startswith("ray::WorkerActor")}
+        return actors or {p.pid for p in alive if "engine.worker" in p.cmdline()}
+
+    found: set[int] = wait_for(find)
+    return found
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:

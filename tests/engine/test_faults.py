@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -19,7 +20,7 @@ from bridge.errors import StembridgeError
 from bridge.messages import Accepted, Done, Event, Failed, Listen, Status, StemReady
 from bridge.transport.endpoint import Endpoint, make_private
 from engine.worker import is_out_of_memory
-from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for
+from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for, workers
 from tests.engine.store.test_database import old_database
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process can only be set on Linux")
@@ -47,10 +48,6 @@ def no_space(pid: int) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-
-
-def worker(endpoint: Endpoint) -> int:
-    return int(wait_for(lambda: psutil.Process(endpoint.pid).children())[0].pid)
 
 
 def last(client: Client, name: str, root: Path, style: str = "") -> Event:
@@ -104,7 +101,9 @@ def test_an_engine_that_starts_on_a_full_disk_says_so_in_one_line(tmp_path: Path
 
 @linux
 def test_a_full_disk_under_the_worker_fails_the_job_alone(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
-    with no_space(worker(endpoint)):
+    with contextlib.ExitStack() as full:
+        for pid in workers(endpoint):
+            full.enter_context(no_space(pid))
         failed = last(client, "full", tmp_path)
     assert isinstance(failed, Failed)
     assert failed.code in ("file.error", "disk.full")
@@ -114,14 +113,15 @@ def test_a_full_disk_under_the_worker_fails_the_job_alone(client: Client, endpoi
 
 @linux
 def test_a_worker_without_memory_fails_the_job_alone(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
-    pid = worker(endpoint)
-    resource.prlimit(pid, resource.RLIMIT_AS, (psutil.Process(pid).memory_info().vms + (64 << 20), -1))
+    before = workers(endpoint)
+    for pid in before:
+        resource.prlimit(pid, resource.RLIMIT_AS, (psutil.Process(pid).memory_info().vms + (64 << 20), -1))
     failed = last(client, "hungry", tmp_path, "error=memory")
     assert isinstance(failed, Failed)
     assert failed.code == "memory.full"
     assert "fewer stems" in failed.hint
     assert isinstance(last(client, "modest", tmp_path), Done)
-    assert worker(endpoint) == pid
+    assert workers(endpoint) == before
 
 
 def test_what_torch_says_without_memory_is_understood() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 
 from bridge.client import Client
@@ -29,7 +28,7 @@ from bridge.messages import (
     StemReady,
 )
 from bridge.transport.endpoint import Endpoint
-from tests.engine.rig import echo_engine, song, wait_for
+from tests.engine.rig import echo_engine, song, wait_for, workers
 
 LONG = "steps=2000 pause=0.01"
 
@@ -54,10 +53,6 @@ def other(endpoint: Endpoint) -> Iterator[Client]:
 
 def names(events: list[Event]) -> list[str]:
     return [type(event).__name__ for event in events]
-
-
-def worker_pid(endpoint: Endpoint) -> int:
-    return int(wait_for(lambda: psutil.Process(endpoint.pid).children())[0].pid)
 
 
 def until(events: Iterator[Event], kind: type[Event]) -> Event:
@@ -152,7 +147,7 @@ def test_cancelling_before_the_request_is_checked_still_cancels(client: Client, 
 def test_a_worker_that_is_deaf_to_cancel_is_killed_and_replaced(
     client: Client, endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    before = worker_pid(endpoint)
+    before = workers(endpoint)
     events = client.request(song("deaf", tmp_path, "deaf steps=3000 pause=0.01"))
     next(events)
     wait_for(lambda: [row for row in client.jobs().jobs if row.job == "deaf" and row.state == "running"])
@@ -165,7 +160,7 @@ def test_a_worker_that_is_deaf_to_cancel_is_killed_and_replaced(
     assert took >= 0.9
     assert not list(tmp_path.rglob("*.wav"))
     assert names(list(client.request(song("after-deaf", tmp_path))))[-1] == "Done"
-    assert worker_pid(endpoint) != before
+    assert workers(endpoint) != before
 
 
 def test_cancelling_what_is_over_or_unknown(client: Client, tmp_path: Path) -> None:
@@ -180,7 +175,8 @@ def test_a_job_survives_one_kill_of_its_worker(client: Client, endpoint: Endpoin
     gate = tmp_path / "go"
     events = client.request(song("survivor", tmp_path, f"hold={gate}"))
     until(events, StemReady)
-    os.kill(worker_pid(endpoint), signal.SIGKILL)
+    for pid in workers(endpoint):
+        os.kill(pid, signal.SIGKILL)
     gate.touch()
     rest = list(events)
     assert isinstance(rest[-1], Done)
@@ -194,17 +190,18 @@ def test_a_job_that_kills_its_worker_twice_fails_and_the_engine_lives(client: Cl
     last = list(client.request(song("always", tmp_path, "crash=always")))[-1]
     assert isinstance(last, Failed)
     assert (last.code, last.refused) == ("worker.crashed", False)
-    assert "2 times (signal 9)" in last.message
+    assert "2 times (" in last.message
     assert not (tmp_path / "stembridge" / "always").exists()
     assert names(list(client.request(song("next", tmp_path))))[-1] == "Done"
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
     list(client.request(song("warm", tmp_path)))
-    before = worker_pid(endpoint)
-    os.kill(before, signal.SIGKILL)
+    before = workers(endpoint)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
     assert names(list(client.request(song("later", tmp_path))))[-1] == "Done"
-    assert worker_pid(endpoint) != before
+    assert workers(endpoint) != before
 
 
 def test_errors_of_the_pipeline_reach_the_musician(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:

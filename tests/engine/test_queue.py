@@ -152,11 +152,11 @@ def test_a_running_job_is_paused_and_frees_the_worker(client: Client, tmp_path: 
 
 
 def test_a_paused_job_can_be_cancelled(client: Client, tmp_path: Path) -> None:
-    following = client.request(song("long", tmp_path, "steps=300 pause=0.01"))
+    following = client.request(song("given-up", tmp_path, "steps=300 pause=0.01"))
     next(event for event in following if isinstance(event, Progress))
-    client.send(Pause("long"))
+    client.send(Pause("given-up"))
     next(event for event in following if isinstance(event, Progress) and event.stage == "paused")
-    assert client.cancel("long") == Cancelled("long")
+    assert client.cancel("given-up") == Cancelled("given-up")
     assert not list(tmp_path.rglob("take-*"))
 
 
