@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from engine.listen.onsets import FRAMES, Floats, Strength, moving_mean
@@ -31,8 +32,10 @@ LEVELS = {
 """(span in beats, weight) of each way to count."""
 COUNT_BONUS = {"duple": 0.0, "triple": -0.05, "compound": -0.06}
 NEAR = 0.25
-"""Octaves around the clip's tempo in which the local tempo may lie."""
-STIFFNESS = 40.0
+"""Octaves around its centre in which a tempo may drift along a clip."""
+CENTRES = 10
+"""Steps of the grid between the centres of the paths that are tried."""
+STIFFNESS = 25.0
 """What a change of the local tempo by an octave between neighbouring windows costs, squared."""
 SAME = 0.04
 
@@ -114,55 +117,70 @@ def tempogram2tempo(tempogram: Tempogram, between: tuple[float, float] | None = 
         raise ValueError(f"there is no tempo between {low} and {high} bpm to choose from")
     if not len(tempogram.scores):
         return None
-    mean = tempogram.mean
-    preference = np.exp(-0.5 * (np.log2(GRID / CENTRE_BPM) / SPREAD_OCTAVES) ** 2)
-    weighted = np.where(allowed, mean * preference, -1.0)
+    paths = _paths(tempogram.scores, np.flatnonzero(allowed))
+    weighted = np.array([path.score * _preference(path.bpm) for path in paths])
     best = int(weighted.argmax())
     if weighted[best] <= 0:
         return None
-    bpm = _peak(weighted, best)
-    others = _rivals(weighted, best)
-    strange = [s for other, s in others if not _related(other, bpm)]
+    found = paths[best]
+    others = _rivals(paths, weighted, best)
+    strange = [s for other, s in others if not _related(other, found.bpm)]
     clear = 1.0 - 0.5 * max(strange, default=0.0)
-    confidence = float(np.clip((mean[best] - 0.04) / 0.16, 0.0, 1.0)) * clear
-    return Tempo(bpm, confidence, others, tempogram.seconds, _local(tempogram.scores, bpm))
+    confidence = float(np.clip((found.score - 0.04) / 0.16, 0.0, 1.0)) * clear
+    return Tempo(found.bpm, confidence, others, tempogram.seconds, found.local)
 
 
-def _peak(scores: Floats, at: int) -> float:
-    """bpm of the peak at a step of the grid, between steps."""
-    if not 0 < at < STEPS - 1 or min(scores[at - 1], scores[at + 1]) < 0:
-        return float(GRID[at])
-    a, b, c = scores[at - 1 : at + 2]
-    shift = float(np.clip(0.5 * (a - c) / min(a - 2 * b + c, -1e-12), -0.5, 0.5))
-    return float(GRID[at] * (GRID[1] / GRID[0]) ** shift)
+@dataclass(frozen=True)
+class _Path:
+    """A tempo that drifts along the windows: its median, `local` [windows] bpm, its mean score."""
+
+    bpm: float
+    local: Floats
+    score: float
 
 
-def _rivals(weighted: Floats, best: int) -> tuple[tuple[float, float], ...]:
-    """Up to four other peaks (bpm, share of the best one's score)."""
-    inner = weighted[1:-1]
-    peaks = np.flatnonzero((inner >= weighted[:-2]) & (inner > weighted[2:]) & (inner > 0)) + 1
-    found = [i for i in peaks.tolist() if abs(np.log(GRID[i] / GRID[best])) > SAME]
-    found.sort(key=lambda i: -weighted[i])
-    return tuple((round(_peak(weighted, i), 2), round(float(weighted[i] / weighted[best]), 3)) for i in found[:4])
+def _preference(bpm: float) -> float:
+    return float(np.exp(-0.5 * (np.log2(bpm / CENTRE_BPM) / SPREAD_OCTAVES) ** 2))
+
+
+def _paths(scores: Floats, allowed: NDArray[np.int64]) -> list[_Path]:
+    """The best path around each centre of the allowed steps of the grid, those of nearly the same tempo once."""
+    found: list[_Path] = []
+    centres = allowed[:: min(CENTRES, max(1, len(allowed) // 4))]
+    for centre in GRID[centres]:
+        near = allowed[np.abs(np.log2(GRID[allowed] / centre)) <= NEAR]
+        found.append(_path(scores[:, near], GRID[near]))
+    found.sort(key=lambda path: -path.score)
+    distinct: list[_Path] = []
+    for path in found:
+        if all(abs(np.log(path.bpm / other.bpm)) > SAME for other in distinct):
+            distinct.append(path)
+    return distinct
+
+
+def _path(scores: Floats, bpm: Floats) -> _Path:
+    """The path through scores [windows, steps] of the tempi `bpm` [steps] that scores best while it changes slowly."""
+    octaves = np.log2(bpm)
+    cost = STIFFNESS * (octaves[:, None] - octaves[None, :]) ** 2
+    total = scores[0]
+    back = np.zeros(scores.shape, dtype=np.int64)
+    for t in range(1, len(scores)):
+        step = total[:, None] - cost
+        back[t] = step.argmax(axis=0)
+        total = step.max(axis=0) + scores[t]
+    steps = [int(total.argmax())]
+    for t in range(len(scores) - 1, 0, -1):
+        steps.append(int(back[t, steps[-1]]))
+    local = bpm[steps[::-1]]
+    return _Path(float(np.median(local)), np.asarray(local), float(total.max()) / len(scores))
+
+
+def _rivals(paths: list[_Path], weighted: Floats, best: int) -> tuple[tuple[float, float], ...]:
+    """Up to four other paths (bpm, share of the best one's score)."""
+    order = [int(i) for i in np.argsort(-weighted, kind="stable") if i != best and weighted[i] > 0]
+    return tuple((round(paths[i].bpm, 1), round(float(weighted[i] / weighted[best]), 3)) for i in order[:4])
 
 
 def _related(one: float, other: float) -> bool:
     """Whether two tempi count the same music on different levels: half, double, a third, three times."""
     return any(abs(np.log(one / other / factor)) < SAME for factor in (0.25, 1 / 3, 0.5, 2.0, 3.0, 4.0))
-
-
-def _local(scores: Floats, bpm: float) -> Floats:
-    """[windows] bpm near the clip's own, by the best path that changes slowly."""
-    near = np.flatnonzero(np.abs(np.log2(GRID / bpm)) <= NEAR)
-    octaves = np.log2(GRID[near])
-    cost = STIFFNESS * (octaves[:, None] - octaves[None, :]) ** 2
-    total = scores[0, near]
-    back = np.zeros((len(scores), len(near)), dtype=np.int64)
-    for t in range(1, len(scores)):
-        step = total[:, None] - cost
-        back[t] = step.argmax(axis=0)
-        total = step.max(axis=0) + scores[t, near]
-    path = [int(total.argmax())]
-    for t in range(len(scores) - 1, 0, -1):
-        path.append(int(back[t, path[-1]]))
-    return np.asarray(GRID[near][path[::-1]])
