@@ -7,9 +7,11 @@
     jobs/<job>/result.json      the last event: done, heard, failed or cancelled
     jobs/<job>/cancel           empty file made by the script
     jobs/<job>/gone             made by the script when it has read the result: the engine may delete the folder
+    jobs/<job>/proven.json      the engine's own: the request without its token, until it is accepted or refused
 
-An engine that dies leaves its jobs to the next one, which writes their events again; a job that it had not accepted
-ends with the code job.unknown, and may be sent again.
+An engine that dies leaves its jobs to the next one, which writes their events again. A request that it had taken and
+not yet accepted is taken again by the next one; where even that is gone, the job ends with the code job.unknown, and
+may be sent again.
 Everything appears by renaming only, so a reader never sees half a file. The engine lists one folder per tick.
 """
 
@@ -49,6 +51,7 @@ from bridge.validate import JOB_ID, MAX_MESSAGE
 TICK = 0.07
 """Seconds between two looks into the folder."""
 MAX_PER_TICK = 32
+PROVEN = "proven.json"
 MAX_FOLLOWED = 300
 KEEP_SECONDS = 7 * 86400
 """Results that no script has fetched stay this long."""
@@ -87,6 +90,7 @@ class MailboxOutlet:
         self.folder = folder
         self.project = project
         self.finished = False
+        self._settled = False
         self._stems = self._pieces = 0
 
     @property
@@ -117,6 +121,9 @@ class MailboxOutlet:
             return True
         try:
             write_private(self.folder / name, encode(event))
+            if not self._settled and not isinstance(event, Progress):
+                (self.folder / PROVEN).unlink(missing_ok=True)
+                self._settled = True
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -143,7 +150,7 @@ class Mailbox:
         self.beat()
 
     def _recover(self) -> None:
-        """Jobs without a result go on: the desk tells how they stand, or that they were lost before they were accepted.
+        """Jobs without a result go on: the desk tells how they stand, or takes them where they were not accepted yet.
         Results that were read, or that nobody reads, are removed."""
         oldest = time.time() - KEEP_SECONDS
         for folder in self._jobs.iterdir():
@@ -154,7 +161,10 @@ class Mailbox:
             elif (folder / "result.json").exists():
                 self._follow(folder.name, MailboxOutlet(folder)).finished = True
             else:
-                self._desk.receive(encode(Status(folder.name)), self._follow(folder.name, MailboxOutlet(folder)))
+                proven = read_file(folder / PROVEN)
+                (self._requests / f"{folder.name}.json").unlink(missing_ok=True)
+                outlet = self._follow(folder.name, MailboxOutlet(folder, raw2project(proven or b"")))
+                self._desk.receive(proven or encode(Status(folder.name)), outlet)
         for part in [*self._requests.glob(".*.part"), *self._jobs.glob("*/.*.part")]:
             part.unlink(missing_ok=True)
 
@@ -195,14 +205,25 @@ class Mailbox:
 
     def _take(self, path: Path) -> None:
         job = path.name.removesuffix(".json")
-        raw = take_file(path)
+        raw = read_file(path)
         if raw is None or not JOB_ID.match(job):
+            remove(path)
             self._refusals.count("mailbox.junk", f"{path.name[:80]!r} is no request and was removed")
             return
         folder = make_private(self._jobs / job)
         for old in folder.iterdir():
             old.unlink(missing_ok=True)
         outlet = self._follow(job, MailboxOutlet(folder))
+        proven = self._prove(job, raw, outlet)
+        if proven is not None:
+            with contextlib.suppress(OSError):  # a full disk: it is taken all the same, as durable as it can be
+                write_private(folder / PROVEN, proven)
+        remove(path)
+        if proven is not None:
+            self._desk.receive(proven, outlet)
+
+    def _prove(self, job: str, raw: bytes, outlet: MailboxOutlet) -> bytes | None:
+        """The request without its token; None where it is refused, which the outlet is told."""
         try:
             fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             token = msgspec.json.decode(fields.pop("token", b'""'), type=str)
@@ -210,7 +231,7 @@ class Mailbox:
             outlet.project = raw2project(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             outlet.send(Failed(job, "message.json", "the request is not a JSON object.", refused=True))
-            return
+            return None
         if not same_token(token, self._token):
             self._refusals.count("token.wrong", "mailbox")
             hint = "Read engine.json again: the engine was started anew."
@@ -218,7 +239,8 @@ class Mailbox:
         elif named != job:
             outlet.send(Failed(job, "job.name", "the file's name is not the request's job id.", "job", refused=True))
         else:
-            self._desk.receive(msgspec.json.encode(fields), outlet)
+            return msgspec.json.encode(fields)
+        return None
 
     def _follow(self, job: str, outlet: MailboxOutlet) -> MailboxOutlet:
         """Watches the job's folder; of too many, the oldest finished one is watched no longer."""
@@ -240,19 +262,22 @@ def raw2project(raw: bytes) -> str:
     return project.root or project.name
 
 
-def take_file(path: Path) -> bytes | None:
-    """Reads and removes a file. None for what is no plain file, cannot be read or is too large."""
-    raw = None
+def read_file(path: Path) -> bytes | None:
+    """A file's content. None for what is no plain file, cannot be read or is too large."""
     with contextlib.suppress(OSError):
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags)
         with os.fdopen(handle, "rb") as file:
             status = os.fstat(handle)
             if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_MESSAGE:
-                raw = file.read(MAX_MESSAGE)
+                return file.read(MAX_MESSAGE)
+    return None
+
+
+def remove(path: Path) -> None:
+    """Takes away whatever lies there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):
             path.unlink()
-    return raw

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -13,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from bridge.client import start_engine
-from bridge.messages import Accepted, Cancel, Cancelled, Event, Progress, Status, encode
+from bridge.client import Client, start_engine
+from bridge.messages import Accepted, Cancel, Cancelled, Event, Failed, Progress, Status, encode
 from bridge.transport import Outlet
 from bridge.transport.endpoint import Endpoint, is_locked
-from bridge.transport.mailbox import KEEP_SECONDS, Mailbox
+from bridge.transport.mailbox import KEEP_SECONDS, PROVEN, Mailbox
 from bridge.validate import MAX_MESSAGE
 from tests.engine.rig import ECHO, echo_engine, song, wait_for
 
@@ -151,6 +153,40 @@ def test_a_job_goes_on_when_its_engine_was_killed(tmp_path: Path) -> None:
         assert result(lost)["code"] == "job.unknown"
 
 
+def test_a_request_that_was_taken_and_not_accepted_outlives_its_engine(tmp_path: Path) -> None:
+    with echo_engine(tmp_path) as first:
+        script = Script(Path(first.mailbox))
+        with Client(first) as client:
+            client.models()
+        locked = sqlite3.connect(tmp_path / "data" / "engine.sqlite", isolation_level=None)
+        locked.execute("BEGIN IMMEDIATE")
+        folder = script.ask("box-taken", tmp_path)
+        wait_for((folder / PROVEN).exists)
+        wait_for(lambda: not list((script.box / "requests").iterdir()))
+        assert script.token() not in (folder / PROVEN).read_text()
+        os.kill(first.pid, signal.SIGKILL)
+        locked.close()
+        wait_for(lambda: not is_locked())
+        start_engine(options=ECHO)
+        assert result(folder)["type"] == "done"
+        assert not (folder / PROVEN).exists()
+
+
+def test_a_request_that_was_written_down_twice_is_taken_once(tmp_path: Path) -> None:
+    mailbox, _, script = opened(tmp_path / "box")
+    script.ask("job", tmp_path)
+    raw = (script.box / "requests" / "job.json").read_bytes()
+    mailbox.tick()
+    (script.box / "requests" / "job.json").write_bytes(raw)
+    _, desk, _ = opened(tmp_path / "box")
+    assert [json.loads(one) for one, _ in desk.received] == [json.loads(encode(song("job", tmp_path)))]
+    assert desk.received[0][1].client == f"mailbox {tmp_path}"
+    assert not list((script.box / "requests").iterdir())
+    desk.received[0][1].send(Failed("job", "queue.full", "full.", refused=True))
+    _, desk, _ = opened(tmp_path / "box")
+    assert desk.received == []
+
+
 class RecordingDesk:
     """A desk that only notes what comes; events are sent by the test."""
 
@@ -213,7 +249,7 @@ def test_a_script_that_deletes_its_folder_is_forgotten(tmp_path: Path) -> None:
     mailbox, desk, script = opened(tmp_path / "box")
     folder = script.ask("job", tmp_path)
     mailbox.tick()
-    folder.rmdir()
+    shutil.rmtree(folder)
     assert not desk.received[0][1].send(Progress("job", "x", 0.1))
     mailbox.tick()
 
