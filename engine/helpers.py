@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.messages import Render, StemReady
+from bridge.messages import PieceReady, Render, StemReady
 from engine.report import ShareReporter
 from engine.sampler import Instrument
 from engine.score import Part, Score
@@ -91,4 +91,7 @@ class Unheard:
         """See `engine.report.Reporter`."""
 
     def stem(self, event: StemReady) -> None:
+        """See `engine.report.Reporter`."""
+
+    def piece(self, event: PieceReady) -> None:
         """See `engine.report.Reporter`."""

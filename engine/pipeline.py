@@ -33,7 +33,7 @@ from engine.lelm.plan import WEIGHTS as PLAN
 from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
 from engine.matched import read_groups
-from engine.models import catalogue, check_choice, choose_model, main_row, stem_rows, still_matched
+from engine.models import catalogue, check_choice, choose_model, find_song, main_row, stem_rows, still_matched
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous, open_take
 from engine.references import references2templates, with_references
@@ -78,11 +78,16 @@ class Pipeline:
         """The machine of a row that may drift, kept from job to job; None for the sampler. Raises `JobError`."""
         if not row.path:
             return None
+        return self.shelf.renderer(row)
+
+    @property
+    def shelf(self) -> Shelf:
+        """The user's checkpoints; made when the first one is used."""
         if self._shelf is None:
             from engine.shelf import Shelf
 
             self._shelf = Shelf()
-        return self._shelf.renderer(row)
+        return self._shelf
 
     def release(self) -> None:
         """Gives back the memory of the user's checkpoints, after a rendering under way. They load again when used."""
@@ -110,6 +115,9 @@ class Pipeline:
         """
         started = time.perf_counter()
         check_choice(request)
+        song = find_song(request)
+        if song is not None:
+            return self._render_song(song.row(""), request, out, report, stages, first_take)
         rows = stem_rows(request)
         renderers = {name: machine for name, row in rows.items() if (machine := self.open_renderer(row)) is not None}
         weights = {name: machine.weights for name, machine in renderers.items()}
@@ -173,6 +181,15 @@ class Pipeline:
             warnings += [text for text in result.warnings if text not in warnings]
             watch = Stopwatch(watch.seconds)
         return Done(request.job, tuple(manifests), round(time.perf_counter() - started, 3), tuple(warnings))
+
+    def _render_song(
+        self, row: ModelRow, request: Render, out: Path, report: Reporter, stages: StageCache, first_take: int
+    ) -> Done:
+        """The same where SongGeneration writes and plays all of it."""
+        from engine.song.takes import SongTakes
+
+        machine = self.shelf.song(row)
+        return SongTakes(request, row, machine, self._bank, self._playing, stages).render(out, report, first_take)
 
     def _write(
         self,

@@ -11,6 +11,7 @@ from pathlib import Path
 from bridge.checkpoints import Checkpoint, folder2hash
 from bridge.errors import JobError
 from bridge.messages import ModelRow
+from bridge.songgeneration import changed_files
 from engine.diffusion.ace_step import AceStep
 from engine.diffusion.placement import Placement
 from engine.diffusion.renderer import DiffusionRenderer
@@ -19,6 +20,7 @@ from engine.fitting import Fit
 from engine.hardware import GIB, free_ram_gib
 from engine.models import find_candidate
 from engine.rendering import Renderer
+from engine.song.machine import SongMachine
 
 KINDS: dict[str, type[DiffusionRenderer]] = {"ace-step": AceStep, "stable-audio-3": StableAudio}
 SPARE_GIB = 0.5
@@ -40,6 +42,7 @@ class Shelf:
 
     def __init__(self, free: Callable[[str], float] = free_gib) -> None:
         self._kept: dict[str, tuple[str, DiffusionRenderer]] = {}
+        self._songs: dict[str, tuple[str, SongMachine]] = {}
         self._free = free
         self._lock = threading.Lock()
 
@@ -67,23 +70,50 @@ class Shelf:
             self._kept[row.name] = kept
             return kept[1]
 
+    def song(self, row: ModelRow) -> SongMachine:
+        """The SongGeneration machine that a row means; as `renderer`."""
+        candidate = find_candidate(row.name)
+        if candidate is None:
+            raise _gone(row.name)
+        checkpoint, fit = candidate.checkpoint, candidate.fit
+        with self._lock:
+            changed = changed_files(checkpoint)
+            if changed:
+                raise _changed(checkpoint, changed[0])
+            kept = self._songs.pop(row.name, None)
+            if kept is not None and kept[0] != checkpoint.sha256:
+                kept[1].release()
+                kept = None
+            if kept is None:
+                machine = SongMachine(checkpoint, fit, partial(self._make_room, row.name, fit))
+                kept = (checkpoint.sha256, machine)
+            self._songs[row.name] = kept
+            return kept[1]
+
     @property
     def loaded(self) -> tuple[str, ...]:
-        """Names of the renderers whose weights are in memory."""
-        return tuple(name for name, (_, renderer) in tuple(self._kept.items()) if renderer.loaded)
+        """Names of the checkpoints whose weights are in memory."""
+        return tuple(name for name, machine in self._machines() if machine.loaded)
+
+    def _machines(self) -> list[tuple[str, DiffusionRenderer | SongMachine]]:
+        """All that may hold memory, the longest unused first among its kind."""
+        kept: list[tuple[str, DiffusionRenderer | SongMachine]] = [
+            (name, machine) for name, (_, machine) in tuple(self._kept.items())
+        ]
+        return [*kept, *((name, machine) for name, (_, machine) in tuple(self._songs.items()))]
 
     def release(self) -> None:
         """Gives all memory back; renderers load again when they are used."""
-        for _, renderer in tuple(self._kept.values()):
-            renderer.release()
+        for _, machine in self._machines():
+            machine.release()
 
     def _make_room(self, name: str, fit: Fit) -> None:
         """Releases others that do nothing now, the longest unused first, until the model fits."""
-        for other, (_, renderer) in tuple(self._kept.items()):
+        for other, machine in self._machines():
             if self._free(fit.device) >= fit.gib + SPARE_GIB:
                 return
-            if other != name and renderer.loaded:
-                renderer.release_idle()
+            if other != name and machine.loaded:
+                machine.release_idle()
 
 
 def fit2placement(fit: Fit) -> Placement:
@@ -101,12 +131,16 @@ def _stamp(checkpoint: Checkpoint) -> str:
     except OSError:
         raise _gone(checkpoint.name) from None
     if now != checkpoint.sha256:
-        raise JobError(
-            "checkpoint.changed",
-            f"the files of {checkpoint.name} are not those that were added.",
-            hint=f"Add them again: stembridge models add {checkpoint.name} {checkpoint.source}",
-        )
+        raise _changed(checkpoint, "they have changed")
     return now
+
+
+def _changed(checkpoint: Checkpoint, why: str) -> JobError:
+    return JobError(
+        "checkpoint.changed",
+        f"the files of {checkpoint.name} are not those that were added: {why}.",
+        hint=f"Add them again: stembridge models add {checkpoint.name} {checkpoint.source}",
+    )
 
 
 def _gone(name: str) -> JobError:

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class TakeMaker:
     """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
     `playing` is held while the bank plays, which holds one note at a time; `rows` are the machines of the stems by
     name, `renderers` those of them that may drift; `key` is a hash of all that the stems are made from, under which
-    `stages` keeps them; `helpers` may play some of them."""
+    `stages` keeps them; `helpers` may play some of them; `made`: the stems by name where they are there already."""
 
     request: Render
     clock: Clock
@@ -79,6 +79,7 @@ class TakeMaker:
     stages: StageCache = NO_STAGES
     key: str = ""
     helpers: Helpers = NO_HELPERS
+    made: Mapping[str, Sound] = field(default_factory=dict)
 
     @cached_property
     def frame(self) -> Frame:
@@ -142,6 +143,9 @@ class TakeMaker:
     def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | LeftOut | None]]:
         """The parts with their sounds (None: kept from the edited take): first those that are kept or played by the
         sampler, in order, then those that are painted."""
+        if self.made:
+            yield from ((part, self.made[part.name]) for part in self.score.parts)
+            return
         fresh = [p for p in self.score.parts if self._kept(p) is None and _sounds(p)]
         painted = [p for p in fresh if p.name in self.renderers]
         matched = [p for p in fresh if self._machine(p).name == MATCH and p.notes and self._has_match(p)]

@@ -14,7 +14,7 @@ import numpy as np
 from engine.listen.beats import sound2beats
 from engine.report import Tick, part_of
 from engine.score import SCALES, Key
-from engine.song.align import Aligned, align
+from engine.song.align import Aligned, Heard, Run, align
 from engine.song.hear import Audio, Floats, hear_key, hear_song, mixed, stem2mono
 from engine.song.wanted import Wanted, pulse_bpm
 from engine.song.warp import warp
@@ -24,6 +24,7 @@ CATCH = 0.4
 TEMPO_REACH = 1.08
 SURE_KEY = 0.5
 MOST_SEMITONES = 2
+FAR_MS = 10.0
 FAR_TEMPO = 0.12
 """A song whose tempo differs from the clock's by more than this share is audibly stretched."""
 
@@ -43,6 +44,7 @@ class Conformed:
 
     `bpm`: the song's own; None where no pulse was heard, and the song stands as it came. `before`, `after`: residuals,
     None where nothing could be measured. `semitones`: how much higher it was made. `lost`: sections without sound.
+    `complete`: how many of the wanted stretches, from the first, the song has left behind by a bar or more.
     """
 
     stems: dict[str, Audio]
@@ -52,18 +54,25 @@ class Conformed:
     semitones: int
     remarks: tuple[str, ...]
     lost: tuple[str, ...] = ()
+    complete: int = 0
 
 
 def conform_song(
-    stems: dict[str, Audio], rate: int, wanted: Sequence[Wanted], key: Key | None, samples: int, tick: Tick
+    stems: dict[str, Audio],
+    rate: int,
+    wanted: Sequence[Wanted],
+    key: Key | None,
+    samples: int,
+    tick: Tick,
+    ringing: int = 0,
 ) -> Conformed:
     """The song's stems ("vocal", "bgm" or one of them, at the project's `rate`) on the clock; `key`: the one that the
-    user gave. `samples`: the length of the take."""
+    user gave. `samples`: the length of the take, `ringing`: how much more of what follows the song's last bar."""
     bpm = pulse_bpm(wanted)
     heard = hear_song(stems, rate, bpm)
     tick(0.1)
     if heard is None:
-        kept = {kind: _cut(audio, samples) for kind, audio in stems.items()}
+        kept = {kind: _cut(audio, samples + ringing) for kind, audio in stems.items()}
         remark = "no pulse could be heard in the song: it stands as it came, from the first bar on, off the clock."
         return Conformed(kept, None, None, None, 0, (remark,))
     aligned = align(heard, wanted)
@@ -73,14 +82,33 @@ def conform_song(
         remarks.append(
             f"the song came at {came:.0f} beats a minute and was stretched to {bpm:.0f}: another seed may come nearer."
         )
+    runs = _rung_out(aligned.runs, heard, max(audio.shape[1] for audio in stems.values()) / rate, ringing / rate)
     out = {}
     for n, (kind, audio) in enumerate(stems.items()):
         part = part_of(tick, 0.1 + 0.8 * n / len(stems), 0.1 + 0.8 * (n + 1) / len(stems))
-        out[kind] = warp(audio, aligned.runs, samples, rate, part, voice=kind == "vocal", semitones=semitones)
-    after = measure(out, rate, wanted, aligned)
+        out[kind] = warp(audio, runs, samples + ringing, rate, part, voice=kind == "vocal", semitones=semitones)
+    after = measure({kind: audio[:, :samples] for kind, audio in out.items()}, rate, wanted, aligned)
     if after is None:
         remarks.append("the beats of the result could not be measured.")
-    return Conformed(out, came, drift(aligned), after, semitones, (*aligned.remarks, *remarks), aligned.lost)
+    elif after.median_ms > FAR_MS:
+        remarks.append(f"half of its beats lie more than {after.median_ms:.0f} ms from the clock.")
+    before, told = drift(aligned), (*aligned.remarks, *remarks)
+    return Conformed(out, came, before, after, semitones, told, aligned.lost, _complete(aligned, heard))
+
+
+def _complete(aligned: Aligned, heard: Heard) -> int:
+    ends = np.array(aligned.first_bars[1:])
+    return int((ends < len(heard.bars) - 1).sum())
+
+
+def _rung_out(runs: Sequence[Run], heard: Heard, length: float, ringing: float) -> Sequence[Run]:
+    """The runs with what follows the song's last beat behind it, at its own speed, where the last run ends there."""
+    more = min(length - heard.pulses[-1], ringing)
+    if not runs or more <= 0 or abs(runs[-1].source[-1] - heard.pulses[-1]) > 1e-6:
+        return runs
+    last = runs[-1]
+    after = Run(np.append(last.source, last.source[-1] + more), np.append(last.target, last.target[-1] + more))
+    return (*runs[:-1], Run(after.source, after.target, last.voice))
 
 
 def drift(aligned: Aligned) -> Residual | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bridge.arrangement import ACCOMPANIMENT, Reference
 from bridge.checkpoints import Checkpoint
@@ -16,6 +17,8 @@ from engine.song.lyrics import Lyric, sections2lyric, text2script
 from engine.song.tags import words2description, words2prompt_type
 from engine.song.wanted import Wanted, pulse_bpm, sections2wanted
 
+Voice = Literal["vocal", "bgm"]
+"""What the renderer calls vocals and accompaniment."""
 FRAMES = 25
 """Codes of each kind in a second."""
 SPARE, SPARE_SECONDS = 1.3, 10.0
@@ -45,8 +48,8 @@ class SongPlan:
 
     lyric: Lyric
     description: str | None
-    kind: str
-    kinds: dict[str, str]
+    kind: Literal["separate", "bgm"]
+    kinds: dict[str, Voice]
     frames: int
     wanted: tuple[Wanted, ...]
     prompt: Clips | StoredCodes | None
@@ -57,7 +60,7 @@ def request2plan(request: Render, clock: Clock, checkpoint: Checkpoint) -> SongP
     """The plan of one take. Raises `RequestError` for lyrics that cannot be told to the model."""
     arrangement = request.arrangement
     roles = {stem.title: stem.role for stem in request.stems}
-    kinds = {title: "bgm" if role == ACCOMPANIMENT else "vocal" for title, role in roles.items()}
+    kinds: dict[str, Voice] = {title: "bgm" if role == ACCOMPANIMENT else "vocal" for title, role in roles.items()}
     sung = any(section.lyrics.strip() for section in arrangement.sections)
     voice = "vocal" in kinds.values() or sung
     lyric = sections2lyric(arrangement.sections, clock, sings=voice)
@@ -88,14 +91,14 @@ def request2plan(request: Render, clock: Clock, checkpoint: Checkpoint) -> SongP
 
 
 def references2prompt(
-    request: Render, checkpoint: Checkpoint, kinds: dict[str, str], lyric: str
+    request: Render, checkpoint: Checkpoint, kinds: dict[str, Voice], lyric: str
 ) -> tuple[Clips | StoredCodes | None, list[str]]:
     """What the model shall go on from, and what could not be had.
 
     Its tokenizers hear the voice and the rest of a clip apart. A reference that names one stem is such a part; one of a
     whole band would have to be separated first, in its place stored codes of the style's genre are taken.
     """
-    parts: dict[str, Reference] = {}
+    parts: dict[Voice, Reference] = {}
     whole = []
     for reference in request.arrangement.references:
         named = {kinds[name] for name in reference.stems if name in kinds}
