@@ -75,7 +75,8 @@ def beats2bars(strength: Strength, chroma: Chroma, seconds: Floats) -> Bars:
 
 
 def eighths2traits(strength: Strength, chroma: Chroma, eighths: Floats) -> Floats:
-    """[5, eighths]: low, mid, high onsets, change of harmony, change of bass; each of mean 0 and deviation 1."""
+    """[5, eighths]: low, mid, high onsets, change of harmony, change of bass; each of mean 0 and deviation
+    1, the last two less where the clip has few tones."""
     groups = strength.split()
     at = np.clip(np.round(eighths * FRAMES + DELAY_FRAMES).astype(int), 0, len(groups) - 1)
     rows = [
@@ -91,7 +92,9 @@ def eighths2traits(strength: Strength, chroma: Chroma, eighths: Floats) -> Float
         rows += [np.zeros(len(eighths))] * 2
     table = np.array(rows)
     table -= table.mean(axis=1, keepdims=True)
-    return np.asarray(table / np.maximum(table.std(axis=1, keepdims=True), 1e-9))
+    table /= np.maximum(table.std(axis=1, keepdims=True), 1e-9)
+    table[3:] *= chroma.tonal
+    return np.asarray(table)
 
 
 def traits2metre(traits: Floats) -> int:

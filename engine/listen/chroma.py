@@ -28,7 +28,8 @@ OVER_MEDIAN = 8.0
 @dataclass(frozen=True)
 class Chroma:
     """`frames`, `bass` [frames, 12]: every frame's loudest peak has 1; silent frames are 0. `tuning`: semitones by
-    which the clip is above 440 Hz; `tonal` 0-1: how much of the energy is tones, 0 for noise."""
+    which the clip is above 440 Hz; `tonal` 0-1: how much of the energy above the bass is tones, 0 for
+    noise and drums."""
 
     frames: Floats
     bass: Floats
@@ -104,7 +105,8 @@ def _block(views: NDArray[np.float32]) -> tuple[Floats, Floats, Floats]:
     np.add.at(whole, (row, step), strength)
     deep = exact < BASS_HZ
     np.add.at(low, (row[deep], step[deep]), strength[deep])
-    energy = middle**2
+    # A drum rings on a pitch at the bottom only; tones have peaks above it too.
+    energy = middle**2 * (frequency[used] >= BASS_HZ)
     wide = peak | np.roll(peak, 1, axis=1) | np.roll(peak, -1, axis=1)
     share = (energy * wide).sum(axis=1) / np.maximum(energy.sum(axis=1), 1e-12)
     return whole, low, share[sounding]
