@@ -15,6 +15,7 @@ import pytest
 from bridge.handover.manifest import Manifest, StemFiles, read_manifest
 from bridge.messages import ModelRow, Render, StemReady
 from engine import pipeline as pipelines
+from engine.compose import Writers
 from engine.pipeline import Pipeline
 from engine.rendering import Renderer
 from engine.report import JobCancelled
@@ -59,13 +60,13 @@ class Painting(Pipeline):
     def open_renderer(self, row: ModelRow) -> Renderer | None:
         return self.doubles.get(row.name)
 
-    def _write(self, take: Render, *rest: Any) -> Score:
+    def _write(self, writers: Writers, take: Render, *rest: Any) -> Score:
         if take.scope is not None:
-            return super()._write(take, *rest)
+            return super()._write(writers, take, *rest)
         stems = tuple(msgspec.structs.replace(s, renderer="", strength=None, words="") for s in take.stems)
         wish = msgspec.json.encode((take.arrangement.sections, take.arrangement.clock, stems, take.seed, take.style))
         if wish not in self._scores:
-            self._scores[wish] = super()._write(take, *rest)
+            self._scores[wish] = super()._write(writers, take, *rest)
         return self._scores[wish]
 
 
