@@ -106,6 +106,7 @@ class SongMaker:
     _stop: threading.Event = field(default_factory=threading.Event)
     _out: queue.SimpleQueue[Stretch] = field(default_factory=queue.SimpleQueue)
     _told: int = 0
+    _windows: int = 0
     _wrote: float = 0.0
     _rendered: float = 0.0
 
@@ -172,7 +173,7 @@ class SongMaker:
         if self.codes is None:
             self.machine.prepare(self.plan, writing)
         codes_prompt, sound_prompt = self.machine.hear_prompt(self.plan.prompt, self.seed)
-        pool = ThreadPoolExecutor(2, thread_name_prefix="song")
+        pool, listening = (ThreadPoolExecutor(1, thread_name_prefix="song") for _ in range(2))
         try:
             codes: Tensor | Iterator[Tensor]
             if self.codes is not None:
@@ -183,27 +184,22 @@ class SongMaker:
                 codes = self._write(codes_prompt, writing, None)
                 self.machine.unload_writer()
             parts: dict[str, list[Audio]] = {kind: [] for kind in kinds}
-            previews: Future[None] | None = None
-            pieces = self.machine.render(
-                codes,
-                kinds,
-                self.seed,
-                sound_prompt,
-                self.plan.frames,
-                rendering,
-            )
+            previews: list[Future[None]] = []
+            pieces = self.machine.render(codes, kinds, self.seed, sound_prompt, self.plan.frames, rendering)
             with self.watch.timing("render"):
                 for piece in pieces:
                     for kind in kinds:
                         parts[kind].append(piece.audio[kind])
-                    if previews is None or previews.done():
-                        if previews is not None:
-                            previews.result()
-                        so_far = {kind: np.concatenate(heard, axis=1) for kind, heard in parts.items()}
-                        previews = pool.submit(self._preview, so_far)
+                    self._windows += 1
+                    so_far = {kind: tuple(heard) for kind, heard in parts.items()}
+                    previews.append(listening.submit(self._preview, self._windows, so_far))
+                    for preview in previews:
+                        if preview.done():
+                            preview.result()
             return {kind: np.concatenate(heard, axis=1) for kind, heard in parts.items()}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            listening.shutdown(wait=False, cancel_futures=True)
 
     def _write(self, prompt: Tensor | None, tick: Tick, on_frames: Callable[[Tensor], None] | None) -> Tensor:
         with self.watch.timing("write"):
@@ -244,8 +240,11 @@ class SongMaker:
                 return
             yield piece
 
-    def _preview(self, stems: dict[str, Audio]) -> None:
-        """Lets out the sections that are over by now."""
+    def _preview(self, window: int, parts: dict[str, tuple[Audio, ...]]) -> None:
+        """Lets out the sections that are over after a window, unless the next one is there already."""
+        if window < self._windows:
+            return
+        stems = {kind: np.concatenate(heard, axis=1) for kind, heard in parts.items()}
         wanted = self.plan.wanted
         done = self._conform(stems, self._unless_stopped, 0)
         if done.bpm is None or done.complete <= self._told:

@@ -58,7 +58,9 @@ def make_song(plans: Sequence[Plan], bpm: Callable[[float], float], *, start: fl
                     chord = [root, root + 3 if bar % 4 == 0 else root + 4, root + 7]
                     _add(bgm, at, 0.12 * (0.5 + plan.bright) * _tone(chord, span, 0.1 + plan.bright))
                 if plan.sings:
-                    _add(vocal, at + 0.02, 0.3 * _tone([plan.root + 12 + (0, 3, 5, 3)[k]], 0.9 * length, 0.6, slow=0.03))
+                    _add(
+                        vocal, at + 0.02, 0.3 * _tone([plan.root + 12 + (0, 3, 5, 3)[k]], 0.9 * length, 0.6, slow=0.03)
+                    )
                 beat += 1
     return Song({"vocal": vocal, "bgm": bgm}, beats)
 
