@@ -51,6 +51,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--lan", metavar="ADDRESS[:PORT]", default="", help="let other machines in there, encrypted, by a pass file"
     )
     engine.add_argument("--foreground", action="store_true", help="stay in this terminal (start)")
+    engine.add_argument(
+        "--ray", metavar="auto|ADDRESS", default="", help="workers as actors of a Ray cluster, or a new one"
+    )
+    engine.add_argument("--actors", metavar="N", type=int, help="with --ray: workers of this machine (as many as fit)")
     engine.add_argument("--idle-release", metavar="SECONDS", type=float, help="give idle models' memory back (300)")
     engine.add_argument("--time-limit", metavar="SECONDS", type=float, help="longest time that a job may run (14400)")
     engine.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="what its log holds (info)")
@@ -79,9 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int)
     _json(demo)
 
-    listen = command(
-        "listen", "listen", "Say what a MIDI file or an audio clip holds: key, chords, tempo, style."
-    )
+    listen = command("listen", "listen", "Say what a MIDI file or an audio clip holds: key, chords, tempo, style.")
     listen.add_argument("file", type=Path)
     listen.add_argument("--html", metavar="FILE", type=Path, help="draw an audio clip's profile as a page of its own")
     _json(listen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from engine.helpers import Helper, Helpers, StemTask
     from engine.sounds import Sound
-
-log = logging.getLogger(__name__)
 
 
 class Helpful(PipelineLike, Protocol):
@@ -33,7 +31,8 @@ def is_helpful(pipeline: PipelineLike) -> TypeGuard[Helpful]:
 class Peer:
     """One other actor."""
 
-    def __init__(self, actor: ActorHandle[Any]) -> None:
+    def __init__(self, name: str, actor: ActorHandle[Any]) -> None:
+        self._name = name
         self._actor = actor
 
     def stem(self, task: StemTask) -> Sound | None:
@@ -44,8 +43,10 @@ class Peer:
         try:
             sound: Sound | None = ray.get(self._actor.stem.options(concurrency_group="help").remote(task))
         except ray.exceptions.RayError as error:
-            log.warning("a helper could not play %s: %s", task.part, str(error).splitlines()[0])
+            print(f"{self._name} could not play {task.part}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
             return None
+        if sound is not None:
+            print(f"{task.part} was played by {self._name}", file=sys.stderr, flush=True)
         return sound
 
 
@@ -63,7 +64,7 @@ class Peers:
         for name in sorted(ray.util.list_named_actors()):
             if name != self._me:
                 try:
-                    found.append(Peer(ray.get_actor(name)))
+                    found.append(Peer(name, ray.get_actor(name)))
                 except ValueError:  # it has died since
-                    log.info("helper %s is gone", name)
+                    continue
         return found

@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import secrets
+import socket
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
 CLOSE_SECONDS = 5.0
+REACH_SECONDS = 5.0
 LOOK_SECONDS = 10.0
 """Between two looks for machines that have joined."""
 STEMS_BYTES = round(0.25 * GIB)
@@ -41,6 +43,12 @@ def check_installed() -> None:
         raise StembridgeError(
             "ray.absent", "Ray is not installed.", hint="Install it with `pip install 'stembridge[ray]'`."
         )
+
+
+def reach(address: str) -> None:
+    """Raises OSError or ValueError where nobody listens at host:port; Ray would try for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    socket.create_connection((host, int(port)), REACH_SECONDS).close()
 
 
 class Cluster:
@@ -92,7 +100,7 @@ class Cluster:
         started it (Linux's parent-death signal)."""
         try:
             log.info("ray: %s", self._join())
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             self._joined.set_exception(
                 StembridgeError(
                     "ray.unreachable",
@@ -118,6 +126,7 @@ class Cluster:
 
         common = {"namespace": self.namespace, "log_to_driver": False, "configure_logging": False}
         if address:
+            reach(address)
             ray.init(address=address, **common)
             return f"joined {address}"
         cpus = max(os.cpu_count() or 1, self._places * self._needs.cpus)

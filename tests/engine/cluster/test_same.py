@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
-from bridge.client import Client
+from bridge.client import Client, start_engine
+from bridge.errors import StembridgeError
+from bridge.messages import Accepted, Done, Status
 from bridge.transport.endpoint import Endpoint
-from tests.engine.rig import echo_engine, workers
+from engine.cluster.join import check_installed
+from tests.engine.rig import ECHO, echo_engine, song, wait_for, workers
 from tests.engine.test_faults import (
     test_a_full_disk_under_the_worker_fails_the_job_alone,
     test_a_worker_without_memory_fails_the_job_alone,
@@ -82,3 +90,48 @@ def other(endpoint: Endpoint) -> Iterator[Client]:
 
 def test_the_workers_are_two_actors(endpoint: Endpoint) -> None:
     assert len(workers(endpoint)) == 2
+
+
+def test_two_jobs_run_at_a_time_and_the_third_waits(client: Client, tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    following = [client.request(song(f"pair-{i}", tmp_path, f"hold={gate}")) for i in range(3)]
+    for events in following:
+        next(events)
+    rows = {row.job: (row.state, row.position) for row in client.jobs().jobs if row.job.startswith("pair-")}
+    assert rows == {"pair-0": ("running", -1), "pair-1": ("running", -1), "pair-2": ("queued", 0)}
+    gate.touch()
+    ends = [list(events)[-1] for events in following]
+    assert [type(end) for end in ends] == [Done] * 3
+    pids = [json.loads(Path(end.manifests[0]).read_text())["pid"] for end in ends if isinstance(end, Done)]
+    assert pids[0] != pids[1]
+
+
+def test_what_an_engine_that_died_with_its_cluster_leaves_is_gone_on_with(tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    options = ("--ray", "auto", "--actors", "2")
+    with echo_engine(tmp_path, *options) as endpoint, Client(endpoint) as client:
+        for name in ("one", "two", "three"):
+            assert isinstance(next(client.request(song(name, tmp_path, f"hold={gate}"))), Accepted)
+        wait_for(lambda: len(list(tmp_path.rglob("drums.wav"))) == 2)
+        actors = [psutil.Process(pid) for pid in workers(endpoint)]
+        os.kill(endpoint.pid, signal.SIGKILL)
+        assert not psutil.wait_procs(actors, timeout=30)[1], "workers outlive their engine"
+        gate.touch()
+        with Client(start_engine(options=[*ECHO, *options])) as again:
+            ends = [list(again.request(Status(name)))[-1] for name in ("one", "two", "three")]
+        assert [type(end) for end in ends] == [Done] * 3
+
+
+def test_without_ray_the_engine_says_so_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StembridgeError) as caught:
+        check_installed()
+    assert "stembridge[ray]" in caught.value.hint
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StembridgeError, match="cannot be joined"),
+        echo_engine(tmp_path, "--ray", "127.0.0.1:1"),
+    ):
+        pass
