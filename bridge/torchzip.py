@@ -10,6 +10,7 @@ import math
 import pickle
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,15 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                 value = _Reader(file, encoding="utf-8").load()
     except NoTensors:
         raise
-    except (OSError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError, struct.error) as problem:
+    except (
+        OSError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        struct.error,
+        zlib.error,
+    ) as problem:
         raise NoTensors(f"it cannot be read ({problem or type(problem).__name__})") from None
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError, OverflowError) as problem:
         raise NoTensors(f"its table of contents is damaged ({type(problem).__name__})") from None
