@@ -198,7 +198,7 @@ class ZeroMQServer:
         """One message of at most five frames (what lies beyond is read and thrown away), or None."""
         try:
             frames = [socket.recv(zmq.NOBLOCK)]
-            while socket.RCVMORE:
+            while socket.getsockopt(zmq.RCVMORE):
                 frame = socket.recv(zmq.NOBLOCK)
                 if len(frames) < 5:
                     frames.append(frame)
