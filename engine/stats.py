@@ -43,7 +43,7 @@ class Tally:
         self._clock = clock
         self._started = clock()
         self._amounts: dict[_Key, float] = {}
-        self._lately: dict[str, deque[tuple[float, float]]] = {}
+        self._lately: dict[str, deque[tuple[int, float]]] = {}
 
     @property
     def uptime(self) -> float:
@@ -55,9 +55,11 @@ class Tally:
         key = (name, tuple(sorted(labels.items())))
         self._amounts[key] = self._amounts.get(key, 0.0) + amount
         if name in RATED:
-            lately = self._lately.setdefault(name, deque())
-            lately.append((self._clock(), amount))
-            while lately[0][0] < self._clock() - RATE_SECONDS:
+            lately, second = self._lately.setdefault(name, deque()), int(self._clock())
+            if lately and lately[-1][0] == second:
+                amount += lately.pop()[1]
+            lately.append((second, amount))
+            while lately[0][0] < second - RATE_SECONDS:
                 lately.popleft()
 
     def per_minute(self, name: str) -> float:
