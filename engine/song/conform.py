@@ -25,6 +25,8 @@ TEMPO_REACH = 1.08
 SURE_KEY = 0.5
 MOST_SEMITONES = 2
 FAR_MS = 10.0
+SPARE_SECONDS = 1.0
+"""So long after its end a section of a song without a pulse counts as over."""
 FAR_TEMPO = 0.12
 """A song whose tempo differs from the clock's by more than this share is audibly stretched."""
 
@@ -74,7 +76,9 @@ def conform_song(
     if heard is None:
         kept = {kind: _cut(audio, samples + ringing) for kind, audio in stems.items()}
         remark = "no pulse could be heard in the song: it stands as it came, from the first bar on, off the clock."
-        return Conformed(kept, None, None, None, 0, (remark,))
+        length = max(audio.shape[1] for audio in stems.values()) / rate
+        over = sum(float(w.pulses[-1]) + SPARE_SECONDS <= length for w in wanted)
+        return Conformed(kept, None, None, None, 0, (remark,), complete=over)
     aligned = align(heard, wanted)
     semitones, remarks = _transposition(stems, rate, key)
     came = 60.0 / float(np.median(np.diff(heard.pulses)))

@@ -247,7 +247,7 @@ class SongMaker:
         stems = {kind: np.concatenate(heard, axis=1) for kind, heard in parts.items()}
         wanted = self.plan.wanted
         done = self._conform(stems, self._unless_stopped, 0)
-        if done.bpm is None or done.complete <= self._told:
+        if done.complete <= self._told:
             return
         first, self._told = self._told, done.complete
         start, end = (round(wanted[k].pulses[at] * self.rate) for k, at in ((first, 0), (done.complete - 1, -1)))
