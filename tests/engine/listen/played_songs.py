@@ -54,6 +54,7 @@ def bank() -> Bank:
     return Bank.open()
 
 
+@lru_cache(maxsize=8)
 def play(
     clock: Clock,
     *,
