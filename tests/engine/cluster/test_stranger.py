@@ -1,0 +1,34 @@
+"""A cluster that the engine has started lets in only who has its token."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.engine.rig import echo_engine
+
+INTRUDE = """
+import sys, ray
+ray.init(address=sys.argv[1], logging_level="ERROR", configure_logging=False)
+print("in", ray.get(ray.remote(lambda: 7).remote()))
+"""
+
+
+def test_a_stranger_cannot_run_programs_in_the_engine_s_cluster(tmp_path: Path) -> None:
+    with echo_engine(tmp_path, "--ray", "auto", "--actors", "1") as endpoint:
+        found = re.search(r"started a cluster on this machine, (\S+?:\d+)", Path(endpoint.log).read_text())
+        assert found is not None
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        for guess in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}):
+            tried = subprocess.run(
+                [sys.executable, "-c", INTRUDE, found[1]],
+                env={**clean, **guess},
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert tried.returncode != 0
+            assert "in 7" not in tried.stdout
