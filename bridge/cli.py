@@ -118,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     remove.add_argument("name")
     for verb in (add, get, remove):
         verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="the checkpoint as JSON")
+    _sounds(command("sounds", "sounds", "List the instruments and kits; hear them, add your own banks, get more."))
     _grooves(command("grooves", "grooves", "List the styles of the groove book; hear them, draw them, add your own."))
     _json(command("doctor", "doctor", "Check this installation and say what is missing."))
 
@@ -156,6 +157,27 @@ def _grooves(grooves: argparse.ArgumentParser) -> None:
     add.add_argument("--tags", help="comma-separated words that shall choose it (default: its name)")
     add.add_argument("--like", metavar="NAME", help="groove that lends what the file does not play")
     add.add_argument("--replace", action="store_true", help="write over a groove of yours of this name")
+    for verb in verbs.choices.values():
+        verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON value")
+
+
+def _sounds(sounds: argparse.ArgumentParser) -> None:
+    _json(sounds)
+    sounds.add_argument("--role", help="only what may play this role, e.g. bass")
+    verbs = sounds.add_subparsers(dest="verb", metavar="play|add|remove|get")
+    play = verbs.add_parser("play", help="a short phrase of one sound")
+    play.add_argument("name", help="as the list says it")
+    play.add_argument("--out", type=Path, required=True, help="FILE.wav")
+    add = verbs.add_parser("add", help="let your SF2, SF3 or SFZ files join the catalogue")
+    add.add_argument("file", type=Path, help="a file, or a folder of them")
+    add.add_argument("--licence", help="what to write beside stems that they play (default: the user's own)")
+    for verb in (play, add):
+        verb.add_argument("--role", default=argparse.SUPPRESS, help="the role to play (default: its own)")
+    remove = verbs.add_parser("remove", help="take a bank of yours out again; its file stays")
+    remove.add_argument("name")
+    get = verbs.add_parser("get", help="fetch a larger bank by your apt or npm")
+    get.add_argument("name", help="as the list says it at its end")
+    get.add_argument("--from", dest="archive", type=Path, help="the package, where you have fetched it already")
     for verb in verbs.choices.values():
         verb.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON value")
 

@@ -20,10 +20,10 @@ from engine.sampler.catalogue import BAND, Role
 from engine.sampler.drumfont import DrumFont, velocity2step
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
-from engine.sampler.ownbanks import own_path
+from engine.sampler.ownbanks import OWN, own_path
 from engine.sampler.player import Player
 from engine.sampler.soundfont import Preset, SoundFont, damaged, open_soundfont, sample_lengths
-from engine.sampler.synth import patch, play_note
+from engine.sampler.synth import SynthPlayer, patch
 from engine.sampler.zones import Zone, bake, check_addresses, preset_zones
 
 Audio = NDArray[np.float32]
@@ -71,6 +71,10 @@ class Bank:
         self._fonts.move_to_end(name)
         return self._fonts[name]
 
+    def lend(self, name: str, font: SoundFont) -> None:
+        """Makes an open font known under a name, before it is one of the user's."""
+        self._fonts[name] = font
+
     def player(
         self, preset: Preset, rate: int, notes: Iterable[tuple[int, int]], cents: int = 0, font: str = ""
     ) -> Player:
@@ -83,7 +87,7 @@ class Bank:
         source = self.named_font(font)
         if (font, preset) not in self._zones:
             zones = preset_zones(source, preset)
-            if (self.user and not font) or own_path(font):
+            if font.startswith(OWN) or (self.user and not font):
                 check_addresses(source, zones, sample_lengths(source, preset))
             self._zones[font, preset] = zones
         try:
@@ -98,8 +102,7 @@ class Bank:
     def notes_of(self, instrument: Instrument, rate: int, notes: Iterable[tuple[int, int]]) -> Note:
         """Plays single notes of a melodic instrument, for these (pitch, velocity) pairs."""
         if instrument.kind == "synth":
-            sound = patch(instrument.synth)
-            return lambda pitch, velocity, hold: play_note(sound, pitch, velocity, hold, rate)
+            return SynthPlayer(patch(instrument.synth), rate).note
         player = self.player((instrument.bank, instrument.preset), rate, notes, instrument.cents, instrument.font)
         skip = round(instrument.skip_ms / 1000 * rate)
         return lambda pitch, velocity, hold: player.note(pitch, velocity, hold, skip)

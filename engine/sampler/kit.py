@@ -1,9 +1,10 @@
-"""Drum kits from one-shots: what a kit file says, and how a hit sounds.
+"""Drum kits from one-shots and machine drums: what a kit file says, and how a hit sounds.
 
 A kit is a TOML file beside this module (`kits/*.toml`; every key is explained in `kits/acoustic.toml`) over the
-samples in `sounds/oneshots`. Each sample begins at its onset and peaks at -1 dBFS. A hit is a pure function of (kit,
-pitch, velocity, place in the bar): layers by velocity, level by velocity, a low-pass for soft hits where no soft
-sample exists, and variants of pitch and level in place of round-robin recordings, as the kit file declares.
+samples in `sounds/oneshots` and the drums of the synthesiser. Each begins at its onset and peaks at -1 dBFS. A hit is
+a pure function of (kit, pitch, velocity, place in the bar): layers by velocity, level by velocity, a low-pass for soft
+hits where no soft sample exists, and variants of pitch and level in place of round-robin recordings, as the kit file
+declares.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from engine.sampler.synth.drums import Drum, strike
+
 Audio = NDArray[np.float32]
 
 KITS = Path(__file__).parent / "kits"
@@ -34,9 +37,9 @@ SEED = 40961
 
 @dataclass(frozen=True)
 class Layer:
-    """A sample played up to and with velocity `upto`."""
+    """A sample, or a drum of the synthesiser, played up to and with velocity `upto`."""
 
-    sample: str
+    sample: str | Drum
     upto: int
 
 
@@ -76,7 +79,7 @@ class Kit:
 def kit(name: str) -> Kit:
     """The kit of `kits/<name>.toml`. Raises FileNotFoundError, or ValueError for a kit that leaves a GM pitch without
     a piece."""
-    raw = tomllib.loads((KITS / f"{name}.toml").read_text(encoding="utf-8"))
+    raw = kit_table(name)
     pieces = {key: _piece(key, row) for key, row in raw["piece"].items()}
     by_pitch = {pitch: piece for piece in pieces.values() for pitch in piece.pitches}
     near = {int(pitch): str(target) for pitch, target in raw["near"].items()}
@@ -85,6 +88,29 @@ def kit(name: str) -> Kit:
     if missing:
         raise ValueError(f"kit {name}: no piece for the pitches {missing}")
     return Kit(name, raw["title"], raw["licence"], raw["credit"], by_pitch, near)
+
+
+def kit_table(name: str) -> dict[str, Any]:
+    """The kit's file, with what it takes over from the kit that it is `like`: the pieces whose pitches it does not play
+    itself."""
+    raw = tomllib.loads((KITS / f"{name}.toml").read_text(encoding="utf-8"))
+    if "like" not in raw:
+        return raw
+    base = kit_table(raw["like"])
+    mine = {pitch for row in raw["piece"].values() for pitch in row["pitches"]}
+    rest = {}
+    for key, row in base["piece"].items():
+        left = [pitch for pitch in row["pitches"] if pitch not in mine]
+        if left:
+            rest[f"{raw['like']} {key}"] = {**row, "pitches": left}
+    owner = {pitch: key for key, row in {**rest, **raw["piece"]}.items() for pitch in row["pitches"]}
+    # A pitch that the other kit played by a neighbour is played by whatever plays that neighbour's pitch here.
+    near = {
+        pitch: owner[base["piece"][target]["pitches"][0]]
+        for pitch, target in base["near"].items()
+        if int(pitch) not in mine
+    }
+    return {**raw, "piece": {**rest, **raw["piece"]}, "near": near}
 
 
 def kit_names() -> tuple[str, ...]:
@@ -112,12 +138,9 @@ def hit(piece: Piece, velocity: int, variant: int, rate: int) -> Audio:
 
 
 @lru_cache(maxsize=512)
-def _sample(name: str, cents: float, soft_hz: float, band: int, rate: int) -> Audio:
+def _sample(source: str | Drum, cents: float, soft_hz: float, band: int, rate: int) -> Audio:
     """A one-shot at `rate`, tuned, and dulled for soft velocities; float32 [2, n], shared: never written to."""
-    audio, own = soundfile.read(ONESHOTS / f"{name}.flac", dtype="float32", always_2d=True)
-    source = own * 2 ** (cents / 1200)
-    moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
-    stereo = np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T
+    stereo = strike(source, cents, rate) if isinstance(source, Drum) else _recorded(source, cents, rate)
     if band < 127:
         cutoff = soft_hz * (0.42 * rate / soft_hz) ** (band / 127)
         stereo = scipy.signal.sosfilt(scipy.signal.butter(1, cutoff, fs=rate, output="sos"), stereo)
@@ -126,11 +149,18 @@ def _sample(name: str, cents: float, soft_hz: float, band: int, rate: int) -> Au
     return result
 
 
+def _recorded(name: str, cents: float, rate: int) -> Audio:
+    audio, own = soundfile.read(ONESHOTS / f"{name}.flac", dtype="float32", always_2d=True)
+    source = own * 2 ** (cents / 1200)
+    moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
+    return np.asarray(np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T, np.float32)
+
+
 def _piece(name: str, row: dict[str, Any]) -> Piece:
     return Piece(
         name=name,
         pitches=tuple(row["pitches"]),
-        layers=tuple(Layer(sample, upto) for sample, upto in row["layers"]),
+        layers=_layers(row),
         gain_db=float(row.get("gain_db", 0.0)),
         pan=float(row.get("pan", 0.0)),
         tune=float(row.get("tune", 0.0)),
@@ -142,3 +172,9 @@ def _piece(name: str, row: dict[str, Any]) -> Piece:
         vary_db=float(row.get("vary_db", 0.0)),
         room=float(row.get("room", 1.0)),
     )
+
+
+def _layers(row: dict[str, Any]) -> tuple[Layer, ...]:
+    if "drum" in row:
+        return (Layer(Drum(**row["drum"]), 127),)
+    return tuple(Layer(sample, upto) for sample, upto in row["layers"])

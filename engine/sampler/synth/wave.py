@@ -8,6 +8,8 @@ afterwards. Between two moments the sound is cross-faded; a period is read by li
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ LIMIT = 0.45
 OVERSAMPLING = 32
 MAX_TABLE = 16384
 MIN_TABLE = 512
+PROBED = np.array([0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4])
+UNHEARD = 10 ** (-80 / 20)
 BEND = 4
 """Periods are bent (drive, FM) on a grid so many times as fine as their highest harmonic, before it is cut."""
 
@@ -29,9 +33,17 @@ def harmonics(hertz: float, rate: int) -> int:
     return int(LIMIT * rate / hertz)
 
 
-def layer2spectra(layer: Layer, hertz: float, rate: int, times: Floats, velocity: int) -> Spectra:
-    """complex [F, K + 1]: the layer's period at each of `times` (seconds from the note-on). K >= 1 harmonics."""
-    count = harmonics(hertz, rate)
+def needed(layer: Layer, hertz: float, room: int, velocity: int) -> int:
+    """How many of `room` harmonics are ever heard (-80 dB of the strongest): the fewer, the faster."""
+    if layer.wave == "sine" and not layer.drive:
+        return 1
+    levels = np.abs(layer2spectra(layer, hertz, room, PROBED, velocity))
+    heard = np.flatnonzero((levels > UNHEARD * levels.max(axis=1, keepdims=True)).any(axis=0))
+    return max(int(heard[-1]), 1) if len(heard) else 1
+
+
+def layer2spectra(layer: Layer, hertz: float, count: int, times: Floats, velocity: int) -> Spectra:
+    """complex [F, count + 1]: the layer's period at each of `times` (seconds from the note-on)."""
     base = _plain(layer, count, times)
     number = np.arange(count + 1)
     if layer.damp:
@@ -62,7 +74,7 @@ def ladder(hertz: Floats, cutoff: Floats, resonance: float) -> Spectra:
 
 
 def read(spectra: Spectra, moments: NDArray[np.int64], phase: Floats) -> NDArray[np.float32]:
-    """float32 [n]: the wave at `phase` (cycles) [n], cross-faded between `moments` (ascending samples, first 0)."""
+    """float32 [n]: the wave at `phase` (cycles) [n], cross-faded between `moments` (ascending samples, 0 to past n)."""
     size = MIN_TABLE
     while size < OVERSAMPLING * (spectra.shape[1] - 1) and size < MAX_TABLE:
         size *= 2
@@ -74,18 +86,15 @@ def read(spectra: Spectra, moments: NDArray[np.int64], phase: Floats) -> NDArray
     between = (place - index).astype(np.float32)
     np.minimum(index, size - 1, out=index)
     out = np.empty(len(phase), np.float32)
-    last = len(moments) - 1
-    for k, start in enumerate(moments):
-        stop = int(moments[k + 1]) if k < last else len(phase)
+    for k, (start, end) in enumerate(itertools.pairwise(moments)):
+        stop = min(int(end), len(phase))
         part, share = index[start:stop], between[start:stop]
         low = part + k * width
         value = flat[low] + (flat[low + 1] - flat[low]) * share
-        if k < last:
-            low += width
-            other = flat[low] + (flat[low + 1] - flat[low]) * share
-            ramp = np.arange(stop - start, dtype=np.float32) / np.float32(stop - start)
-            value += (other - value) * ramp
-        out[start:stop] = value
+        low += width
+        other = flat[low] + (flat[low + 1] - flat[low]) * share
+        ramp = np.arange(stop - start, dtype=np.float32) / np.float32(end - start)
+        out[start:stop] = value + (other - value) * ramp
     return out
 
 

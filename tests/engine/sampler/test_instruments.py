@@ -11,11 +11,12 @@ import pytest
 from bridge.arrangement import ROLES
 from bridge.timeline import Clock
 from engine.sampler import Bank, choose_instrument, mix_stems, render_part
-from engine.sampler.catalogue import longest_match, plain, table
+from engine.sampler.catalogue import BAND, longest_match, plain, table
 from engine.sampler.choose import described2instrument
 from engine.sampler.described import shipped
 from engine.sampler.kit import kit_names
 from engine.sampler.measure import loudness
+from engine.sampler.synth import patch
 from engine.score import Note, Part
 from tests.engine.sampler.fonts import RATE, click, soundfont
 
@@ -56,7 +57,10 @@ def test_every_instrument_sounds_in_tune(bank: Bank, name: str) -> None:
     play = bank.notes_of(instrument, 44100, [(p, 90) for p in pitches])
     notes = [play(p, 90, 44100) for p in pitches]
     assert min(np.abs(n).max() for n in notes) > 0.003
-    assert abs(np.median([cents_off(n, p, 44100) for n, p in zip(notes, pitches, strict=True)])) <= 10
+    # Of two detuned voices the measure finds one or the other.
+    beside = max((layer.detune / 2 for layer in patch(entry.synth).layers), default=0.0) if entry.synth else 0.0
+    off = np.median([cents_off(n, p, 44100) for n, p in zip(notes, pitches, strict=True)])
+    assert abs(off) <= (10 if entry.font == BAND else 5) + beside
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -97,7 +101,7 @@ def test_the_hardest_hit_of_a_kit_stays_below_full_scale(bank: Bank, kit: str) -
         ("keys", "warm electric piano", "", "tine e-piano"),
         ("bass", "upright bass", "house", "upright bass"),
         ("drums", "808", "jazz", "808 kit"),
-        ("bass", "808", "", "deep synth bass"),
+        ("bass", "808", "", "808 bass"),
         ("bass", "synth", "jazz", "synth bass"),
         ("pad", "synth", "", "warm pad"),
         ("lead", "trumpet", "", "trumpet"),
