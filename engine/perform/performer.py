@@ -122,7 +122,8 @@ def _play_strike(
         push = pushes.get(role, 0.0)
         if role == "drums":
             push = pushes.get("snare", 0.0) if any(p in SNARES for p in flam or (note.pitch,)) else 0.0
-        lean = lesson.lean_ms(note, clock) if lesson else 0.0
+        # Drums struck within one 32nd lean as one, so that a flam keeps its order.
+        lean = lesson.lean_ms(round(beat / SLOT) * SLOT, min(flam, default=note.pitch), clock) if lesson else 0.0
         human = min(max(push + scatter + k * strum + lean, -BOUND_MS), BOUND_MS)
         offset = late + human
         floor = (earliest - clock.beat2second(beat)) * 1000.0

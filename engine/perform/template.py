@@ -20,15 +20,15 @@ from engine.score import BandTemplate, Feel, GrooveTemplate, Note, Part
 LOW_DRUMS = frozenset((35, 36, 41, 43, 45, 47))
 MID_DRUMS = frozenset((37, 38, 39, 40, 48, 50))
 STEP_BEATS = 0.25
-NEAR = 0.06
-"""Beats within which a note lies on a sixteenth."""
+NEAR = 0.01
+"""Beats within which a note lies on a sixteenth; grace notes do not."""
 LEAST = 0.25
 """A step struck weaker than this is too faint to say when it is played."""
 LEAN_BOUND_MS = 15.0
 ACCENT_BOUND = 20.0
 """Velocities by which an accent may move a note."""
-LOUDNESS = 0.6
-"""Exponent from strengths of onsets to velocities: read off played drums of known velocities."""
+LOUDNESS = 0.8
+"""Exponent from strengths of onsets to velocities: drums of known velocities show 0.8 and more."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Lesson:
         """The note's velocity in the reference's shape."""
         return self.accents.get(note, note.velocity)
 
-    def lean_ms(self, note: Note, clock: Clock) -> float:
-        """Milliseconds by which the template plays the note late (negative: early), at the tempo there."""
-        step = beat2step(note.start, clock)
-        band = _band(self.template, band_of(note.pitch, self.role))
+    def lean_ms(self, beat: float, pitch: int, clock: Clock) -> float:
+        """Milliseconds by which the template plays a pitch at `beat` late (negative: early), at the tempo there."""
+        step = beat2step(beat, clock)
+        band = _band(self.template, band_of(pitch, self.role))
         if step is None or band is None or band.strength[step[1]] < LEAST:
             return 0.0
-        sixteenth = clock.beat2second(note.start + STEP_BEATS) - clock.beat2second(note.start)
+        sixteenth = clock.beat2second(beat + STEP_BEATS) - clock.beat2second(beat)
         lean = self.template.weight * band.timing[step[1]] * sixteenth * 1000.0
         return min(max(lean, -LEAN_BOUND_MS), LEAN_BOUND_MS)
 
@@ -86,11 +86,10 @@ def _shaped(group: Sequence[tuple[Note, float]], weight: float) -> dict[Note, fl
     """Velocities of notes with their strengths in the reference: the same mean, the reference's shape."""
     mean = sum(note.velocity for note, _ in group) / len(group)
     strength = sum(s for _, s in group) / len(group)
-    out = {}
-    for note, own in group:
-        move = weight * (mean * own / strength - note.velocity)
-        out[note] = note.velocity + min(max(move, -ACCENT_BOUND), ACCENT_BOUND)
-    return out
+    moves = [weight * (mean * own / strength - note.velocity) for note, own in group]
+    # All moves shrink together where one is too far: the shape and the mean stay.
+    shrunk = min(1.0, ACCENT_BOUND / max(1e-9, *map(abs, moves))) if moves else 1.0
+    return {note: note.velocity + shrunk * move for (note, _), move in zip(group, moves, strict=True)}
 
 
 def beat2step(beat: float, clock: Clock) -> tuple[int, int] | None:
