@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -196,7 +197,9 @@ def stored2codes(prompt: StoredCodes, seed: int) -> Tensor:
     try:
         table = torch.load(prompt.file, map_location="cpu", weights_only=True)
         found = [code.long().reshape(3, -1) for code in table[prompt.kind][prompt.language]]
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, EOFError) as problem:
+    except (
+        OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError,
+    ) as problem:  # fmt: skip
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
         raise JobError(
             "song.prompts",
