@@ -79,9 +79,12 @@ def test_accents_take_the_references_shape_and_keep_the_mean() -> None:
     assert by_step[4] > by_step[0] + 15
     assert by_step[12] > by_step[2] + 15
     assert np.mean([n.velocity for n in soft]) == pytest.approx(80, abs=1.5)
-    half = played(song, replace(STILL, templates=(template(0.5),))).parts[0].notes
-    moved = [np.mean([abs(n.velocity - 80) for n in notes]) for notes in (half, soft)]
-    assert 0.3 < moved[0] / moved[1] < 0.75
+    moves = []
+    for weight in (0.2, 0.4):
+        lesson = part2lesson(eighths(), replace(STILL, templates=(template(weight),)), CLOCK)
+        assert lesson is not None
+        moves.append([lesson.velocity(n) - n.velocity for n in eighths().notes])
+    assert np.allclose(moves[1], 2 * np.array(moves[0]))
 
 
 def test_lean_is_in_shares_of_a_sixteenth() -> None:
