@@ -1,7 +1,8 @@
 """A tiny runtime folder of SongGeneration in the published layout, written from names and shapes alone.
 
-Windows are 200 codes (8 s) long, with 50 shared; the rates, the file names and the tensors' names are the real ones.
-The names are spelled out here once more, so that the product's reading of them is not tested against itself.
+Windows are 200 codes (8 s) long if not asked otherwise, a quarter of them shared; the rates, the file names and the
+tensors' names are the real ones. They are spelled out here once more, so that the product's reading of them is not
+tested against itself.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ STRIDES = (2, 4, 4, 6, 10)
 Shapes = dict[str, tuple[int, ...]]
 
 
-def write_runtime(root: Path, *, seed: int = 0, stems: bool = True) -> Path:
+def write_runtime(root: Path, *, seed: int = 0, stems: bool = True, window: int = WINDOW) -> Path:
     """`root`/ckpt with all that sound is made with; without `stems` as v2-fast has it: mixed codes alone."""
     ckpt = root / "ckpt"
     first = {**_quantizer("rvq_bestrq_emb."), **_hearing()}
     if stems:
         second = _quantizer("rvq_bestrq_bgm_emb.")
-        tensors = random_tensors({**first, **second, **_flow(mask=24, streams=2)}, seed)
+        tensors = random_tensors({**first, **second, **_flow(window, mask=24, streams=2)}, seed)
         _save(ckpt / "model_septoken" / "model_2.safetensors", tensors)
         _save(ckpt / "model_1rvq" / "model_2_fixed.safetensors", random_tensors(first, seed + 1))
     else:
-        tensors = random_tensors({**first, **_flow(mask=20, streams=1)}, seed)
+        tensors = random_tensors({**first, **_flow(window, mask=20, streams=1)}, seed)
         _save(ckpt / "model_1rvq" / "model_2_fixed.safetensors", tensors)
     vae = ckpt / "vae"
     vae.mkdir(parents=True)
@@ -95,7 +96,7 @@ def _quantizer(prefix: str) -> Shapes:
     return shapes
 
 
-def _flow(mask: int, streams: int, layers: int = 2) -> Shapes:
+def _flow(window: int, mask: int, streams: int, layers: int = 2) -> Shapes:
     width = mask + streams * WIDTH + 2 * LATENTS
     base = "cfm_wrapper.estimator."
     time = f"{base}adaln_single.emb.timestep_embedder."
@@ -109,7 +110,7 @@ def _flow(mask: int, streams: int, layers: int = 2) -> Shapes:
         "cfm_wrapper.mlp.0.weight": (8, width),
         "hubert.mask_emb": (8,),
         f"{base}wte.weight": (50, width),
-        f"{base}wpe.weight": (WINDOW, width),
+        f"{base}wpe.weight": (window, width),
         f"{base}scale_shift_table": (2, width),
         **_linear(f"{base}proj_out", width, width),
         **_norm(f"{base}ln_f", width),

@@ -80,7 +80,7 @@ class Attention(nn.Module):
         self.c_proj = Projection(width, width)
 
     def forward(self, x: Tensor, rotary: Tensor) -> Tensor:
-        """x [B, T, width], rotary complex [T, width / heads / 2] -> [B, T, width]."""
+        """x [B, T, width], rotary [2, T, width / heads / 2] -> [B, T, width]."""
         rows, frames, width = x.shape
         q, k, v = self.c_attn(x).view(rows, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(_turn(q, rotary), _turn(k, rotary), v)
@@ -184,11 +184,11 @@ class Estimator(nn.Module):
         return Modulation(blocks, _into(self.ln_f, scale, shift))
 
     def rotary(self, frames: int) -> Tensor:
-        """Unit turns of the first positions: complex [frames, width / heads / 2]."""
+        """Cosines and sines of the first positions' turns: [2, frames, width / heads / 2]."""
         half = self.shape.width // self.shape.heads // 2
         rates = ROTARY_BASE ** (-torch.arange(half, dtype=torch.float32) / half)
         angles = torch.arange(frames, dtype=torch.float32)[:, None] * rates
-        return torch.polar(torch.ones_like(angles), angles).to(self.wpe.weight.device)
+        return torch.stack([angles.cos(), angles.sin()]).to(self.wpe.weight.device)
 
     def forward(self, frames: Tensor, rotary: Tensor, at: Modulation) -> Tensor:
         """Frames float32 [B, T, width], positions added -> velocity float32 [B, T, out]."""
@@ -219,5 +219,7 @@ def _into(norm: nn.LayerNorm, scale: Tensor, shift: Tensor) -> tuple[Tensor, Ten
 
 def _turn(x: Tensor, rotary: Tensor) -> Tensor:
     """[B, heads, T, size], neighbouring channels turned as pairs in float32."""
-    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * rotary).flatten(-2).to(x.dtype)
+    real, imaginary = x.float().reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    cos, sin = rotary
+    turned = torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], -1)
+    return turned.flatten(-2).to(x.dtype)

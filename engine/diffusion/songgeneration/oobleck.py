@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,7 +95,8 @@ def on_meta(shape: OobleckShape) -> Any:
     """The network without its weights."""
     from diffusers import AutoencoderOobleck
 
-    with torch.device("meta"):
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the way of weight normalisation that the names are of
         network = AutoencoderOobleck(
             encoder_hidden_size=shape.channels,
             downsampling_ratios=list(shape.strides),
@@ -134,8 +137,17 @@ def encode(encoder: nn.Module, audio: Tensor, noise: Tensor) -> Tensor:
     """float32 [B, 2, frames * 1920] at 48 kHz -> latents [B, latents, frames]: means, and `noise` of the same shape
     by their deviations."""
     mean: Tensor
-    mean, scale = encoder(audio).chunk(2, dim=1)
+    with full_precision():
+        mean, scale = encoder(audio).chunk(2, dim=1)
     return mean + noise * (nn.functional.softplus(scale) + STD_FLOOR)
+
+
+def full_precision() -> AbstractContextManager[None]:
+    """Convolutions on a GPU in all of float32's bits, and the same ones every time."""
+    flags: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
+    return flags
 
 
 class StreamDecoder:
@@ -172,7 +184,8 @@ class StreamDecoder:
         cut = slice((at - left) * FRAME, (until - left) * FRAME)
         rows = []
         for row in seen:
-            rows.append(self._decoder(row[None])[..., cut])
+            with full_precision():
+                rows.append(self._decoder(row[None])[..., cut])
             self._tell()
         return torch.cat(rows)
 

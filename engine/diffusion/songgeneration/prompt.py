@@ -15,13 +15,16 @@ import torch
 from torch import Tensor
 
 from bridge.errors import JobError
+from engine.diffusion.placement import memory_full
 from engine.diffusion.resampling import resample, to_stereo
 from engine.diffusion.songgeneration.layout import ONE_STREAM, SEPTOKEN, find_runtime
 from engine.diffusion.songgeneration.musicfm import Ear, Tokenizer
 from engine.diffusion.songgeneration.oobleck import RATE
 from engine.diffusion.songgeneration.septoken import FIRST, SECOND
 from engine.diffusion.songgeneration.tensors import TensorFile
+from engine.diffusion.steps import Steps, layers
 from engine.rendering import Audio, Clip
+from engine.report import Tick
 
 SECONDS = 10
 HEARD_SECONDS = 40
@@ -54,11 +57,11 @@ class PromptEncoder:
             )
         return cls(files.septoken, files.one_stream, device=device)
 
-    def encode(self, full: Clip, vocal: Clip) -> Tensor:
+    def encode(self, full: Clip, vocal: Clip, tick: Tick = lambda fraction: None) -> Tensor:
         """Codes int64 [3, n] of the first 10 s at most: of the clip, of its vocal, and of what is left without it.
 
-        n = seconds * 25 + 1. float32 throughout: a code is the nearest of 16384. Raises `JobError` prompt.short for a
-        clip under a second, renderer.load.
+        n = seconds * 25 + 1. float32 throughout: a code is the nearest of 16384. `tick` is called before every layer
+        and may raise `JobCancelled`. Raises `JobError` prompt.short for a clip under a second, renderer.load, memory.full.
         """
         seconds = min(SECONDS, full.seconds, vocal.seconds)
         if seconds < 1:
@@ -67,10 +70,22 @@ class PromptEncoder:
             )
         samples = int(seconds * RATE)
         whole, voice = (_samples(clip, samples) for clip in (full, vocal))
-        stems = [_heard(voice), _heard(whole - voice)]
-        mixed = Tokenizer(self._one_stream, (MIXED,), device=self._device).sounds2codes(torch.stack([_heard(whole)]))
-        rows = mixed + Tokenizer(self._septoken, STEMS, device=self._device).sounds2codes(torch.stack(stems))
+        try:
+            rows = self._rows(whole, voice, Steps(2, tick))
+        except torch.OutOfMemoryError as problem:
+            raise memory_full() from problem
         return torch.stack([row[: int(seconds * CODES_A_SECOND) + 1] for row in rows])
+
+    def _rows(self, whole: Audio, voice: Audio, steps: Steps) -> list[Tensor]:
+        """Codes of 40 s of the clip, of its vocal and of the rest."""
+        heard = ((self._one_stream, (MIXED,), [whole]), (self._septoken, STEMS, [voice, whole - voice]))
+        rows: list[Tensor] = []
+        for file, ears, sounds in heard:
+            tokenizer = Tokenizer(file, ears, device=self._device)
+            with steps.watching([*tokenizer.network.conv.conv, *layers(tokenizer.network)]):
+                rows += tokenizer.sounds2codes(torch.stack([_heard(sound) for sound in sounds]))
+            steps.step()
+        return rows
 
     def release(self) -> None:
         """Gives back what a device may still hold of the last clip."""
