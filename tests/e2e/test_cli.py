@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.e2e.songs import chord_song, eight_bars
 
@@ -123,6 +125,19 @@ def test_jobs_models_listen_doctor_and_osc_answer(tmp_path: Path) -> None:
     assert doctor.returncode == 0, doctor.stdout
     assert "/stembridge/v1/draft/new" in stembridge("osc").stdout
     assert stembridge("engine", "status").returncode == 0
+
+
+def test_a_clips_profile_is_told_and_drawn(tmp_path: Path) -> None:
+    clip, page = tmp_path / "clip.wav", tmp_path / "clip.html"
+    soundfile.write(clip, 0.1 * np.sin(2 * np.pi * 440 * np.arange(48000) / 48000), 48000)
+    told = stembridge("listen", clip, "--html", page)
+    assert told.returncode == 0, told.stderr
+    assert "loudness: -2" in told.stdout
+    assert page.read_text().startswith("<!doctype html>")
+    refused = stembridge("listen", chord_song(tmp_path / "song.mid"), "--html", page)
+    assert (refused.returncode, "audio only" in refused.stderr) == (2, True)
+    nowhere = stembridge("listen", clip, "--html", tmp_path / "no" / "page.html")
+    assert (nowhere.returncode, "cannot be written" in nowhere.stderr) == (2, True)
 
 
 def test_interrupting_a_render_cancels_its_job_and_leaves_no_take(tmp_path: Path) -> None:
