@@ -19,7 +19,7 @@ from engine.diffusion.placement import memory_full
 from engine.diffusion.resampling import resample, to_stereo
 from engine.diffusion.songgeneration.layout import ONE_STREAM, SEPTOKEN, find_runtime
 from engine.diffusion.songgeneration.musicfm import Ear, Tokenizer
-from engine.diffusion.songgeneration.oobleck import RATE
+from engine.diffusion.songgeneration.oobleck import FRAME, RATE
 from engine.diffusion.songgeneration.septoken import FIRST, SECOND
 from engine.diffusion.songgeneration.tensors import TensorFile
 from engine.diffusion.steps import Steps, layers
@@ -28,7 +28,6 @@ from engine.report import Tick
 
 SECONDS = 10
 HEARD_SECONDS = 40
-CODES_A_SECOND = 25
 PEAK = 0.8
 """Loudest sample of a clip that is heard as it is."""
 MIXED = Ear(FIRST, layer=6)
@@ -61,20 +60,19 @@ class PromptEncoder:
         """Codes int64 [3, n] of the first 10 s at most: of the clip, of its vocal, and of what is left without it.
 
         n = seconds * 25 + 1. float32 throughout: a code is the nearest of 16384. `tick` is called before every layer
-        and may raise `JobCancelled`. Raises `JobError` prompt.short for a clip under a second, renderer.load, memory.full.
+        and may raise `JobCancelled`. Raises `JobError` prompt.short for a clip under a second, renderer.load and
+        memory.full.
         """
-        seconds = min(SECONDS, full.seconds, vocal.seconds)
-        if seconds < 1:
-            raise JobError(
-                "prompt.short", f"the reference clip is {seconds:.2f} s long; a song needs 1 s to go on from."
-            )
-        samples = int(seconds * RATE)
+        samples = min(SECONDS * RATE, *(clip.audio.shape[1] * RATE // clip.rate for clip in (full, vocal)))
+        if samples < RATE:
+            long = f"{samples / RATE:.2f} s"
+            raise JobError("prompt.short", f"the reference clip is {long} long; a song needs 1 s to go on from.")
         whole, voice = (_samples(clip, samples) for clip in (full, vocal))
         try:
             rows = self._rows(whole, voice, Steps(2, tick))
         except torch.OutOfMemoryError as problem:
             raise memory_full() from problem
-        return torch.stack([row[: int(seconds * CODES_A_SECOND) + 1] for row in rows])
+        return torch.stack([row[: samples // FRAME + 1] for row in rows])
 
     def _rows(self, whole: Audio, voice: Audio, steps: Steps) -> list[Tensor]:
         """Codes of 40 s of the clip, of its vocal and of the rest."""
