@@ -132,7 +132,8 @@ class SongTake:
         sounds = {}
         for stem in self.take.stems:
             sounds[stem.title] = self._sound(conformed, key, stem.title, stem.role)
-            stages.put(keys[stem.title], *sound2chunks(sounds[stem.title]))
+            if raws[stem.title] is None:
+                stages.put(keys[stem.title], *sound2chunks(sounds[stem.title]))
         kept_json(stages, self._key("made"), Made, lambda: made)
         return made, sounds
 
