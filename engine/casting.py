@@ -19,8 +19,8 @@ from engine.sampler import Instrument, candidates, describe, render_part
 from engine.score import Part
 from engine.stems import StemMaker
 
-PASSAGE_SECONDS = 6.0
-RENDERED = 48
+PASSAGE_SECONDS = 4.0
+RENDERED = 32
 """Passages that are rendered for one choice, over all parts."""
 LEAST_EACH = 4
 BANDS = 48

@@ -32,6 +32,7 @@ from engine.match import (
     curves2bytes,
     design_curves,
     flat_curves,
+    levels2profile,
     limit_curves,
     profiles2distances,
     reach,
@@ -50,6 +51,8 @@ from engine.stretches import Scene, reference2clip
 CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 """Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
 WORKED_ON = 2
+JUDGED_SECONDS = 30.0
+"""So much of a matched song is measured to tell how near it has come."""
 Result = TypeVar("Result")
 
 
@@ -132,13 +135,16 @@ class Matcher:
                 bus += raw[:, : bus.shape[1]]
             hands.tick("match", PLAYED, DESIGNED)(0.0)
             curves, before, after = hands.run(self._design, parts, bus, profile)
+            played: dict[str, str] = {}
             repaired = []
             running: deque[tuple[Part, Future[Sound]]] = deque()
 
             def first() -> tuple[Part, Sound]:
                 part, work = running.popleft()
                 sound = wait_for(work, hands.share.poll)
-                if sound.renderer:
+                if sound.instrument is not None and not sound.renderer:
+                    played[part.name] = sound.instrument.name
+                if sound.verdict.checks.repaired:
                     repaired.append(part.name)
                 return part, sound
 
@@ -152,7 +158,7 @@ class Matcher:
                 yield first()
         group = Group(
             clipped,
-            {part.name: who.instruments[part.name].name for part in parts},
+            played,
             self._is_whole(parts),
             round(who.before, 3),
             round(who.after, 3),
@@ -185,10 +191,10 @@ class Matcher:
             curves = design_curves(levels, Goal(profile, alone), rate)
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
             curves = limit_curves(bus, curves, lufs, true_peaks)
-            own = audio2profile(bus, rate)
-            new = audio2profile(apply_curves(bus, curves), rate)
-            assert own is not None
-            assert new is not None
+            own = levels2profile(levels, Grid(rate))
+            middle = max(0, bus.shape[1] - round(JUDGED_SECONDS * rate)) // 2
+            heard = apply_curves(bus, curves, middle, bus.shape[1] - middle)
+            new = levels2profile(audio2levels(heard, Grid(rate)), Grid(rate))
             return curves, profiles2distances(own, profile), profiles2distances(new, profile)
 
     def _own_lufs(self, parts: Sequence[Part], bus: Audio) -> float | None:
@@ -203,22 +209,25 @@ class Matcher:
         return {p.name for p in parts} == {p.name for p in self.stems.score.parts if p.notes or p.role == "vocals"}
 
     def _finish(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
-        """A part's sound from what was played; the guide where a check fails that the guide passes."""
+        """A part's sound from what was played. Where a check fails that the usual instrument passes, that one plays in
+        its place, and where it fails because of the bus stage, the guide stands in as it is, as loud."""
         sound = self._checked(part, instrument, raw, curves)
         if sound.verdict.good:
             return sound
+        why = sound.verdict.problems[0].message
         usual = self.stems.instrument(part)
-        length = raw.shape[1]
-        plain = self.stems.play(part, usual, 0, length, lambda _: None)
-        lufs = [audio2lufs(a[:, : self.stems.frame.samples], self.stems.frame.rate) for a in (sound.audio, plain)]
+        plain = self.stems.play(part, usual, 0, raw.shape[1], lambda _: None)
+        if usual != instrument:
+            again = self._checked(part, usual, plain, curves)
+            if len(again.verdict.problems) < len(sound.verdict.problems):
+                return _repaired(again, f"played by {usual.name} instead of {instrument.name}: {why}")
+        samples, rate = self.stems.frame.samples, self.stems.frame.rate
+        lufs = [audio2lufs(audio[:, :samples], rate) for audio in (apply_curves(raw, curves), plain)]
         gain = lufs[0] - lufs[1] if lufs[0] is not None and lufs[1] is not None else 0.0
-        stand_in = self._checked(part, usual, plain, flat_curves(curves, gain))
-        if len(stand_in.verdict.problems) >= len(sound.verdict.problems):
+        guide = self._checked(part, usual, plain, flat_curves(curves, gain))
+        if len(guide.verdict.problems) >= len(sound.verdict.problems):
             return sound
-        why = f"the sampler's guide stands in for {instrument.name}: {sound.verdict.problems[0].message}"
-        checks = msgspec.structs.replace(stand_in.verdict.checks, repaired=(why,))
-        verdict = replace(stand_in.verdict, checks=checks)
-        return replace(stand_in, verdict=verdict, renderer="guide", remarks=(*stand_in.remarks, why))
+        return replace(_repaired(guide, f"the sampler's guide stands in for the match: {why}"), renderer="guide")
 
     def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
         frame, stems = self.stems.frame, self.stems
@@ -283,6 +292,12 @@ class Matcher:
                 self.groups[k] = msgspec.structs.replace(row, stems={**row.stems, part.name: instrument.name})
                 return
         self.groups.append(msgspec.structs.replace(group, stems={part.name: instrument.name}))
+
+
+def _repaired(sound: Sound, why: str) -> Sound:
+    """The sound with the reason why it is not what was chosen."""
+    checks = msgspec.structs.replace(sound.verdict.checks, repaired=(why,))
+    return replace(sound, verdict=replace(sound.verdict, checks=checks), remarks=(*sound.remarks, why))
 
 
 @dataclass(frozen=True)

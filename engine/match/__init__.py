@@ -7,7 +7,7 @@ from engine.match.design import Goal, design_curves
 from engine.match.distance import Distances, profiles2distances
 from engine.match.frames import Grid, Levels, audio2levels
 from engine.match.level import limit_curves
-from engine.match.profile import Profile, audio2profile
+from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.texture import RATE
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "curves2bytes",
     "design_curves",
     "flat_curves",
+    "levels2profile",
     "limit_curves",
     "passage2levels",
     "profiles2distances",

@@ -42,8 +42,9 @@ def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None 
 
 
 def reach(rate: int) -> int:
-    """How far to either side a sample hears, in samples: frames, then side filters."""
-    return 5 * Grid(rate).size
+    """How much sound to either side of a range makes it the same to the bit, in samples: frames, then whole blocks of
+    the side filters."""
+    return (4 + BLOCK_FRAMES) * Grid(rate).size
 
 
 def shape_sides(audio: Audio, curves: Curves, start: int, stop: int, begin: int = 0) -> Audio:

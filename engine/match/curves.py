@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.match.frames import BANDS, Floats
 
-MOVING_STEP = 0.1
-"""dB of one unit of `moving`: its int8 reach from -12.7 to 12.7 dB."""
+MOVING_STEP = 0.2
+"""dB of one unit of `moving`: its int8 reach from -25.4 to 25.4 dB."""
 LEVEL_STEP = 0.001
 LEVEL_SECONDS = 0.001
 MAGIC = b"sbcurves"

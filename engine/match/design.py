@@ -22,7 +22,7 @@ MAX_MOVE_DB = 12.0
 SMOOTH_FRAMES = 3
 REMATCHES = 3
 MAX_GAIN_DB = 24.0
-GATE_DB, GATE_RAMP_DB, GATE_GAIN_DB = -72.0, 12.0, 3.0
+GATE_DB, GATE_RAMP_DB, GATE_GAIN_DB = -72.0, 12.0, 1.0
 """Where the band is softer than this, it is raised by no more than that; the ramp lies above."""
 MAX_SIDE = 2.0
 MAX_WIDTH = 0.8
