@@ -18,6 +18,7 @@ from engine.listen.onsets import RATE, Audio, Floats
 
 STEP = 220
 STEP_SECONDS = STEP / RATE
+PIECE = 4096 * STEP
 CENTRES_HZ = (500.0, 1000.0, 2000.0, 4000.0)
 DECAYS = ((0.06, 15.0), (0.15, 6.0))
 """A decay is at least so long (s) and so deep (dB): a short one must be deep."""
@@ -43,10 +44,7 @@ def sound2room(mono: Audio) -> Room:
         return Room()
     times, spreads, count = [], [], 0
     for centre in CENTRES_HZ:
-        filtered = sosfilt(butter(2, (centre / 2**0.5, centre * 2**0.5), "bandpass", fs=RATE, output="sos"), mono)
-        cut = len(filtered) // STEP * STEP
-        power = (filtered[:cut].reshape(-1, STEP) ** 2).mean(axis=1)
-        decays = envelope2decays(10.0 * np.log10(power + 1e-14))
+        decays = envelope2decays(_envelope(mono, centre))
         count += len(decays)
         if len(decays) >= 3:
             times.append(float(np.percentile(decays, FASTEST)))
@@ -56,6 +54,18 @@ def sound2room(mono: Audio) -> Room:
     rt60 = float(np.clip(np.median(times), SHORTEST, LONGEST))
     enough = min(1.0, count / (ENOUGH * len(CENTRES_HZ)))
     return Room(round(rt60, 3), round(enough * float(np.exp(-np.mean(spreads))), 3))
+
+
+def _envelope(mono: Audio, centre: float) -> Floats:
+    """[steps] dB of an octave band, filtered piece by piece."""
+    sections = butter(2, (centre / 2**0.5, centre * 2**0.5), "bandpass", fs=RATE, output="sos")
+    state = np.zeros((len(sections), 2))
+    powers = []
+    for i in range(0, len(mono) - STEP + 1, PIECE):
+        piece = mono[i : i + PIECE]
+        filtered, state = sosfilt(sections, piece[: len(piece) // STEP * STEP], zi=state)
+        powers.append((filtered.reshape(-1, STEP) ** 2).mean(axis=1))
+    return np.asarray(10.0 * np.log10(np.concatenate(powers) + 1e-14))
 
 
 def envelope2decays(level: Floats) -> Floats:
