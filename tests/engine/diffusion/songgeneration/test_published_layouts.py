@@ -92,3 +92,29 @@ def test_an_unknown_network_is_refused_by_name(published: Path) -> None:
     shapes = {**read_shapes("septoken_state_dict_full.json"), "speaker_emb.weight": (10, 1024)}
     with pytest.raises(JobError, match=r"not known: speaker_emb\.weight"):
         septoken.read_shape(listed(shapes))
+
+
+def fast_shapes(mask: int) -> dict[str, tuple[int, ...]]:
+    """What is known of v2-fast's renderer: the same structure for mixed codes alone, 39 layers of width 1200."""
+    sizes = {2200: 1200, 6600: 3600, 13200: 7200, 4400: 4800}
+    block = f"{septoken.ESTIMATOR}h.0."
+    shapes = {}
+    for name, shape in read_shapes("septoken_state_dict_full.json").items():
+        if name.startswith(f"{septoken.ESTIMATOR}h.") and not name.startswith(block):
+            continue
+        if not name.startswith(SECOND):
+            shapes[name] = tuple(sizes.get(size, size) for size in shape)
+    layer = {name.removeprefix(block): shape for name, shape in shapes.items() if name.startswith(block)}
+    shapes |= {f"{septoken.ESTIMATOR}h.{k}.{name}": shape for k in range(39) for name, shape in layer.items()}
+    return {**shapes, "mask_emb.weight": (3, mask)}
+
+
+def test_the_layout_of_v2_fast(published: Path) -> None:
+    shape = septoken.read_shape(listed(fast_shapes(mask=48)))
+    assert (shape.estimator.layers, shape.estimator.heads, shape.estimator.width) == (39, 30, 1200)
+    assert shape.streams == ((FIRST, 0),)
+
+
+def test_a_v2_fast_of_another_structure_is_refused_with_its_sizes(published: Path) -> None:
+    with pytest.raises(JobError, match=r"width 1200, while its mask \(24\), condition \(1024\) and latents \(2 x 64\)"):
+        septoken.read_shape(listed(fast_shapes(mask=24)))

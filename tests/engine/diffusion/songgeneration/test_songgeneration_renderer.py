@@ -240,6 +240,15 @@ def test_half_precision_is_the_same_song(runtime: Path, song: dict[Kind, Audio],
     assert 0 < float((sound - song["bgm"]).std()) < 0.02 * float(song["bgm"].std())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_renders_the_same_song(runtime: Path, song: dict[Kind, Audio]) -> None:
+    remote = SongRenderer.open(runtime, device="cuda", dtype=torch.float32)
+    once, twice = (join(remote.render(random_codes(LENGTH), seed=3)) for _ in range(2))
+    for kind in KINDS:
+        assert np.array_equal(once[kind], twice[kind])
+        assert apart(once[kind], song[kind]) < 1e-3
+
+
 @pytest.mark.parametrize("heard", [0.0, 0.2, 0.5, 0.9])
 def test_it_stops_at_any_step_and_is_as_before(renderer: SongRenderer, song: dict[Kind, Audio], heard: float) -> None:
     def stop(fraction: float) -> None:
