@@ -1,0 +1,194 @@
+"""Writing one song: codebook 0 by the main transformer, then codebooks 1 and 2 over its kept hidden states.
+
+Codebook 0 never sees the others, so it may run ahead as far as one likes: to its end (fastest), or a stretch at a time
+so that the first frames can be heard while later ones are written. The codes are the same. What the published loop
+computes and throws away is left out: main steps behind codebook 0's end (their inputs are known: one block), steps in
+which the others have not begun (one block), everything behind the first end token.
+
+Conventions: step s >= 1 writes codebook 0's frame s - 1 and the others' frame s - 1 - delay; it is predicted from what
+step s - 1 holds. Frames at 25 a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.lelm.choosing import Chance, SongSampling, choose, penalise
+from engine.lelm.songnet import ReadPrefix, SongNet, guided, place
+from engine.report import Tick
+
+POLL = 25
+"""Steps between looks at a GPU's end flag; a CPU looks at every step."""
+STRETCH = 50
+"""Steps that the main transformer goes ahead before the sub-transformer follows, where frames are wanted early."""
+Frames = Callable[[Tensor], None]
+"""Given codes [3, t] whenever more leading frames are final."""
+Shape = Callable[[int, int, Tensor], Tensor]
+"""(first codebook, step, logits [K, V]) -> logits: a caller's own rules, after guidance and before the penalty."""
+
+
+class MainLine:
+    """Codebook 0 of one song, step by step; keeps the hidden states that the others need."""
+
+    def __init__(
+        self,
+        net: SongNet,
+        rows: list[ReadPrefix],
+        frames: int,
+        sampling: SongSampling,
+        chance: Chance,
+        banned: Tensor | None = None,
+        shape: Shape | None = None,
+    ) -> None:
+        """`rows`: the conditional prefix, and the null one unless guidance is 1; `banned`: codes never written."""
+        self.net, self.frames, self.sampling, self.chance = net, frames, sampling, chance
+        self.banned, self.shape = banned, shape
+        self.delay = net.config.delays[1]
+        self.prefix = rows[0].length
+        self.cache = net.main.new_cache(len(rows), self.prefix + frames + self.delay)
+        place([row.main for row in rows], self.cache)
+        steps = frames + self.delay
+        self.hidden = torch.zeros(len(rows), steps, net.config.dim, dtype=net.dtype, device=net.device)
+        self.codes = torch.full((1, steps + 1), net.config.special, device=net.device)
+        self.step = 0
+        self.known = 0
+        self.limit = frames
+        self.ended = False
+
+    def advance(self, stop: int, tick: Callable[[], None]) -> None:
+        """Writes steps up to `stop`, or to the end of the song, whose tail of hidden states it then adds."""
+        every = 1 if self.net.device == "cpu" else POLL
+        while not self.ended and self.step < min(stop, self.frames):
+            tick()
+            self.step += 1
+            self._write(self.step)
+            if self.step % every == 0 or self.step == self.frames:
+                self._look(self.step)
+        self.known = max(self.known, self.step)
+        if not self.ended and self.step == self.frames:
+            self.ended = True
+        if self.ended and self.known < self.limit + self.delay:
+            self._tail()
+
+    def _write(self, step: int) -> None:
+        x = F.embedding(self.codes[:, step - 1 : step], self.net.emb).expand(self.hidden.shape[0], 1, -1)
+        hidden = self.net.main.run(x, self.cache, self.prefix + step - 1)
+        self.hidden[:, step - 1] = hidden[:, 0]
+        logits = self.net.head(guided(hidden[:, 0], self.sampling.guidance)).float()
+        if self.shape is not None:
+            logits = self.shape(0, step, logits)
+        if self.sampling.penalty_window and step > 1:
+            recent = self.codes[:, max(1, step - self.sampling.penalty_window) : step]
+            logits = penalise(logits, recent, self.net.config.code_size)
+        if self.banned is not None:
+            logits[:, self.banned] = -torch.inf
+        chance = self.chance.main(step) if self.sampling.temperature else None
+        self.codes[:, step] = choose(logits, self.sampling, chance, self.sampling.top_k)
+
+    def _look(self, step: int) -> None:
+        every = step if self.net.device == "cpu" else max(1, step - POLL + 1)
+        ends = (self.codes[0, every : step + 1] == self.net.config.eos).nonzero()
+        if len(ends):
+            self.step = every + int(ends[0, 0])
+            self.limit = self.step - 1
+            self.codes[:, self.step + 1 :] = self.net.config.special
+            self.ended = True
+
+    def _tail(self) -> None:
+        stop = self.limit + self.delay
+        if stop > self.step:
+            x = F.embedding(self.codes[:, self.step : stop], self.net.emb).expand(self.hidden.shape[0], -1, -1)
+            self.hidden[:, self.step : stop] = self.net.main.run(x, self.cache, self.prefix + self.step)
+        self.known = stop
+
+
+class SubLine:
+    """Codebooks 1 and 2 of one song, as far as the main line is."""
+
+    def __init__(self, main: MainLine, rows: list[ReadPrefix]) -> None:
+        self.main, self.net, self.sampling = main, main.net, main.sampling
+        self.cache = self.net.sub.new_cache(len(rows), main.prefix + main.frames + main.delay)
+        place([row.sub for row in rows], self.cache)
+        self.codes = torch.full((2, main.frames + main.delay + 1), self.net.config.special, device=self.net.device)
+        self.step = 0
+        self.cut = main.frames
+        """Frames before the first end token of any codebook, as far as is known."""
+
+    @property
+    def frames(self) -> int:
+        """Frames that are final."""
+        return max(0, min(self.step - self.main.delay, self.cut, self.main.limit))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self.main.ended and self.step - self.main.delay >= min(self.cut, self.main.limit)
+
+    def advance(self, tick: Callable[[], None]) -> None:
+        """Writes all steps whose hidden states are known."""
+        delay = self.main.delay
+        every = 1 if self.net.device == "cpu" else POLL
+        while not self.done and self.step < self.main.known:
+            tick()
+            first = self.step
+            if first < delay:
+                self.step = min(delay, self.main.known)
+                self._run(first, self.step)
+                continue
+            self.step += 1
+            self._write(self.step, self._run(first, self.step)[:, -1])
+            if self.step % every == 0 or self.step >= self.main.limit + delay:
+                self._look(self.step)
+
+    def _run(self, first: int, stop: int) -> Tensor:
+        x2 = self.net.others(self.codes[:, first:stop]).expand(self.main.hidden.shape[0], -1, -1)
+        x = self.net.mix(x2, self.main.hidden[:, first:stop])
+        return self.net.sub.run(x, self.cache, self.main.prefix + first)
+
+    def _write(self, step: int, hidden: Tensor) -> None:
+        logits = self.net.heads(guided(hidden, self.sampling.guidance)).float().view(2, -1)
+        if self.main.shape is not None:
+            logits = self.main.shape(1, step, logits)
+        if self.sampling.penalty_window and step > 1:
+            recent = self.codes[:, max(1, step - self.sampling.penalty_window) : step]
+            logits = penalise(logits, recent, self.net.config.code_size)
+        chance = None if self.sampling.sub_is_best else self.main.chance.sub(step)
+        self.codes[:, step] = choose(logits, self.sampling, chance, 0)
+
+    def _look(self, step: int) -> None:
+        first = max(self.main.delay + 1, step - POLL + 1)
+        ends = (self.codes[:, first : step + 1] == self.net.config.eos).any(0).nonzero()
+        if len(ends):
+            self.cut = min(self.cut, first + int(ends[0, 0]) - 1 - self.main.delay)
+
+    def read(self, frames: int) -> Tensor:
+        """Codes [3, frames] on the CPU."""
+        start = self.main.delay + 1
+        both = torch.cat((self.main.codes[:, 1 : 1 + frames], self.codes[:, start : start + frames]))
+        return both.cpu()
+
+
+@torch.inference_mode()
+def write_song(main: MainLine, rows: list[ReadPrefix], tick: Tick, on_frames: Frames | None = None) -> Tensor:
+    """Codes [3, t] of a song, cut at the first end token of any codebook.
+
+    `tick` is called before every step of either transformer, with the share of the work that is done.
+    """
+    sub = SubLine(main, rows)
+    told, work = 0, 2 * main.frames + main.delay
+
+    def step() -> None:
+        tick(min(1.0, (main.step + sub.step) / work))
+
+    while not sub.done:
+        ahead = main.frames if on_frames is None else main.step + STRETCH
+        main.advance(ahead, step)
+        sub.advance(step)
+        if on_frames is not None and sub.frames > told:
+            told = sub.frames
+            on_frames(sub.read(told))
+    return sub.read(sub.frames)
