@@ -45,7 +45,7 @@ def hear_song(stems: dict[str, Audio], rate: int, bpm: float) -> Heard | None:
     pulses = np.append(pulses, 2 * pulses[-1] - pulses[-2])
     first, last = _sounding(mix, pulses)
     bars = _bar_lines(beats, first, last)
-    pulses, bars = pulses[bars[0] : last + 1], bars - bars[0]
+    pulses, bars = pulses[bars[0] : bars[-1] + 1], bars - bars[0]
     edges = pulses[bars]
     voice = _sung(mono["vocal"], edges) if "vocal" in mono else np.zeros(len(bars) - 1)
     return Heard(pulses, bars, voice, _changes(mix, edges, voice))
@@ -78,13 +78,14 @@ def _sounding(mix: Audio, pulses: Floats) -> tuple[int, int]:
 
 
 def _bar_lines(beats: Beats, first: int, last: int) -> NDArray[np.int64]:
-    """Indices of pulses at which bars begin, from the first whole bar that sounds to the end of the song."""
+    """Indices of pulses at which bars begin, from the first whole bar that sounds to the end of the song. What is no
+    more than half a bar at the end rings on."""
     lines = [i for i in beats.downbeats if first <= i < last]
     if not lines:
         lines = list(range(first, last, beats.metre))
-    if last - lines[-1] < beats.metre and len(lines) > 1:
-        lines.pop()
-    return np.array([*lines, last], np.int64)
+    if 2 * (last - lines[-1]) > beats.metre or len(lines) == 1:
+        lines.append(last)
+    return np.array(lines, np.int64)
 
 
 def _sung(voice: Audio, edges: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -78,6 +79,7 @@ class SongMachine:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
+            gc.collect()
 
     def prepare(self, plan: SongPlan, tick: Tick) -> None:
         """Loads the writer and counts the lyrics. Raises `RequestError` where they are too long, `JobError`."""
@@ -128,7 +130,9 @@ class SongMachine:
             self._renderer = SongRenderer.open(Path(self.checkpoint.runtime), device=self.fit.device, dtype=dtype)
         return self._renderer.render(codes, kinds, seed=seed, frames=frames, prompt=prompt, tick=tick)
 
-    def hear_prompt(self, prompt: Clips | StoredCodes | None, seed: int) -> tuple[Tensor | None, Prompt | None]:
+    def hear_prompt(
+        self, prompt: Clips | StoredCodes | None, seed: int, tick: Tick
+    ) -> tuple[Tensor | None, Prompt | None]:
         """(codes for the writer, clip for the renderer) of what the song shall go on from."""
         if prompt is None:
             return None, None
@@ -141,7 +145,7 @@ class SongMachine:
         full = Clip(vocal.audio + bgm.audio, vocal.rate)
         encoder = PromptEncoder.open(Path(self.checkpoint.runtime), device=self.fit.device)
         try:
-            codes = encoder.encode(full, vocal)
+            codes = encoder.encode(full, vocal, tick)
         finally:
             encoder.release()
         return codes, Prompt(codes, vocal, bgm)
@@ -152,9 +156,9 @@ class SongMachine:
 
             self._make_room()
             folder, runtime = Path(self.checkpoint.folder), Path(self.checkpoint.runtime)
-            self._writer = SongWriter.open(
-                folder, runtime / TOKENIZER, device=self.fit.device, weights=self.fit.dtype, check=tick
-            )
+            tick(0.0)
+            self._writer = SongWriter.open(folder, runtime / TOKENIZER, device=self.fit.device, weights=self.fit.dtype)
+            tick(0.0)
         return self._writer
 
 
@@ -196,7 +200,7 @@ def stored2codes(prompt: StoredCodes, seed: int) -> Tensor:
 
     try:
         table = torch.load(prompt.file, map_location="cpu", weights_only=True)
-        found = [code.long().reshape(3, -1) for code in table[prompt.kind][prompt.language]]
+        found: list[Tensor] = [code.long().reshape(3, -1) for code in table[prompt.kind][prompt.language]]
     except (
         OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError,
     ) as problem:  # fmt: skip

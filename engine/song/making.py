@@ -72,7 +72,9 @@ class Machine(Protocol):
     ) -> Iterator[Piece]:
         """Sound at 48 kHz, piece by piece."""
 
-    def hear_prompt(self, prompt: Clips | StoredCodes | None, seed: int) -> tuple[Tensor | None, Prompt | None]:
+    def hear_prompt(
+        self, prompt: Clips | StoredCodes | None, seed: int, tick: Tick
+    ) -> tuple[Tensor | None, Prompt | None]:
         """What the song goes on from."""
 
     def unload_writer(self) -> None:
@@ -172,7 +174,7 @@ class SongMaker:
         writing, rendering = self._step(tick, "write"), self._step(tick, "render")
         if self.codes is None:
             self.machine.prepare(self.plan, writing)
-        codes_prompt, sound_prompt = self.machine.hear_prompt(self.plan.prompt, self.seed)
+        codes_prompt, sound_prompt = self.machine.hear_prompt(self.plan.prompt, self.seed, self._listening(writing))
         pool, listening = (ThreadPoolExecutor(1, thread_name_prefix="song") for _ in range(2))
         try:
             codes: Tensor | Iterator[Tensor]
@@ -200,6 +202,10 @@ class SongMaker:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             listening.shutdown(wait=False, cancel_futures=True)
+
+    def _listening(self, tick: Tick) -> Tick:
+        """Hearing a prompt moves nothing on."""
+        return lambda fraction: tick(0.0)
 
     def _write(self, prompt: Tensor | None, tick: Tick, on_frames: Callable[[Tensor], None] | None) -> Tensor:
         with self.watch.timing("write"):

@@ -49,7 +49,7 @@ class Played:
         tick(0.0)
         self.said.append("prepare")
 
-    def hear_prompt(self, prompt: object, seed: int) -> tuple[None, None]:
+    def hear_prompt(self, prompt: object, seed: int, tick: object) -> tuple[None, None]:
         assert prompt is None
         return None, None
 
