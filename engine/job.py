@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from bridge.messages import Cancelled, Done, Failed, Heard, Listen, Progress, Render, StemReady, encode
 
@@ -104,6 +104,14 @@ def request2work(request: Render | Listen) -> float:
     seconds = sum(clock.beat2second(s.end) - clock.beat2second(s.start) for s in wanted)
     stems = len(scope.stems) if scope and scope.stems else len(request.stems)
     return max(seconds, 1.0) * max(stems, 1) * max(request.takes, 1)
+
+
+def may_share(request: Render | Listen | None) -> TypeGuard[Render]:
+    """Whether a waiting job's chords can be written along with another's: nothing has to be heard or read first."""
+    if not isinstance(request, Render) or request.scope is not None or request.continues:
+        return False
+    arrangement = request.arrangement
+    return not (arrangement.tracks or arrangement.references or request.soundfont)
 
 
 def request2kind(request: Render | Listen) -> str:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from engine.announce import find_take, take2events
 from engine.compose.as_written import compose_as_written
 from engine.compose.band import compose_band
 from engine.compose.form import request2form
+from engine.compose.harmony import Question
 from engine.compose.opening import ComingTakes, request2question
 from engine.compose.writers import Writers
 from engine.diffusion.parts import WEIGHTS as PARTS
@@ -63,6 +64,7 @@ class Pipeline:
         self._composing = ThreadPoolExecutor(1, thread_name_prefix="compose")
         self._playing = threading.Lock()
         self._shelf: Shelf | None = None
+        self._coming = ComingTakes()
         self.helpers: Helpers = NO_HELPERS
 
     def models(self) -> ModelList:
@@ -107,10 +109,12 @@ class Pipeline:
         *,
         stages: StageCache = NO_STAGES,
         first_take: int = 1,
+        coming: Sequence[Render] = (),
     ) -> Done:
         """Every take that the request wants, as `take-<first_take>` and following in the job's folder `out`.
 
-        Stages that `stages` holds, and takes that are there, are not made again. Raises `RequestError` for what only
+        Stages that `stages` holds, and takes that are there, are not made again. Jobs that are `coming` may have their
+        chords written along with this one's. Raises `RequestError` for what only
         shows while working, `JobError` for what breaks, `JobCancelled`.
         """
         started = time.perf_counter()
@@ -141,10 +145,13 @@ class Pipeline:
         common = reference_warnings(request, rows)
         warnings = list(common)
         takes = [msgspec.structs.replace(request, seed=request.seed + number) for number in range(request.takes)]
-        writers = self._writers
-        if earlier is None and len(takes) > 1:
-            coming = [functools.partial(request2question, without_voices(t), clock, form, heard) for t in takes]
-            writers = replace(writers, coming=ComingTakes(coming))
+        self._coming.expect(
+            [
+                *(functools.partial(request2question, without_voices(t), clock, form, heard) for t in takes),
+                *(functools.partial(job2question, job) for job in coming),
+            ]
+        )
+        writers = replace(self._writers, coming=self._coming if earlier is None else None)
         for number, take in enumerate(takes):
             share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
             folder = out / f"take-{first_take + number}"
@@ -265,6 +272,13 @@ def reference_warnings(request: Render, rows: Mapping[str, ModelRow]) -> list[st
     if not clips or not played:
         return []
     return [f"The renderer 'guide' plays its own sounds; the reference {', '.join(sorted(clips))} was not matched."]
+
+
+def job2question(request: Render) -> Question | None:
+    """What the first take of a job without tracks will ask the plan model."""
+    clock = request.arrangement.timeline()
+    form, heard = request2form(request.arrangement, clock), listen_tracks(request.arrangement, clock)
+    return request2question(without_voices(request), clock, form, heard)
 
 
 def without_voices(request: Render) -> Render:

@@ -29,7 +29,7 @@ from bridge.messages import (
     StemReady,
 )
 from engine.crew import Crew
-from engine.job import Final, Job, paused
+from engine.job import Final, Job, may_share, paused
 from engine.jobs import JobTable
 from engine.keeper import StartWorker
 from engine.news import News
@@ -43,6 +43,8 @@ MAX_CRASHES = 2
 MAX_HALTS = 8
 """Engines that may die during a job before it is parked."""
 TIME_LIMIT = 4 * 3600.0
+COMING = 3
+"""Waiting jobs that a worker is told of with the one that it is given."""
 IDLE_RELEASE = 300.0
 """Seconds without a job after which workers that have worked give their memory back."""
 
@@ -308,7 +310,8 @@ class Runner:
             waited = job.started - job.arrived
             log.info("begins, attempt %d, after %.1f s", job.attempts, waited, extra={"job": job.id})
             trace = self._trace or getattr(job.request, "trace", False)
-            self.crew.run(Run(job.request, str(job.out), job.first_take, waited, trace))
+            coming = [other.request for other in self.table.queued()[:COMING] if may_share(other.request)]
+            self.crew.run(Run(job.request, str(job.out), job.first_take, waited, trace, tuple(coming)))
         self._await_idleness()
 
     def _await_idleness(self) -> None:

@@ -13,13 +13,15 @@ from bridge.messages import Event, Listen, ModelRow, Render
 
 class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
     """Do this job, which has waited for so many seconds; a render makes its takes in the folder `out`, the first one as
-    `take-<first_take>`. `trace`: note what the time goes to."""
+    `take-<first_take>`. `trace`: note what the time goes to. `coming`: jobs that run next and may share a
+    batch with it."""
 
     request: Render | Listen
     out: str
     first_take: int = 1
     waited: float = 0.0
     trace: bool = False
+    coming: tuple[Render, ...] = ()
 
 
 class Stop(msgspec.Struct, frozen=True, tag_field="do", tag="stop"):

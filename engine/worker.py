@@ -71,7 +71,14 @@ class PipelineLike(Protocol):
     """What runs the jobs: `engine.pipeline.Pipeline`. Made without arguments; making it loads the models."""
 
     def render(
-        self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int
+        self,
+        request: Render,
+        out: Path,
+        reporter: Reporter,
+        *,
+        stages: StageCache,
+        first_take: int,
+        coming: Sequence[Render],
     ) -> Done: ...
 
     def listen(self, request: Listen, reporter: Reporter) -> Heard: ...
@@ -224,7 +231,9 @@ def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageC
     try:
         if isinstance(request, Listen):
             return pipeline.listen(request, reporter)
-        return pipeline.render(request, Path(run.out), reporter, stages=stages, first_take=run.first_take)
+        return pipeline.render(
+            request, Path(run.out), reporter, stages=stages, first_take=run.first_take, coming=run.coming
+        )
     except JobCancelled:
         return Cancelled(request.job)
     except StembridgeError as error:

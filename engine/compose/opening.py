@@ -1,7 +1,7 @@
 """How a song begins, before any model is asked: its shape, groove and key; and what takes that come later will ask.
 
 Takes of one request differ in their seeds alone, so their questions to the plan model are known before they are
-composed, and one batch can answer several.
+composed, and one batch can answer several; so are those of jobs that wait and bring no tracks to listen to.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bridge.errors import StembridgeError
 from bridge.messages import Render
 from bridge.timeline import Clock, Metre
 from engine.compose.form import SectionShape, form2shape
@@ -21,6 +22,7 @@ from engine.grooves import Groove, choose
 from engine.score import Chord, FormSection, Heard, Key
 
 Answer = tuple[tuple[Chord, ...], ...]
+KEPT_ANSWERS = 32
 
 
 @dataclass(frozen=True)
@@ -96,33 +98,46 @@ def request2question(request: Render, clock: Clock, form: Sequence[FormSection],
 
 
 class ComingTakes:
-    """Questions of takes that are not composed yet, and answers found on the way. Any thread may use it.
+    """Questions of takes that are not composed yet, of this job and of jobs that wait, and answers found on the way.
+    Any thread may use it."""
 
-    `asking` gives each coming take's question, in the takes' order; it is called when the first one asks.
-    """
-
-    def __init__(self, asking: Sequence[Callable[[], Question | None]]) -> None:
-        self._asking = asking
-        self._open: list[Question] | None = None
+    def __init__(self) -> None:
+        self._asking: Sequence[Callable[[], Question | None]] = ()
+        self._open: list[Question] | None = []
         self._answers: dict[Question, Answer] = {}
         self._lock = threading.Lock()
+
+    def expect(self, asking: Sequence[Callable[[], Question | None]]) -> None:
+        """From now on these takes come, in this order. Each gives its question when the first one asks; one that cannot
+        be asked (`StembridgeError`) will say so itself when it is its turn. Answers that are kept stay."""
+        with self._lock:
+            self._asking, self._open = tuple(asking), None
+            for old in list(self._answers)[:-KEPT_ANSWERS]:
+                del self._answers[old]
 
     def take(self, question: Question) -> Answer | None:
         """The answer, if a batch before has found it. The question is no longer a coming one."""
         with self._lock:
             if self._open is None:
-                self._open = list(filter(None, (ask() for ask in self._asking)))
+                self._open = list(filter(None, map(_ask, self._asking)))
             if question in self._open:
                 del self._open[: self._open.index(question) + 1]
             return self._answers.pop(question, None)
 
-    def fitting(self, question: Question, count: int) -> list[Question]:
-        """At most `count` of the next questions, as long as this one, that nobody has answered."""
+    def fitting(self, count: int, fits: Callable[[Question], bool]) -> list[Question]:
+        """At most `count` of the next questions that fit and that nobody has answered."""
         with self._lock:
-            like = [q for q in self._open or () if q not in self._answers and q.form == question.form]
-            return like[: max(count, 0)]
+            open_ones = [q for q in self._open or () if q not in self._answers]
+        return [q for q in open_ones if fits(q)][: max(count, 0)]
 
     def keep(self, answers: Mapping[Question, Answer]) -> None:
         """For those who will ask."""
         with self._lock:
             self._answers.update(answers)
+
+
+def _ask(asking: Callable[[], Question | None]) -> Question | None:
+    try:
+        return asking()
+    except StembridgeError:
+        return None

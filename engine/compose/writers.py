@@ -48,6 +48,7 @@ def plan_of(writers: Writers, tick: Tick) -> Plan | None:
     if model is None:
         return None
     from engine.lelm.plan import BATCH, PlanWish, write_plans
+    from engine.lelm.slots import form2slots
 
     def plan(question: Question) -> Sequence[tuple[Chord, ...]]:
         answered = coming.take(question) if coming is not None else None
@@ -55,7 +56,10 @@ def plan_of(writers: Writers, tick: Tick) -> Plan | None:
             return answered
         asked = [question]
         if coming is not None:
-            asked += coming.fitting(question, BATCH // len(question.seeds) - 1)
+            slots = len(form2slots(question.form, question.key.mode))
+            asked += coming.fitting(
+                BATCH // len(question.seeds) - 1, lambda other: len(form2slots(other.form, other.key.mode)) == slots
+            )
         wishes = [PlanWish(q.form, q.key, q.stands, seed % MAX_SEED) for q in asked for seed in q.seeds]
         with span("plan model", plans=len(wishes)):
             plans = iter(write_plans(model, wishes, tick=tick))

@@ -79,7 +79,9 @@ def takes(writers: Writers, request: Render) -> None:
 
     def compose(coming: bool) -> None:
         asked = [partial(request2question, take, clock, form, heard) for take in wanted]
-        mine = Writers(writers.plan, None, ComingTakes(asked) if coming else None)
+        known = ComingTakes()
+        known.expect(asked)
+        mine = Writers(writers.plan, None, known if coming else None)
         for take in wanted:
             compose_band(take, clock, form, heard, mine, lambda fraction: None)
 

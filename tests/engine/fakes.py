@@ -13,6 +13,7 @@ import os
 import signal
 import time
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,7 +37,16 @@ def wish(request: Render, name: str, default: str = "") -> str:
 class EchoPipeline:
     """Writes silence of the right length for each stem."""
 
-    def render(self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int) -> Done:
+    def render(
+        self,
+        request: Render,
+        out: Path,
+        reporter: Reporter,
+        *,
+        stages: StageCache,
+        first_take: int,
+        coming: Sequence[Render],
+    ) -> Done:
         began = time.monotonic()
         steps, pause = int(wish(request, "steps", "4")), float(wish(request, "pause", "0.005"))
         clock, arrangement = request.arrangement.timeline(), request.arrangement

@@ -57,9 +57,18 @@ class CountingStages:
 class CountingPipeline(Pipeline):
     """The real pipeline; it tells which stages it has finished."""
 
-    def render(self, request: Render, out: Path, report: Reporter, *, stages: StageCache, first_take: int = 1) -> Done:
+    def render(
+        self,
+        request: Render,
+        out: Path,
+        report: Reporter,
+        *,
+        stages: StageCache,
+        first_take: int = 1,
+        coming: Sequence[Render] = (),
+    ) -> Done:
         counted = CountingStages(stages, Path(os.environ[COUNTS]) / request.job)
-        return super().render(request, out, report, stages=counted, first_take=first_take)
+        return super().render(request, out, report, stages=counted, first_take=first_take, coming=coming)
 
 
 @dataclass(frozen=True)

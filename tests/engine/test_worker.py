@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,16 @@ class Raising:
     def __init__(self, how: BaseException) -> None:
         self.how = how
 
-    def render(self, request: Render, out: Path, reporter: Reporter, *, stages: StageCache, first_take: int) -> Done:
+    def render(
+        self,
+        request: Render,
+        out: Path,
+        reporter: Reporter,
+        *,
+        stages: StageCache,
+        first_take: int,
+        coming: Sequence[Render],
+    ) -> Done:
         raise self.how
 
     def listen(self, request: Listen, reporter: Reporter) -> Heard:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 import engine.lelm.plan as lelm
+from bridge.errors import RequestError
 from bridge.messages import Render
 from engine.compose import Writers, compose_band, request2form
 from engine.compose.opening import ComingTakes, request2question
@@ -35,7 +36,9 @@ def takes(style: str, count: int) -> list[Render]:
 def coming(requests: list[Render], heard: Heard) -> ComingTakes:
     clock = requests[0].arrangement.timeline()
     form = request2form(requests[0].arrangement, clock)
-    return ComingTakes([partial(request2question, request, clock, form, heard) for request in requests])
+    made = ComingTakes()
+    made.expect([partial(request2question, request, clock, form, heard) for request in requests])
+    return made
 
 
 def write(request: Render, heard: Heard, writers: Writers) -> Score:
@@ -90,3 +93,43 @@ def test_chords_that_are_all_given_ask_nothing(batches: list[int]) -> None:
     for request in requests:
         write(request, heard, together)
     assert batches == []
+
+
+def test_what_was_found_for_a_later_job_is_there_when_it_comes(batches: list[int]) -> None:
+    first, later = takes("pop", 1), takes("funk", 1)
+    later = [msgspec.structs.replace(later[0], seed=99)]
+    heard, theirs = hearing(first[0]), hearing(later[0])
+    alone = write(later[0], theirs, shipped())
+    batches.clear()
+    clock = later[0].arrangement.timeline()
+    form = request2form(later[0].arrangement, clock)
+    known = coming(first, heard)
+
+    def refuse() -> None:
+        raise RequestError("stem.vocals", "nobody sings here.")
+
+    known.expect(
+        [refuse, *(partial(request2question, r, clock, form, h) for r, h in ((first[0], heard), (later[0], theirs)))]
+    )
+    together = replace(shipped(), coming=known)
+    write(first[0], heard, together)
+    known.expect([partial(request2question, later[0], clock, form, theirs)])
+    assert write(later[0], theirs, together) == alone
+    assert batches == [4]
+
+
+def test_a_question_of_another_length_waits_for_its_own_batch(batches: list[int]) -> None:
+    first = takes("pop", 1)[0]
+    longer = msgspec.structs.replace(song((*SHORT, ("Outro", "outro", 2)), style="pop", stems=STEMS, seed=7))
+    known = ComingTakes()
+    known.expect(
+        [
+            partial(request2question, r, clock, request2form(r.arrangement, clock), hearing(r))
+            for r in (first, longer)
+            for clock in [r.arrangement.timeline()]
+        ]
+    )
+    together = replace(shipped(), coming=known)
+    write(first, hearing(first), together)
+    write(longer, hearing(longer), together)
+    assert batches == [2, 2]
