@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.client import Client
-from bridge.messages import Done, Failed
+from bridge.messages import Done, Failed, encode
 from engine.logs import LOG_BYTES, LOG_FILES, logging_to
 from tests.engine.rig import echo_engine, song, wait_for
 
@@ -66,6 +66,9 @@ def test_an_engine_s_log_tells_each_job_s_life(tmp_path: Path) -> None:
         path = Path(endpoint.log)
         wait_for(lambda: "libraries print" in path.read_text() and "stem.silent" in path.read_text())
         said = lines(path)
+        figures = encode(client.stats()).decode()
+    assert endpoint.token not in path.read_text()
+    assert endpoint.token not in figures
     loud = [line["text"] for line in said if line.get("job") == "loud"]
     assert loud[0].startswith("accepted: render auto auto, 24 stem-seconds")
     assert loud[1].startswith("begins, attempt 1")

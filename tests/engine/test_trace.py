@@ -143,6 +143,7 @@ def test_jobs_that_ask_get_one_and_an_engine_may_trace_all(tmp_path: Path) -> No
     assert [path.name for path in traces.iterdir()] == ["asked.json"]
     (job,) = [e for e in check_format((traces / "asked.json").read_bytes())["X"] if e["name"] == "job"]
     assert job["dur"] > 0
+    assert endpoint.token.encode() not in (traces / "asked.json").read_bytes()
     with echo_engine(tmp_path, "--trace") as endpoint, Client(endpoint) as client:
         assert isinstance(list(client.request(song("every", tmp_path)))[-1], Done)
     assert (traces / "every.json").exists()
