@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from bridge.arrangement import ACCOMPANIMENT
+from bridge.checkpoints import read_register
 from bridge.client import Client
 from bridge.errors import RequestError
 from bridge.messages import Cancel, Done, Project, Render, Scope, StemWanted
@@ -93,6 +95,8 @@ def with_options(request: Render, arguments: argparse.Namespace) -> Render:
     for name in ("style", "seed", "takes", "composer", "renderer", "time_limit"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
+    if not arguments.stems and _is_song({changes.get("composer"), changes.get("renderer")}):
+        changes["stems"] = (StemWanted("vocals"), StemWanted(ACCOMPANIMENT))
     if arguments.soundfont:
         changes["soundfont"] = str(arguments.soundfont.resolve())
     if arguments.trace:
@@ -100,6 +104,12 @@ def with_options(request: Render, arguments: argparse.Namespace) -> Render:
     if arguments.edit:
         changes["scope"] = Scope(arguments.edit, names(arguments.sections), names(arguments.only))
     return msgspec.structs.replace(request, **changes)
+
+
+def _is_song(named: set[object]) -> bool:
+    """Whether a machine that the command line names makes whole songs: then its stems are the usual ones."""
+    family = "songgeneration"
+    return family in named or any(c.name in named and c.family == family for c in read_register())
 
 
 def names(text: str | None) -> tuple[str, ...]:

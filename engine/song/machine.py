@@ -156,9 +156,9 @@ class SongMachine:
 
             self._make_room()
             folder, runtime = Path(self.checkpoint.folder), Path(self.checkpoint.runtime)
-            tick(0.0)
-            self._writer = SongWriter.open(folder, runtime / TOKENIZER, device=self.fit.device, weights=self.fit.dtype)
-            tick(0.0)
+            self._writer = SongWriter.open(
+                folder, runtime / TOKENIZER, device=self.fit.device, weights=self.fit.dtype, check=tick
+            )
         return self._writer
 
 
