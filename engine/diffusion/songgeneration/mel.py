@@ -38,7 +38,7 @@ def sound2mel(sound: Tensor) -> Tensor:
     whole = sound[:, : sound.shape[1] // FRAME * FRAME]
     window = torch.hann_window(FFT, device=sound.device)
     spectrum = torch.stft(whole, FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)
-    power = spectrum.abs().square().transpose(1, 2) @ mel_bands().to(sound)
+    power = torch.view_as_real(spectrum).square().sum(-1).transpose(1, 2) @ mel_bands().to(sound)
     decibels = 10 * power.clamp(min=LEAST_POWER).log10()
     return ((decibels - MEAN) / STD).transpose(1, 2)[..., :-1]
 

@@ -183,13 +183,13 @@ class SongRenderer:
         return self._model, self._decoder
 
     def _checked(self, codes: Tensor) -> Tensor:
-        """Codes that the codebooks have. Raises `JobError`."""
+        """Codes that the codebooks have, in the computer's memory. Raises `JobError`."""
         if codes.ndim != 2 or len(codes) != 3 or codes.is_floating_point():
             raise JobError("song.codes", f"codes are whole numbers [3, frames], not {codes.dtype} {list(codes.shape)}.")
         if codes.numel() and not (codes.min() >= 0 and codes.max() < self.shape.codes):
             outside = f"{int(codes.min())} to {int(codes.max())}"
             raise JobError("song.codes", f"codes go from 0 to {self.shape.codes - 1}; given are {outside}.")
-        return codes.long()
+        return codes.long().cpu()
 
     def _prompt_latents(self, prompt: Prompt, kinds: Sequence[Kind], frames: int, noise: Noise) -> Tensor:
         """float32 [B, frames, latents]: of each kind what it has of the clip. The encoder is read for this alone."""

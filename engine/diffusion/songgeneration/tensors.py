@@ -1,11 +1,13 @@
 """A checkpoint file's tensors by name: shapes first, the data only of those that are taken.
 
-safetensors, or torch's format read with `weights_only` and memory-mapped, so that no code of the file is run.
+safetensors, or torch's format read with `weights_only`, so that no code of the file is run, and memory-mapped (but for
+files of torch's first format, which are read whole).
 """
 
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,7 @@ class TensorFile:
         try:
             return cls._open_safetensors(path) if path.suffix == ".safetensors" else cls._open_torch(path)
         except pickle.UnpicklingError as problem:
-            raise _refusal(path, f"holds more than tensors ({_first_line(problem)})") from problem
+            raise _refusal(path, f"is damaged or holds more than tensors ({_first_line(problem)})") from problem
         except (OSError, RuntimeError, SafetensorError, ValueError, KeyError, AttributeError, EOFError) as problem:
             raise _refusal(path, f"cannot be read ({_first_line(problem)})") from problem
 
@@ -52,7 +54,7 @@ class TensorFile:
 
     @classmethod
     def _open_torch(cls, path: Path) -> TensorFile:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
         held = loaded.get("state_dict", loaded)
         shapes = {name: tuple(tensor.shape) for name, tensor in held.items()}
         return cls(path, shapes, lambda names: {name: held[name] for name in names})

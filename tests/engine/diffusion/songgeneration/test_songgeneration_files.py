@@ -169,6 +169,12 @@ def test_code_in_a_pickle_is_not_run(copied: Path, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
+def test_the_first_format_of_torch_is_read(copied: Path) -> None:
+    state = torch.load(copied / AUTOENCODER, weights_only=True)
+    torch.save(state, copied / AUTOENCODER, _use_new_zipfile_serialization=False)
+    SongRenderer.open(copied, device="cpu", dtype=torch.float32)
+
+
 def test_a_pickle_of_something_else_is_refused(copied: Path) -> None:
     torch.save({"state_dict": {"a": [1, 2]}}, copied / AUTOENCODER)
     assert AUTOENCODER.rpartition("/")[2] in refusal(copied)

@@ -34,7 +34,7 @@ def clip(seconds: float, seed: int, gain: float = 0.2) -> Clip:
     return Clip((gain * np.stack([sound, 0.8 * np.asarray(sound)])).astype(np.float32), 48000)
 
 
-@pytest.mark.parametrize(("seconds", "codes"), [(10, 251), (14.2, 251), (3.04, 77), (1.0, 26)])
+@pytest.mark.parametrize(("seconds", "codes"), [(10, 251), (3.04, 77), (1.0, 26)])
 def test_so_many_codes(encoder: PromptEncoder, seconds: float, codes: int) -> None:
     found = encoder.encode(clip(seconds, 1), clip(seconds, 2))
     assert found.shape == (3, codes)
