@@ -11,7 +11,7 @@ from bridge.paths import data_folder
 from bridge.terminal import print_json
 from bridge.transport.lan import NAMED, PASS
 
-PASSED_ON = ("lan", "ray", "actors", "idle_release", "time_limit", "log_level")
+PASSED_ON = ("lan", "ray", "actors", "idle_release", "time_limit", "stages_gib", "log_level")
 """Options that the engine's process takes by the same name."""
 
 

@@ -99,6 +99,8 @@ def with_options(request: Render, arguments: argparse.Namespace) -> Render:
         changes["stems"] = (StemWanted("vocals"), StemWanted(ACCOMPANIMENT))
     if arguments.soundfont:
         changes["soundfont"] = str(arguments.soundfont.resolve())
+    if arguments.batch:
+        changes["priority"] = "batch"
     if arguments.trace:
         changes["trace"] = True
     if arguments.edit:
