@@ -37,11 +37,11 @@ from engine.matched import read_groups
 from engine.models import catalogue, check_choice, choose_model, find_song, main_row, stem_rows, still_matched
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous, open_take
-from engine.references import references2templates, with_references
+from engine.references import Lessons, references2lessons, with_lessons
 from engine.rendering import Renderer
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
-from engine.score import FormSection, GrooveTemplate, Heard, Part, Score
+from engine.score import FormSection, Heard, Part, Score
 from engine.sounds import Sound
 from engine.stages import NO_STAGES, StageCache, kept_json, program2hash, request2inputs, stage2key
 from engine.stems import StemMaker, request2frame
@@ -132,7 +132,7 @@ class Pipeline:
         with watch.timing("listen"):
             key = stage2key("listen", *request2inputs(msgspec.structs.replace(request, seed=0)))
             heard = kept_json(stages, key, Heard, lambda: listen_tracks(request.arrangement, clock))
-            grooves = references2templates(request, stages)
+            lessons = references2lessons(request, stages)
         previous = earlier = None
         if request.scope is not None:
             previous = earlier = open_previous(request.scope, out.parent, clock, request.arrangement)
@@ -142,7 +142,7 @@ class Pipeline:
         renderer = main_row(choose_model("renderer", request.renderer, commercial=request.commercial), rows)
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
         manifests: list[str] = []
-        common = reference_warnings(request, rows)
+        common = [*reference_warnings(request, rows), *lessons.warnings]
         warnings = list(common)
         takes = [msgspec.structs.replace(request, seed=request.seed + number) for number in range(request.takes)]
         self._coming.expect(
@@ -163,7 +163,7 @@ class Pipeline:
                 warnings += [text for text in whole.warnings if text not in warnings]
                 continue
             key = stage2key("take", *request2inputs(take), rows, weights, earlier and (earlier.manifest, earlier.score))
-            write = functools.partial(self._write, writers, take, clock, form, heard, grooves, earlier, share, watch)
+            write = functools.partial(self._write, writers, take, clock, form, heard, lessons, earlier, share, watch)
             score = kept_json(stages, stage2key("score", key), Score, write)
             composer = self._composer(request)
             maker = TakeMaker(
@@ -205,7 +205,7 @@ class Pipeline:
         clock: Clock,
         form: tuple[FormSection, ...],
         heard: Heard,
-        grooves: tuple[tuple[GrooveTemplate, ...], tuple[str, ...]],
+        lessons: Lessons,
         earlier: PreviousTake | None,
         share: ShareReporter,
         watch: Stopwatch,
@@ -221,7 +221,7 @@ class Pipeline:
             composing = self._composing.submit(self._compose, writers, take, clock, form, heard, earlier, tick)
             score = wait_for(composing, share.poll)
         with watch.timing("perform"):
-            score = with_references(score, *grooves)
+            score = with_lessons(score, lessons)
             score = with_voices(perform(score, clock, score.feel, take.seed), take)
             if scope is not None:
                 assert earlier is not None

@@ -7,7 +7,7 @@ was heard clearly enough. What was taken over, and what was not, is told.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.arrangement import Reference
@@ -21,6 +21,16 @@ SURE_GROOVE = 0.25
 """Confidences from which a reference's swing and groove are taken over."""
 EVEN = 0.53
 """A swing below this is even."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What the references of a request teach: `templates`, the first that holds for a stem counting; `remarks` on what
+    is taken over, `warnings` on what is not."""
+
+    templates: tuple[GrooveTemplate, ...] = ()
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def reference2style(reference: Reference, stages: StageCache) -> Style:
@@ -37,29 +47,30 @@ def reference2style(reference: Reference, stages: StageCache) -> Style:
     return kept_json(stages, key, Style, lambda: file2style(path, reference.from_second, reference.seconds))
 
 
-def references2templates(request: Render, stages: StageCache) -> tuple[tuple[GrooveTemplate, ...], tuple[str, ...]]:
-    """(grooves of the request's references, what to tell about them), the heaviest first, those for named stems before
-    those for the whole band. Raises `RequestError` for a clip that cannot be heard."""
+def references2lessons(request: Render, stages: StageCache) -> Lessons:
+    """What the request's references teach, the heaviest first, those for named stems before those for the whole band.
+    Raises `RequestError` for a clip that cannot be heard."""
     clock = request.arrangement.timeline()
     bpm = 60.0 * (clock.end - clock.start) / (clock.beat2second(clock.end) - clock.beat2second(clock.start))
-    found: list[GrooveTemplate] = []
-    remarks: list[str] = []
-    for reference in sorted(request.arrangement.references, key=lambda r: (not r.stems, -r.weight)):
-        template, said = style2template(reference2style(reference, stages), reference, bpm)
-        remarks += [text for text in said if text not in remarks]
-        if template is not None:
-            found.append(template)
-    return tuple(found), tuple(remarks)
+    found = [
+        style2lessons(reference2style(reference, stages), reference, bpm)
+        for reference in sorted(request.arrangement.references, key=lambda r: (not r.stems, -r.weight))
+    ]
+    return Lessons(
+        tuple(template for one in found for template in one.templates),
+        tuple(dict.fromkeys(text for one in found for text in one.remarks)),
+        tuple(dict.fromkeys(text for one in found for text in one.warnings)),
+    )
 
 
-def style2template(style: Style, reference: Reference, bpm: float) -> tuple[GrooveTemplate | None, tuple[str, ...]]:
-    """The groove of one reference for a song of `bpm`, None where nothing of it is clear enough, with what to tell."""
+def style2lessons(style: Style, reference: Reference, bpm: float) -> Lessons:
+    """What one reference teaches a song of `bpm`: at most one template, none where nothing of it is clear enough."""
     name = Path(reference.audio).name
     swing, groove = style.swing, style.groove
     swings, grooves = swing.confidence >= SURE_SWING, groove.confidence >= SURE_GROOVE
     if not swings and not grooves:
         why = "no steady beat was heard in it" if style.beats.bpm is None else "it was not heard clearly enough"
-        return None, (f"The groove of {name} was not taken over: {why}.",)
+        return Lessons(warnings=(f"The groove of {name} was not taken over: {why}.",))
     level = _level(style.beats.bpm or bpm, bpm)
     unit = swing.unit if swing.ratio < EVEN else _unit_at(swing.unit, level)
     bands = tuple(BandTemplate(b.band, _at(b.strength, level), _at(b.timing, level)) for b in groove.bands)
@@ -74,12 +85,13 @@ def style2template(style: Style, reference: Reference, bpm: float) -> tuple[Groo
     who = f" ({', '.join(reference.stems)})" if reference.stems else ""
     taken = [_swing2words(template.swing, template.swing_unit)] if template.swing is not None else []
     taken += ["accents and timing"] if grooves else []
-    remarks = [f"From {name} the band{who} takes {' and '.join(taken)}; tempo and key stay yours."] if taken else []
+    remarks = (f"From {name} the band{who} takes {' and '.join(taken)}; tempo and key stay yours.",) if taken else ()
+    warnings = []
     if template.swing is None:
-        remarks.append(f"The swing of {name} was not taken over: it was not heard clearly enough at this tempo.")
+        warnings.append(f"The swing of {name} was not taken over: it was not heard clearly enough at this tempo.")
     if not grooves:
-        remarks.append(f"Accents and timing of {name} were not taken over: its bars do not agree on them.")
-    return (template if taken else None), tuple(remarks)
+        warnings.append(f"Accents and timing of {name} were not taken over: its bars do not agree on them.")
+    return Lessons((template,) if taken else (), remarks, tuple(warnings))
 
 
 def _level(heard: float, wanted: float) -> int:
@@ -104,10 +116,10 @@ def _at(steps: tuple[float, ...], level: int) -> tuple[float, ...]:
     return tuple((steps[k // 2] + steps[k // 2 + 8]) / 2 if k % 2 == 0 else 0.0 for k in range(16))
 
 
-def with_references(score: Score, templates: tuple[GrooveTemplate, ...], remarks: tuple[str, ...]) -> Score:
+def with_lessons(score: Score, lessons: Lessons) -> Score:
     """The composer's score, to be played in the grooves of the references, with what there is to tell about them."""
-    feel = replace(score.feel, templates=templates)
-    return replace(score, feel=feel, remarks=(*score.remarks, *remarks))
+    feel = replace(score.feel, templates=lessons.templates)
+    return replace(score, feel=feel, remarks=(*score.remarks, *lessons.remarks))
 
 
 def _swing2words(ratio: float, unit: int) -> str:

@@ -14,8 +14,8 @@ from bridge.arrangement import Arrangement, Reference, Section
 from bridge.errors import RequestError
 from bridge.messages import Render
 from engine.listen.style import Style, sound2style
-from engine.references import reference2style, references2templates, style2template
-from engine.score import Feel
+from engine.references import Lessons, reference2style, references2lessons, style2lessons
+from engine.score import Feel, GrooveTemplate
 from tests.engine.listen.played_songs import RATE, play, steady
 from tests.engine.listen.sounds import noise
 
@@ -54,53 +54,52 @@ def request(*references: Reference, bpm: float = 100.0) -> Render:
     )
 
 
+def taught(style: Style, reference: Reference, bpm: float) -> tuple[GrooveTemplate, Lessons]:
+    """The one template that a style teaches, and all that is told."""
+    lessons = style2lessons(style, reference, bpm)
+    assert len(lessons.templates) == 1
+    return lessons.templates[0], lessons
+
+
 def test_a_clear_groove_is_taken_over_and_told(swung: Style) -> None:
-    template, remarks = style2template(swung, Reference("/x/clip.wav", weight=0.7), 100.0)
-    assert template is not None
+    template, told = taught(swung, Reference("/x/clip.wav", weight=0.7), 100.0)
     assert template.weight == 0.7
     assert (template.swing, template.swing_unit) == (swung.swing.ratio, 16)
     assert [b.band for b in template.bands] == ["low", "mid", "high"]
-    assert len(remarks) == 1
-    assert "clip.wav" in remarks[0]
-    assert "tempo and key stay yours" in remarks[0]
+    assert (len(told.remarks), told.warnings) == (1, ())
+    assert "clip.wav" in told.remarks[0]
+    assert "tempo and key stay yours" in told.remarks[0]
 
 
 def test_more_weight_than_one_is_one(swung: Style) -> None:
-    template, _ = style2template(swung, Reference("/x/clip.wav", weight=4.0, stems=("bass",)), 100.0)
-    assert template is not None
+    template, _ = taught(swung, Reference("/x/clip.wav", weight=4.0, stems=("bass",)), 100.0)
     assert (template.weight, template.stems) == (1.0, ("bass",))
 
 
 def test_what_was_not_heard_clearly_is_not_taken_over_and_told(swung: Style) -> None:
     reference = Reference("/x/clip.wav")
     unsure = replace(swung, swing=replace(swung.swing, confidence=0.1))
-    template, remarks = style2template(unsure, reference, 100.0)
-    assert template is not None
+    template, told = taught(unsure, reference, 100.0)
     assert template.swing is None
     assert template.bands
-    assert any("swing of clip.wav was not taken over" in text for text in remarks)
+    assert "swing of clip.wav was not taken over" in told.warnings[0]
     loose = replace(swung, groove=replace(swung.groove, confidence=0.1))
-    template, remarks = style2template(loose, reference, 100.0)
-    assert template is not None
+    template, told = taught(loose, reference, 100.0)
     assert template.bands == ()
-    assert any("Accents and timing of clip.wav were not taken over" in text for text in remarks)
-    nothing, remarks = style2template(sound2style(noise(8.0, rate=RATE)[:, None], RATE), reference, 100.0)
-    assert nothing is None
-    assert len(remarks) == 1
-    assert "The groove of clip.wav was not taken over" in remarks[0]
+    assert "Accents and timing of clip.wav were not taken over" in told.warnings[0]
+    nothing = style2lessons(sound2style(noise(8.0, rate=RATE)[:, None], RATE), reference, 100.0)
+    assert (nothing.templates, nothing.remarks, len(nothing.warnings)) == ((), (), 1)
+    assert "The groove of clip.wav was not taken over" in nothing.warnings[0]
 
 
 def test_a_clip_counted_at_half_or_twice_the_tempo(swung: Style) -> None:
     """Sixteenths swung at 92 bpm are eighths at 184; at 46 bpm they would be 32nds, which no feel swings."""
     reference = Reference("/x/clip.wav")
-    own, _ = style2template(swung, reference, 92.0)
-    twice, _ = style2template(swung, reference, 180.0)
-    half, remarks = style2template(swung, reference, 46.0)
-    assert own is not None
-    assert twice is not None
-    assert half is not None
+    own, _ = taught(swung, reference, 92.0)
+    twice, _ = taught(swung, reference, 180.0)
+    half, told = taught(swung, reference, 46.0)
     assert (own.swing_unit, twice.swing_unit, half.swing) == (16, 8, None)
-    assert any("swing of clip.wav was not taken over" in text for text in remarks)
+    assert "swing of clip.wav was not taken over" in told.warnings[0]
     low, low_twice, low_half = (t.bands[0].strength for t in (own, twice, half))
     assert low_twice[::2] == tuple((low[k] + low[k + 8]) / 2 for k in range(8))
     assert set(low_twice[1::2]) == {0.0}
@@ -126,25 +125,25 @@ def test_named_stems_come_before_the_band_and_heavy_before_light(swung_file: Pat
         Reference(str(quiet)),
         Reference(str(swung_file), weight=0.2, stems=("bass",)),
     )
-    templates, remarks = references2templates(request(*references), Kept())
-    assert [t.weight for t in templates] == [0.2, 0.9, 0.4]
-    assert any("noise.wav was not taken over" in text for text in remarks)
-    assert len(set(remarks)) == len(remarks)
-    assert references2templates(request(), Kept()) == ((), ())
+    lessons = references2lessons(request(*references), Kept())
+    assert [t.weight for t in lessons.templates] == [0.2, 0.9, 0.4]
+    assert len(lessons.warnings) == 1
+    assert "noise.wav was not taken over" in lessons.warnings[0]
+    assert len(lessons.remarks) == 2
+    assert references2lessons(request(), Kept()) == Lessons()
 
 
 def test_a_clip_that_cannot_be_heard_is_one_clear_error(tmp_path: Path) -> None:
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"not audio")
     with pytest.raises(RequestError, match="cannot be read"):
-        references2templates(request(Reference(str(bad))), Kept())
+        references2lessons(request(Reference(str(bad))), Kept())
 
 
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 0.5), (0.5, 0.56), (1.0, 0.62)])
 def test_the_band_is_heard_to_swing_as_the_reference_does(swung: Style, weight: float, expected: float) -> None:
     """Heard, taken over, performed, played by the sampler, and heard again: at another tempo, in another key."""
-    template, _ = style2template(swung, Reference("/x/clip.wav", weight=max(weight, 1e-6)), 108.0)
-    assert template is not None
+    template, _ = taught(swung, Reference("/x/clip.wav", weight=max(weight, 1e-6)), 108.0)
     feel = Feel(loose_ms=3.0, templates=(replace(template, weight=weight),))
     song = play(steady(108.0, 10), pattern="sixteenths", feel=feel, tonic=2, mode="major")
     heard = sound2style(song.audio.T, RATE)
@@ -158,23 +157,20 @@ def test_the_band_is_heard_to_accent_as_the_reference_does() -> None:
     strength = tuple(1.0 if k % 4 == 2 else 0.4 for k in range(16))
     reference = sound2style(play(steady(100.0, 10), pattern="sixteenths").audio.T, RATE)
     bands = tuple(replace(b, strength=strength, timing=(0.0,) * 16) for b in reference.groove.bands)
-    taught, _ = style2template(
-        replace(reference, groove=replace(reference.groove, bands=bands, confidence=0.9)),
-        Reference("/x/clip.wav"),
-        100.0,
-    )
-    assert taught is not None
+    accented = replace(reference, groove=replace(reference.groove, bands=bands, confidence=0.9))
+    template, _ = taught(accented, Reference("/x/clip.wav"), 100.0)
 
     def off_beats(feel: Feel) -> float:
         song = play(steady(100.0, 10), pattern="sixteenths", feel=feel, roles=("drums",))
         high = sound2style(song.audio.T, RATE).groove.bands[2].strength
         return float(np.mean(high[2::4]) / np.mean(high[0::4]))
 
-    assert off_beats(Feel(loose_ms=3.0, templates=(replace(taught, swing=None),))) > 1.2 * off_beats(Feel(loose_ms=3.0))
+    assert off_beats(Feel(loose_ms=3.0, templates=(replace(template, swing=None),))) > 1.2 * off_beats(
+        Feel(loose_ms=3.0)
+    )
 
 
 def test_a_feel_with_templates_is_kept_as_json(swung: Style) -> None:
-    template, _ = style2template(swung, Reference("/x/clip.wav"), 100.0)
-    assert template is not None
+    template, _ = taught(swung, Reference("/x/clip.wav"), 100.0)
     feel = Feel(templates=(template,))
     assert msgspec.json.decode(msgspec.json.encode(feel), type=Feel) == feel
