@@ -43,7 +43,10 @@ class FusedStack:
         device: str = "cpu",
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """`tick` is called before each layer is moved. Takes `{name}.layers.N...` and `{name}.norm.weight` out of `weights`; `positions`: the longest sequence."""
+        """Takes `{name}.layers.N...` and `{name}.norm.weight` out of `weights`; `positions`: the longest sequence.
+
+        `tick` is called before each layer is moved.
+        """
         self.shape, self.kind, self.device = shape, kind, device
         self.dtype = activations(kind, device)
 

@@ -88,8 +88,8 @@ class SongWriter:
     ) -> SongWriter:
         """Loads `folder` (config.yaml and model.pt or safetensors) and Qwen2's tokenizer folder.
 
-        `weights`: float32, bfloat16, float16 or int8; `check` is called before each layer. Raises `JobError` `songwriter.layout`, `.tensors`, `.tokenizer`
-        or `.v2-fast`, and ValueError for another kind of weights.
+        `weights`: float32, bfloat16, float16 or int8; `check` is called before each layer is moved. Raises `JobError`
+        `songwriter.layout`, `.tensors`, `.tokenizer` or `.v2-fast`, and ValueError for another kind of weights.
         """
         if weights not in KINDS:
             raise ValueError(f"weights {weights!r} are none of {KINDS}")

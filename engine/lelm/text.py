@@ -86,9 +86,8 @@ class SongText:
     def __init__(self, folder: Path, version: Version) -> None:
         """Raises `JobError` `songwriter.tokenizer` where the folder holds no Qwen2 vocabulary."""
         points = (".",) if version == "v2" else ()
-        self._lyric = open_tokenizer(folder)
+        self._lyric, self._style = open_tokenizers(folder)
         self._lyric.add_special_tokens([*STRUCTURES, *points])
-        self._style = open_tokenizer(folder)
         self._style.add_special_tokens([*(STYLES if version == "v2" else ()), *points])
         if self._lyric.token_to_id(STRUCTURES[0]) != FIRST_STRUCTURE or self._lyric.token_to_id(START) != START_ID:
             raise _foreign(folder, "its special tokens have other numbers")
@@ -133,35 +132,38 @@ def structures(ids: Sequence[int]) -> list[int]:
     return out
 
 
-def open_tokenizer(folder: Path) -> Tokenizer:
-    """Qwen2's tokenizer without any model's own tokens: NFC, its pattern, byte-level BPE."""
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers
+def open_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
+    """Qwen2's tokenizer twice over one vocabulary, without any model's own tokens: NFC, its pattern, byte-level BPE."""
+    from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
     from tokenizers.models import BPE
 
     vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
     try:
         if vocabulary.is_file() and merges.is_file():
-            tokenizer = Tokenizer(BPE.from_file(str(vocabulary), str(merges)))
+            model = BPE.from_file(str(vocabulary), str(merges))
         else:
-            tokenizer = Tokenizer(Tokenizer.from_file(str(folder / "tokenizer.json")).model)
+            model = Tokenizer.from_file(str(folder / "tokenizer.json")).model
     except Exception as problem:  # the library raises bare Exception for any damage
         raise _foreign(folder, f"it cannot be read ({problem})") from problem
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    if tokenizer.get_vocab_size() != PADDING:
-        raise _foreign(folder, f"it knows {tokenizer.get_vocab_size()} tokens, not {PADDING}")
+
+    def tokenizer() -> Tokenizer:
+        made = Tokenizer(model)
+        made.normalizer = normalizers.NFC()
+        pieces = pre_tokenizers.Split(Regex(PATTERN), "isolated")
+        letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        made.pre_tokenizer = pre_tokenizers.Sequence([pieces, letters])
+        return made
+
+    first, second = tokenizer(), tokenizer()
+    if first.get_vocab_size() != PADDING:
+        raise _foreign(folder, f"it knows {first.get_vocab_size()} tokens, not {PADDING}")
     for text, ids in PROBES.items():
-        if tuple(tokenizer.encode(text, add_special_tokens=False).ids) != ids:
+        if tuple(first.encode(text, add_special_tokens=False).ids) != ids:
             raise _foreign(folder, f"it reads {text!r} differently")
     specials = [AddedToken(t, special=True, normalized=False) for t in ("<|endoftext|>", START, "<|im_end|>")]
-    tokenizer.add_special_tokens(specials)
-    return tokenizer
+    first.add_special_tokens(specials)
+    second.add_special_tokens(specials)
+    return first, second
 
 
 def _foreign(folder: Path, why: str) -> JobError:
