@@ -6,8 +6,11 @@ their stored descriptions, and always the one that would play without a referenc
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -15,12 +18,12 @@ import soxr
 from engine.match import RATE, Levels, Wanted, choose_together, clip2wanted, passage2levels
 from engine.rendering import Clip
 from engine.report import Tick
-from engine.sampler import Instrument, candidates, describe, render_part
+from engine.sampler import Bank, Instrument, candidates, describe, render_part
 from engine.score import Part
 from engine.stems import StemMaker
 
 PASSAGE_SECONDS = 4.0
-RENDERED = 32
+RENDERED = 40
 """Passages that are rendered for one choice, over all parts."""
 LEAST_EACH = 4
 BANDS = 48
@@ -43,16 +46,25 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
     start = busiest(stems, parts)
     each = max(LEAST_EACH, RENDERED // len(parts))
     options = [shortlist(stems, part, wanted, each) for part in parts]
-    count, done = sum(len(row) for row in options), 0
-    levels: list[list[Levels]] = []
-    for part, row in zip(parts, options, strict=True):
-        heard = []
-        for instrument in row:
-            with stems.playing, stems.watch.timing("choose", part.name):
-                heard.append(passage2levels(_passage(stems, part, instrument, start, rate), rate))
-            done += 1
-            tick(done / count)
-        levels.append(heard)
+    tasks = [(k, n) for k, row in enumerate(options) for n in range(len(row))]
+    levels: list[list[Levels]] = [[] for _ in parts]
+    banks: queue.SimpleQueue[Bank] = queue.SimpleQueue()
+    for bank in (stems.bank, _another(stems)):
+        banks.put(bank)
+
+    def hear(task: tuple[int, int]) -> Levels:
+        bank = banks.get()
+        try:
+            part, instrument = parts[task[0]], options[task[0]][task[1]]
+            return passage2levels(_passage(replace(stems, bank=bank), part, instrument, start, rate), rate)
+        finally:
+            banks.put(bank)
+
+    # The take's own bank plays for one at a time; a second one beside it makes use of a second core.
+    with stems.playing, stems.watch.timing("choose"), ThreadPoolExecutor(2, thread_name_prefix="choose") as pool:
+        for done, (task, heard) in enumerate(zip(tasks, pool.map(hear, tasks), strict=True)):
+            levels[task[0]].append(heard)
+            tick(done / len(tasks))
     with stems.watch.timing("choose"):
         chosen = choose_together(levels, wanted)
     picked = zip(parts, options, chosen.indices, strict=True)
@@ -105,6 +117,11 @@ def clip2rate(clip: Clip, rate: int) -> np.ndarray[tuple[int, int], np.dtype[np.
     if clip.rate == rate:
         return clip.audio
     return np.ascontiguousarray(soxr.resample(clip.audio.T, clip.rate, rate, quality="HQ").T, dtype=np.float32)
+
+
+def _another(stems: StemMaker) -> Bank:
+    """A second bank of the same sounds."""
+    return Bank.open(Path(stems.request.soundfont)) if stems.request.soundfont else Bank.open()
 
 
 def _passage(

@@ -188,8 +188,8 @@ class Matcher:
         with self.stems.watch.timing("match"):
             alone = self._is_whole(parts)
             levels = audio2levels(bus, Grid(rate))
-            curves = design_curves(levels, Goal(profile, alone), rate)
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
+            curves = design_curves(levels, Goal(profile, alone, lufs), rate)
             curves = limit_curves(bus, curves, lufs, true_peaks)
             own = levels2profile(levels, Grid(rate))
             middle = max(0, bus.shape[1] - round(JUDGED_SECONDS * rate)) // 2

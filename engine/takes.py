@@ -30,7 +30,7 @@ from engine.painting import LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
 from engine.report import ShareReporter, Stopwatch, wait_for
-from engine.sampler import Bank, mix_stems
+from engine.sampler import Bank, Instrument, mix_stems
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound, bytes2sound, sound2chunks
@@ -255,7 +255,7 @@ class TakeMaker:
                 renderer=self._renderer_of(part, sound),
                 checks=sound.verdict.checks,
                 tail=sound.tail,
-                program=None if player is None or player.kind == "kit" else player.preset,
+                program=self._program(part, player),
                 instrument=player.name if player else "",
                 licence=sound.licence,
                 seed=self.request.seed,
@@ -263,6 +263,15 @@ class TakeMaker:
                 painted=sound.painted,
             )
         return files, sound.audio
+
+    def _program(self, part: Part, player: Instrument | None) -> int | None:
+        """The General MIDI program of a stem's MIDI, or None: the usual instrument's where the sound is matched, so
+        that a reference changes no MIDI."""
+        if player is None or part.role == "drums":
+            return None
+        if self._machine(part).name == MATCH:
+            player = self._stems.instrument(part)
+        return player.preset if player.kind == "soundfont" and 0 <= player.preset < 128 else None
 
     def _renderer_of(self, part: Part, sound: Sound) -> str:
         """The machine whose sound the stem is."""

@@ -36,10 +36,12 @@ PRESS_SECONDS = 0.06
 @dataclass(frozen=True)
 class Goal:
     """`reference`: what to come near to. `alone`: the group is the whole band, and takes over loudness and dynamics;
-    else it keeps its own loudness beside the others. `width`, `moving`: which steps are taken."""
+    else it is brought to `lufs`, its place beside the others (None: as loud as it is). `width`, `moving`: which steps
+    are taken."""
 
     reference: Profile
     alone: bool = True
+    lufs: float | None = None
     width: bool = True
     moving: bool = True
 
@@ -59,9 +61,9 @@ def design_curves(levels: Levels, goal: Goal, rate: int) -> Curves:
         now = power2db((10 ** ((level + moving + fixed) / 10)).mean(axis=0))
         fixed = np.clip(fixed + reference.spectrum - now, -MAX_MOVE_DB, MAX_MOVE_DB).astype(np.float32)
     weight = _band_weight(grid)
-    if goal.alone:
+    if goal.alone and goal.moving:
         moving = moving + press(_heard(level + moving + fixed, weight), reference.spread_db, grid)[:, None]
-    wanted = reference.lufs if goal.alone else own.lufs
+    wanted = reference.lufs if goal.alone else goal.lufs or own.lufs
     rest = wanted - heard2lufs(_heard(level + moving + fixed, weight), grid)
     gain = float(np.clip(rest, -MAX_GAIN_DB, MAX_GAIN_DB)) + offset if np.isfinite(rest) else 0.0
     moving = _gate(moving, level - np.float32(offset), fixed, gain, weight)

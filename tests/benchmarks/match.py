@@ -4,8 +4,8 @@ One song of the band's, brought to real clips and to sounds of a held-out bank (
 measured against a part of the reference that the engine was not given (`match_measures`). Rows: the guide; the guide
 through fixed gains per band, width and loudness (static); the guide through the bus stage (quantile); instruments
 chosen and nothing else (retrieval); `match` itself (ours); the song in the reference's very sound, or the clip's own
-other half (oracle); `match` for another reference (wrong). Then: how often is the nearest of all references the one that
-was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, sums, clicks).
+other half (oracle); `match` for another reference (wrong). Then: how often is the nearest of all references the one
+that was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, sums, clicks).
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from bridge.arrangement import Arrangement, Reference, Section
 from bridge.messages import Render, StemWanted
+from engine.casting import cast
 from engine.helpers import Unheard
 from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, design_curves, limit_curves
 from engine.matching import Matcher
+from engine.rendering import Clip as RenderedClip
 from engine.report import ShareReporter, Stopwatch
 from engine.sampler import Bank, Instrument
 from engine.sampler.mix import limit, true_peaks
@@ -89,6 +91,21 @@ class Studio:
         assert profile is not None
         curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile, moving=moving), RATE)
         return apply_curves(bus, limit_curves(bus, curves, profile.lufs, true_peaks))
+
+    def costs(self, clip: Clip) -> tuple[float, float]:
+        """CPU seconds of choosing, and of the bus stage for all stems, design included."""
+        began = time.process_time()
+        who = cast(self.stems, self.score.parts, RenderedClip(clip.given, RATE), lambda _: None)
+        chosen = time.process_time()
+        assert who.after <= who.before
+        bus = np.sum(list(self.guide.values()), axis=0, dtype=np.float32)
+        profile = audio2profile(clip.given, RATE)
+        assert profile is not None
+        curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile), RATE)
+        curves = limit_curves(bus, curves, profile.lufs, true_peaks)
+        for raw in self.guide.values():
+            apply_curves(raw, curves)
+        return chosen - began, time.process_time() - chosen
 
     def _maker(self, references: tuple[Reference, ...]) -> StemMaker:
         end = self.clock.end
@@ -180,11 +197,9 @@ def main() -> None:
             print("\n".join(table(title, tried)), flush=True)
             for row in ("guide", "static", "ours", "oracle"):
                 judge, all_ = found(tried, row)
-                print(
-                    f"  nearest of {len(tried)} is its own, {row}: {judge:.0%} by the judge, {all_:.0%} by all distances"
-                )
-        minutes = studio.stems.frame.samples / RATE / 60
-        print("\n".join(match_safety.report(studio.clock, studio.score, everything, minutes)))
+                by = f"{judge:.0%} by the judge, {all_:.0%} by all distances"
+                print(f"  nearest of {len(tried)} is its own, {row}: {by}", flush=True)
+        print("\n".join(match_safety.report(studio, everything)))
 
 
 if __name__ == "__main__":

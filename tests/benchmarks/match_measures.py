@@ -3,6 +3,7 @@ embedding."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ def measure(audio: Audio, rate: int) -> Measured:
     frequency, middle = scipy.signal.welch((audio[0] + audio[1]) / 2, rate, nperseg=8192)
     _, side = scipy.signal.welch((audio[0] - audio[1]) / 2, rate, nperseg=8192)
     edges = LOW_HZ * 2 ** (np.arange(0, 3 * np.log2(HIGH_HZ / LOW_HZ) + 1) / 3)
-    inside = [(frequency >= a) & (frequency < b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    inside = [(frequency >= a) & (frequency < b) for a, b in itertools.pairwise(edges)]
     inside = [band for band in inside if band.any()]
     mid_power = np.array([middle[band].mean() for band in inside])
     side_power = np.array([side[band].mean() for band in inside])
