@@ -52,7 +52,7 @@ def test_the_groove_of_a_reference_comes_through(tmp_path: Path) -> None:
     assert taught["clock_sha256"] == own["clock_sha256"]
     assert score["chords"] == own_score["chords"]
     assert any("even.wav the band takes even time" in text for text in taught["remarks"])
-    assert any("hiss.wav was not taken over" in text for text in taught["remarks"])
+    assert any("hiss.wav was not taken over" in text for text in taught["warnings"])
     swung, straight = offsets(own_score, "drums"), offsets(score, "drums")
     assert set(swung) == set(straight)
     off_beats = [at for at in swung if at[0] % 0.5 == 0.25]
