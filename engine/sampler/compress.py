@@ -15,7 +15,8 @@ import numpy as np
 import soundfile
 
 from engine.sampler.catalogue import shipped_presets
-from engine.sampler.soundfont import VORBIS, SoundFont, cut, open_soundfont, with_samples
+from engine.sampler.guard import VORBIS
+from engine.sampler.soundfont import SoundFont, cut, open_soundfont, with_samples
 
 COMMENT = "Presets of {name}, kept by stembridge. {comment}"
 LEVEL = 0.4

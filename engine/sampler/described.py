@@ -1,7 +1,7 @@
 """The catalogue: every instrument that can be chosen, described once by measuring (`catalogue.json`).
 
-The file is written by `python -m engine.sampler.describe` and holds the hashes of what it was measured from. Reading it
-costs a few milliseconds; nothing is rendered.
+The file is written by `python -m engine.sampler.cataloguing` and holds the hashes of what it was measured from. Reading
+it costs a few milliseconds; nothing is rendered.
 """
 
 from __future__ import annotations

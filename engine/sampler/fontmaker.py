@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.sampler.guard import GUARD
 from engine.sampler.soundfont import (
     GEN_INSTRUMENT,
     GEN_SAMPLE,
-    GUARD,
     TABLES,
     Table,
     font_bytes,

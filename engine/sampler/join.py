@@ -14,7 +14,7 @@ from bridge.errors import RequestError
 from bridge.paths import SOUNDFONT_ENDINGS
 from engine.sampler.bank import SHIPPED, Bank
 from engine.sampler.catalogue import DRUM_BANK, Entry, longest_match, plain, table
-from engine.sampler.describe import entry2described
+from engine.sampler.cataloguing import entry2described
 from engine.sampler.described import Described, shipped
 from engine.sampler.ownbanks import OWN, OwnBank, bank_name, folder, forget, keep, own_banks
 from engine.sampler.sfz2font import sfz2font

@@ -140,13 +140,19 @@ def hit(piece: Piece, velocity: int, variant: int, rate: int) -> Audio:
 @lru_cache(maxsize=512)
 def _sample(source: str | Drum, cents: float, soft_hz: float, band: int, rate: int) -> Audio:
     """A one-shot at `rate`, tuned, and dulled for soft velocities; float32 [2, n], shared: never written to."""
-    stereo = strike(source, cents, rate) if isinstance(source, Drum) else _recorded(source, cents, rate)
+    stereo = _struck(source, cents, rate) if isinstance(source, Drum) else _recorded(source, cents, rate)
     if band < 127:
         cutoff = soft_hz * (0.42 * rate / soft_hz) ** (band / 127)
         stereo = scipy.signal.sosfilt(scipy.signal.butter(1, cutoff, fs=rate, output="sos"), stereo)
     result = np.ascontiguousarray(stereo, dtype=np.float32)
     result.flags.writeable = False
     return result
+
+
+@lru_cache(maxsize=96)
+def _struck(drum: Drum, cents: float, rate: int) -> Audio:
+    """A drum of the synthesiser, worked out once for all velocities."""
+    return strike(drum, cents, rate)
 
 
 def _recorded(name: str, cents: float, rate: int) -> Audio:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bridge.errors import RequestError
+from engine.sampler.guard import GUARD, VORBIS, guard
 
 Table = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,9 +57,6 @@ TABLES = {
 GEN_INSTRUMENT, GEN_SAMPLE = 41, 53
 ADDRESS_GENERATORS = {0: 1, 1: 1, 2: 1, 3: 1, 4: 32768, 12: 32768, 45: 32768, 50: 32768}
 """Generators that move a sample's start, end or loop, with their unit in samples."""
-VORBIS = 0x10
-GUARD = 46
-"""Silent samples that the specification wants after each PCM sample."""
 
 MIN_RATE, MAX_RATE = 400, 400_000
 
@@ -174,6 +172,9 @@ def write_font(
     `zones` holds the first generator of each zone; sample generators count in `samples`.
     """
     shdr, smpl = _take_samples(font, samples, {})
+    if len(shdr) > 1 and (shdr["type"][:-1] & VORBIS).all():
+        shdr, smpl = guard(shdr, smpl)
+        gens = [(oper, 2 * amount if oper == GEN_SAMPLE else amount) for oper, amount in gens]
     count = len(programs)
     phdr = np.zeros(count + 1, TABLES["phdr"])
     phdr["name"][:count] = [name for name, _, _ in programs]

@@ -17,11 +17,11 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.sampler.guard import VORBIS
 from engine.sampler.soundfont import (
     ADDRESS_GENERATORS,
     GEN_INSTRUMENT,
     GEN_SAMPLE,
-    VORBIS,
     Preset,
     SoundFont,
     Table,

@@ -83,8 +83,10 @@ def layer_body(layer: Layer, pitch: int, velocity: int, n: int, rate: int, seed:
     count = needed(layer, hertz, harmonics(highest, rate), velocity)
     spectra = layer2spectra(layer, hertz, count, moments / rate, velocity)
     rng = np.random.default_rng(seed)
-    # A single voice starts at its own zero; several start anywhere, or they would beat in step on every note.
-    starts = rng.random(layer.unison) if layer.unison > 1 else np.zeros(1)
+    # A single voice starts so that its edge comes when the attack is up, or a low note would speak a period late;
+    # several start anywhere, or they would beat in step on every note.
+    edge = min(max(layer.attack, CHIRP / rate) * hertz, 0.5)
+    starts = rng.random(layer.unison) if layer.unison > 1 else np.full(1, -edge)
     out = np.zeros((2, n), np.float32)
     wander = _wander(layer, time)
     for k in range(layer.unison):

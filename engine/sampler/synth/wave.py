@@ -2,8 +2,8 @@
 
 A wave is held as the spectrum of one period, with no harmonic above `LIMIT` of the sampling rate, so it cannot alias
 however it is filtered or bent: filter, drive and frequency modulation act on the period, whose spectrum is cut
-afterwards. Between two moments the sound is cross-faded; a period is read by linear interpolation from a table at least
-`OVERSAMPLING` times as fine as its highest harmonic (remainder below -85 dB for a saw).
+afterwards. Between two moments the sound is cross-faded; a period is read by linear interpolation from a table
+`OVERSAMPLING` times as fine as its highest harmonic, or of `MAX_TABLE` points.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Floats = NDArray[np.float64]
 Spectra = NDArray[np.complex128]
 
 LIMIT = 0.45
-OVERSAMPLING = 32
+OVERSAMPLING = 128
 MAX_TABLE = 16384
-MIN_TABLE = 512
+MIN_TABLE = 2048
 PROBED = np.array([0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4])
 UNHEARD = 10 ** (-80 / 20)
 BEND = 4
@@ -65,12 +65,15 @@ def cutoffs(layer: Layer, hertz: float, times: Floats, velocity: int) -> Floats:
     return np.asarray(np.minimum(layer.cutoff * np.exp2(octaves), 40000.0))
 
 
-def ladder(hertz: Floats, cutoff: Floats, resonance: float) -> Spectra:
-    """Response of a four-pole ladder low-pass with feedback 4 * resonance, level kept at low frequencies."""
+def ladder(hertz: Floats, cutoff: Floats, resonance: float) -> Floats:
+    """Gain of a four-pole ladder low-pass with feedback 4 * resonance, level kept at low frequencies.
+
+    Without its phase: a phase that turns while the filter moves would bend the pitch.
+    """
     pole = 1.0 / (1.0 + 1j * hertz / cutoff)
     open_loop = pole**4
     feedback = 4.0 * resonance
-    return np.asarray(open_loop * (1.0 + feedback) / (1.0 + feedback * open_loop))
+    return np.asarray(np.abs(open_loop * (1.0 + feedback) / (1.0 + feedback * open_loop)), np.float64)
 
 
 def read(spectra: Spectra, moments: NDArray[np.int64], phase: Floats) -> NDArray[np.float32]:

@@ -23,6 +23,17 @@ PLAYED = [
     ("guitar", "clean guitar"),
     ("lead", "saw lead"),
     ("arp", "harp"),
+    ("drums", "studio kit"),
+    ("drums", "analog 909 kit"),
+    ("drums", "beat kit"),
+    ("bass", "analog bass"),
+    ("bass", "808 bass"),
+    ("keys", "studio grand"),
+    ("keys", "concert piano"),
+    ("keys", "bright rhodes"),
+    ("guitar", "mandolin"),
+    ("lead", "mono saw lead"),
+    ("arp", "saw pluck"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Command that writes the catalogue: `python -m engine.sampler.describe` measures every instrument of the table.
+"""Command that writes the catalogue: `python -m engine.sampler.cataloguing` measures every instrument of the table.
 
 Each is played on the test phrase of each of its roles and note by note: loudness, spectrum, width, attack, latency,
 tuning, range, answer to velocity. An instrument that measures like an earlier one in its own role is a twin: it stays
