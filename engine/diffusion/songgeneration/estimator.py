@@ -56,6 +56,14 @@ class Modulation:
     final_norm: tuple[Tensor, Tensor]
 
 
+class Table(nn.Module):
+    """A vector for each place. (torch's own draws its first values, which on the meta device costs seconds.)"""
+
+    def __init__(self, places: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(places, width))
+
+
 class Projection(nn.Module):
     """A linear layer whose weight is [in, out], as GPT-2 keeps it."""
 
@@ -159,7 +167,7 @@ class Estimator(nn.Module):
     def __init__(self, shape: EstimatorShape) -> None:
         super().__init__()
         self.shape = shape
-        self.wpe = nn.Embedding(shape.positions, shape.width)
+        self.wpe = Table(shape.positions, shape.width)
         self.h = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         self.ln_f = nn.LayerNorm(shape.width, eps=NORM_EPS)
         self.scale_shift_table = nn.Parameter(torch.empty(2, shape.width))
