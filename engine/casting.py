@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from engine.match import RATE, Levels, Wanted, choose_together, clip2wanted, passage2levels
+from engine.match import RATE, Grid, Levels, Wanted, change_room, choose_together, clip2wanted, passage2levels
 from engine.rendering import Clip
 from engine.report import Tick
 from engine.sampler import Bank, Instrument, candidates, describe, render_part
@@ -31,12 +31,13 @@ BANDS = 48
 
 @dataclass(frozen=True)
 class Cast:
-    """The instrument of each part by name, and the texture's distance to the reference with the usual instruments and
-    with these."""
+    """The instrument of each part by name, the texture's distance to the reference with the usual instruments and with
+    these, and by how many dB each one's share of the room was changed."""
 
     instruments: dict[str, Instrument]
     before: float
     after: float
+    room_db: float
 
 
 def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cast:
@@ -67,8 +68,16 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
             tick(done / len(tasks))
     with stems.watch.timing("choose"):
         chosen = choose_together(levels, wanted)
-    picked = zip(parts, options, chosen.indices, strict=True)
-    return Cast({part.name: row[index] for part, row, index in picked}, chosen.before, chosen.after)
+        picked = [row[index] for row, index in zip(options, chosen.indices, strict=True)]
+        playing = [row[index] for row, index in zip(levels, chosen.indices, strict=True)]
+        room = change_room(playing, [i.room_db for i in picked], wanted.fall, Grid(rate))
+    who = {part.name: in_room(instrument, room) for part, instrument in zip(parts, picked, strict=True)}
+    return Cast(who, chosen.before, chosen.after, room)
+
+
+def in_room(instrument: Instrument, change: float) -> Instrument:
+    """The instrument with its share of the room changed by so many dB; a dry one stays dry."""
+    return instrument if instrument.room_db is None else replace(instrument, room_db=instrument.room_db + change)
 
 
 def shortlist(stems: StemMaker, part: Part, wanted: Wanted, count: int) -> list[Instrument]:

@@ -24,10 +24,13 @@ class Clipped(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Stems that one bus stage brought to one reference. `stems`: instrument by name of stem; `repaired`: those that
-    the guide stands in for; `alone`: they were the whole band. `sound_before`, `sound_after`: the texture's distance to
-    the reference (1: one sound in two pieces of music) with the usual instruments and with the chosen ones; `before`,
-    `after`: the bus stage's. `curves` as `engine.match.curves2bytes` writes them."""
+    """Stems that one bus stage brought to one reference.
+
+    `stems`: instrument by name of stem; `repaired`: those that failed a check; `alone`: they were the whole band;
+    `sound_before`, `sound_after`: the texture's distance to the reference (1: one sound in two pieces of music) with
+    the usual instruments and with the chosen ones; `before`, `after`: the bus stage's; `room_db`: the change of every
+    stem's share of the room; `curves` as `engine.match.curves2bytes` writes them.
+    """
 
     reference: Clipped
     stems: dict[str, str]
@@ -38,6 +41,7 @@ class Group(msgspec.Struct, frozen=True):
     after: Distances
     curves: bytes
     repaired: tuple[str, ...] = ()
+    room_db: float = 0.0
 
 
 class MatchFile(msgspec.Struct, frozen=True):
@@ -100,6 +104,7 @@ def groups2style(groups: tuple[Group, ...]) -> dict[str, object] | None:
             "distance_after": group.sound_after,
             "before": msgspec.to_builtins(group.before),
             "after": msgspec.to_builtins(group.after),
+            "room_db": group.room_db,
             "repaired": list(group.repaired),
         }
         for group in groups

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from bridge.arrangement import Reference
-from engine.casting import Cast, cast, clip2rate
+from engine.casting import Cast, cast, clip2rate, in_room
 from engine.checks.levels import audio2lufs
 from engine.match import (
     Curves,
@@ -166,6 +166,7 @@ class Matcher:
             after,
             curves2bytes(curves),
             tuple(repaired),
+            who.room_db,
         )
         self.groups.append(group)
 
@@ -257,7 +258,7 @@ class Matcher:
         stems, frame, curves = self.stems, self.stems.frame, group2curves(group)
         old = stems.edited(part)
         assert old is not None
-        instrument = self._as_before(part, group.stems[part.name])
+        instrument = self._as_before(part, group)
         before, tail = stems.before(old)
         new, spans = before.copy(), stems.scope_spans()
         around = reach(frame.rate)
@@ -277,13 +278,12 @@ class Matcher:
         self._go_on(group, part, instrument)
         return Sound(audio, tail, instrument, stems.check(audio, part))
 
-    def _as_before(self, part: Part, name: str) -> Instrument:
-        """The earlier take's instrument, unless the words now name another, or it has gone."""
+    def _as_before(self, part: Part, group: Group) -> Instrument:
+        """The earlier take's instrument, unless the words now name another, or it has gone; in the earlier room."""
         usual = self.stems.instrument(part)
-        if part.instrument.strip():
-            return usual
-        known = (i for i in candidates(self.stems.bank, part.role) if i.name == name)
-        return next((self.stems.seat(part, i) for i in known), usual)
+        known = () if part.instrument.strip() else candidates(self.stems.bank, part.role)
+        same = (self.stems.seat(part, i) for i in known if i.name == group.stems[part.name])
+        return in_room(next(same, usual), group.room_db)
 
     def _go_on(self, group: Group, part: Part, instrument: Instrument) -> None:
         """Notes that the part is still in its group."""

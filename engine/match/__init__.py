@@ -8,6 +8,7 @@ from engine.match.distance import Distances, profiles2distances
 from engine.match.frames import Grid, Levels, audio2levels
 from engine.match.level import limit_curves
 from engine.match.profile import Profile, audio2profile, levels2profile
+from engine.match.room import change_room
 from engine.match.texture import RATE
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "audio2levels",
     "audio2profile",
     "bytes2curves",
+    "change_room",
     "choose_together",
     "clip2wanted",
     "curves2bytes",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
+from engine.match.room import power2fall
 from engine.match.texture import RATE, WIDTHS, distance, levels2texture, spectrum_residual
 
 SWEEPS = 3
@@ -24,11 +25,13 @@ GAIN = 0.01
 
 @dataclass(frozen=True)
 class Wanted:
-    """The reference as the choice sees it: texture, mean band levels in dB, width per band in dB (None: unknown)."""
+    """The reference as the choice sees it: texture, mean band levels in dB, width per band in dB (None: unknown), how
+    fast its bands fall in dB a second."""
 
     texture: Floats
     spectrum: Floats
     width: Floats | None
+    fall: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def clip2wanted(audio: Audio, rate: int = RATE) -> Wanted:
     """The reference [1 or 2, samples] at the passages' rate."""
     levels = passage2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), rate)
     width = None if len(audio) == 1 else _width(levels.mid, levels.side)
-    return Wanted(levels2texture(levels.mid, levels.side), power2db(levels.total.mean(axis=0)), width)
+    spectrum = power2db(levels.total.mean(axis=0))
+    return Wanted(levels2texture(levels.mid, levels.side), spectrum, width, power2fall(levels.total, Grid(rate)))
 
 
 def choose_together(options: Sequence[Sequence[Levels]], wanted: Wanted, rest: Levels | None = None) -> Chosen:
