@@ -187,7 +187,7 @@ def _spectrum(heard: dict[str, Any]) -> str:
 
 
 def _roles(heard: dict[str, Any]) -> str:
-    roles = heard.get("roles") or []
+    roles = heard["roles"]
     if not roles:
         return "<p>None were heard.</p>"
     shapes = []

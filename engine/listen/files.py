@@ -105,6 +105,7 @@ def style2plain(style: Style) -> dict[str, Any]:
         "dynamics": _plain(style.dynamics),
         "room": _plain(style.room),
         "onsets": _plain(style.onsets),
+        "roles": [{"role": role, "activity": activity} for role, activity in style.roles],
     }
 
 

@@ -20,6 +20,7 @@ from engine.listen.dynamics import Dynamics, blocks2dynamics
 from engine.listen.groove import Groove, Swing, strength2groove, strength2swing
 from engine.listen.harmony import Harmony, chroma2harmony
 from engine.listen.onsets import FRAMES, SILENT, Audio, Floats, Strength, sound2strength, strength2times
+from engine.listen.players import sound2players
 from engine.listen.room import Room, sound2room
 from engine.listen.spectrum import Spectrum, blocks2spectrum
 from engine.score import PITCH_NAMES
@@ -62,7 +63,8 @@ class Onsets:
 
 @dataclass(frozen=True)
 class Style:
-    """The profile of a clip. `channels`, `sample_rate`, `seconds` are the source's."""
+    """The profile of a clip. `channels`, `sample_rate`, `seconds` are the source's; `roles` (role, activity 0-1): how
+    surely each of the roles that can be told plays in it."""
 
     seconds: float
     sample_rate: int
@@ -76,6 +78,7 @@ class Style:
     dynamics: Dynamics
     room: Room
     onsets: Onsets
+    roles: tuple[tuple[str, float], ...] = ()
 
 
 def file2style(path: str | Path, start: float = 0.0, seconds: float | None = None) -> Style:
@@ -115,6 +118,7 @@ def mono2style(clip: Clip, mono: Audio) -> Style:
         blocks2dynamics(clip.blocks(), clip.heard_rate),
         sound2room(mono),
         _onsets(strength) if len(mono) and float(np.abs(mono).max()) >= SILENT else Onsets(),
+        sound2players(mono, strength),
     )
 
 
