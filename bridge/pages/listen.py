@@ -75,6 +75,7 @@ def heard2facts(heard: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("Room", _value(room["rt60"], "rings for {:.2f} s"), _sure(room["confidence"])),
         ("Onsets", f"{onsets['per_second']:.1f} a second (low {onsets['low']:.1f}, mid {onsets['mid']:.1f}, "
          f"high {onsets['high']:.1f})", ""),
+        ("Players", ", ".join(f"{r['role']} {r['activity']:.2f}" for r in heard["roles"]) or "not heard", ""),
     ]  # fmt: skip
 
 
