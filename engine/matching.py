@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import IO, TypeVar
 
 import msgspec
 import numpy as np
 
 from bridge.arrangement import Reference
+from bridge.handover.files import disk_error
 from engine.casting import Cast, cast, clip2rate, in_room
 from engine.checks.levels import audio2lufs
 from engine.match import (
@@ -171,17 +173,20 @@ class Matcher:
         self.groups.append(group)
 
     def _play_all(self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: _Hands) -> list[Audio]:
-        """The parts by their instruments with what rings on, float32 [2, samples + ringing], on disk."""
+        """The parts by their instruments with what rings on, float32 [2, samples + ringing], on disk: a song's stems
+        are too much for memory. Raises `JobError` where the disk is full."""
         frame = self.stems.frame
         length = frame.samples + round(TAIL_SECONDS * frame.rate)
-        shape = (len(parts), 2, length)
-        raws = np.memmap(spool, np.float32, "w+", shape=shape)
         for k, part in enumerate(parts):
             low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
             tick = hands.tick(f"guide: {part.name}", low, high)
-
-            raws[k] = hands.run(self.stems.play, part, who.instruments[part.name], 0, length, tick)
-        return list(raws)
+            raw = hands.run(self.stems.play, part, who.instruments[part.name], 0, length, tick)
+            try:
+                spool.write(np.ascontiguousarray(raw).data)
+                spool.flush()
+            except OSError as error:
+                raise disk_error(error, Path(tempfile.gettempdir())) from error
+        return list(np.memmap(spool, np.float32, "r", shape=(len(parts), 2, length)))
 
     def _design(self, parts: Sequence[Part], bus: Audio, profile: Profile) -> tuple[Curves, Distances, Distances]:
         """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""

@@ -5,7 +5,10 @@ measured against a part of the reference that the engine was not given (`match_m
 through fixed gains per band, width and loudness (static); the guide through the bus stage (quantile); instruments
 chosen and nothing else (retrieval); `match` itself (ours); the song in the reference's very sound, or the clip's own
 other half (oracle); `match` for another reference (wrong). Then: how often is the nearest of all references the one
-that was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, sums, clicks).
+that was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, clicks).
+
+Needs `pip install immich-memories-music tinysoundfont librosa pretty_midi` and `pip install --no-deps musicnn==0.1.0`;
+sets whose package is not there are left out. About half a minute of CPU for each reference.
 """
 
 from __future__ import annotations
@@ -189,7 +192,11 @@ def main() -> None:
         sets = {"real clips": real_clips(options.clips), "held-out sounds": held_out_sounds(options.sounds)}
         everything: list[Tried] = []
         for title, clips in sets.items():
-            tried = [try_clip(studio, clip, guide) for clip in clips]
+            tried = []
+            for clip in clips:
+                tried.append(try_clip(studio, clip, guide))
+                heard = {row: distances(m, tried[-1].judged) for row, m in tried[-1].rows.items()}
+                print(f"{clip.name}: " + ", ".join(f"{row} {d[0]:.3f}" for row, d in heard.items()), flush=True)
             everything += tried
             if not tried:
                 print(f"{title}: none here")

@@ -40,7 +40,7 @@ def report(studio: Studio, tried: Sequence[Tried]) -> list[str]:
             clicks += len(find_clicks(raw, new, RATE))
     late = np.abs(shifts)
     repaired = sum(one.matched.repaired for one in tried)
-    costs = np.array([studio.costs(one.clip) for one in tried[:3]])
+    costs = np.array([studio.costs(one.clip) for one in tried[:2]])
     minutes = studio.stems.frame.samples / RATE / 60
     within = (late < 1.0).mean()
     lines = [
