@@ -71,7 +71,7 @@ class MainLine:
         self.known = max(self.known, self.step)
         if not self.ended and self.step == self.frames:
             self.ended = True
-        if self.ended and self.known < self.limit + self.delay:
+        if self.ended and self.cache:
             self._tail()
 
     def _write(self, step: int) -> None:
@@ -104,6 +104,8 @@ class MainLine:
             x = F.embedding(self.codes[:, self.step : stop], self.net.emb).expand(self.hidden.shape[0], -1, -1)
             self.hidden[:, self.step : stop] = self.net.main.run(x, self.cache, self.prefix + self.step)
         self.known = stop
+        # A long song's keys and values are gigabytes, and the sub-transformer's come next.
+        self.cache.clear()
 
 
 class SubLine:
@@ -111,8 +113,8 @@ class SubLine:
 
     def __init__(self, main: MainLine, rows: list[ReadPrefix]) -> None:
         self.main, self.net, self.sampling = main, main.net, main.sampling
-        self.cache = self.net.sub.new_cache(len(rows), main.prefix + main.frames + main.delay)
-        place([row.sub for row in rows], self.cache)
+        self.rows = rows
+        self.cache: list[Tensor] = []
         self.codes = torch.full((2, main.frames + main.delay + 1), self.net.config.special, device=self.net.device)
         self.step = 0
         self.cut = main.frames
@@ -145,6 +147,9 @@ class SubLine:
                 self._look(self.step)
 
     def _run(self, first: int, stop: int) -> Tensor:
+        if not self.cache:
+            self.cache = self.net.sub.new_cache(len(self.rows), self.main.prefix + self.main.frames + self.main.delay)
+            place([row.sub for row in self.rows], self.cache)
         x2 = self.net.others(self.codes[:, first:stop]).expand(self.main.hidden.shape[0], -1, -1)
         x = self.net.mix(x2, self.main.hidden[:, first:stop])
         return self.net.sub.run(x, self.cache, self.main.prefix + first)

@@ -30,7 +30,11 @@ class ReadPrefix:
     @property
     def length(self) -> int:
         """Positions."""
-        return int(self.main[0].shape[3])
+        return int(self.sub[0].shape[3])
+
+    def waiting(self) -> ReadPrefix:
+        """The same in the computer's memory, to be kept for later songs."""
+        return ReadPrefix([kv.cpu() for kv in self.main], [kv.cpu() for kv in self.sub])
 
 
 class SongNet:

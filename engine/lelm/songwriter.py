@@ -135,7 +135,10 @@ class SongWriter:
         job = SongJob(words, prompt, frames, seed)
         with torch.inference_mode():
             rows = self.read(job, sampling)
-            return write_song(self.line(job, rows, sampling), rows, tick, on_frames)
+            line = self.line(job, rows, sampling)
+            # The line holds its own copy by now; the null row's stays for later songs.
+            rows[0].main.clear()
+            return write_song(line, rows, tick, on_frames)
 
     def read(self, job: SongJob, sampling: SongSampling) -> list[ReadPrefix]:
         """The prefixes of a song's rows, checked and read: the conditional one, and the null one under guidance."""
@@ -148,7 +151,8 @@ class SongWriter:
             return rows
         null = null_style(style)
         if null not in self._null:
-            self._null[null] = self._net.read(conditions.prefix(text.lyric_ids(None), None, text.style_ids(null)))
+            prefix = conditions.prefix(text.lyric_ids(None), None, text.style_ids(null))
+            self._null[null] = self._net.read(prefix).waiting()
         return [*rows, self._null[null]]
 
     def line(self, job: SongJob, rows: list[ReadPrefix], sampling: SongSampling) -> MainLine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from bridge.errors import JobError, RequestError
+from engine.lelm.checkpoint import UNUSED, check_tensors
 from engine.lelm.choosing import PENALTY, SongSampling, choose, penalise
 from engine.lelm.fused import FusedStack
+from engine.lelm.memory import plan_memory
 from engine.lelm.products import make_product, round_rows
-from engine.lelm.songconfig import calculate, read_config
+from engine.lelm.songconfig import SongConfig, calculate, read_config
 from engine.lelm.songwriter import SongWords, SongWriter
-from engine.lelm.text import words2texts
+from engine.lelm.text import Version, words2texts
 from engine.llama import Llama, LlamaShape
 from engine.report import JobCancelled
 from tests.engine.lelm.official import tiny_weights
@@ -250,3 +253,31 @@ def test_int8_weights_are_a_quarter_and_near(tiny: Path, qwen: Path, writer: Son
 def test_an_unknown_kind_of_weights(tiny: Path, qwen: Path) -> None:
     with pytest.raises(ValueError, match="none of"):
         SongWriter.open(tiny, qwen, weights="int3")
+
+
+LARGE = SongConfig(2048, 11_008, 16, 36, 12, 5e5, 5e5, 16_384, (0, 250, 250), 270, 25, 250, 600, 100, 10_000, 10_000)
+BASE = SongConfig(1536, 8960, 12, 28, 12, 1e5, 5e5, 16_384, (0, 250, 250), 150, 25, 250, 300, 50, 8196, 10_000)
+
+
+@pytest.mark.parametrize(("name", "version", "config"), [("v2_large", "v2", LARGE), ("v1_base", "v1", BASE)])
+def test_the_published_lists_of_tensors_fit(parity: Path, name: str, version: Version, config: SongConfig) -> None:
+    listed = json.loads((parity / f"lm_state_dict_full_{name}.json").read_text())
+    with torch.device("meta"):
+        tensors = {k.removeprefix("audiolm."): torch.empty(entry[0]) for k, entry in listed.items()}
+    checked = check_tensors(tensors, config, Path("songgeneration"))
+    assert checked.version == version
+    unused = set(tensors) - set(checked.network) - set(checked.conditions)
+    assert all(UNUSED.fullmatch(name) for name in unused)
+
+
+def test_memory_planned_for_v2_large() -> None:
+    frames = 270 * 25
+    assert plan_memory(LARGE, "v2", "float16", frames).total <= 16e9
+    assert plan_memory(LARGE, "v2", "int8", frames).total <= 10e9
+    early, late = (plan_memory(LARGE, "v2", "float16", frames, early=e) for e in (True, False))
+    assert early.total - late.total == 12 * (952 + frames + 250) * 2 * 2 * 2048 * 2
+
+
+def test_the_plan_counts_the_bytes_that_are_there(tiny: Path, writer: SongWriter) -> None:
+    plan = plan_memory(read_config(tiny / "config.yaml"), "v2", "float32", 100)
+    assert (plan.main_step, plan.sub_step) == writer.net.step_bytes
