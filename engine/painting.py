@@ -162,12 +162,13 @@ class Painter:
             return stem
         onsets = scene.onsets(part)
         seed = try2seed(stems.request.seed, part.name, 0)
+        company = any(other.notes for other in stems.score.parts if other is not part)
         for window in windows:
             stretch = scene.stretch(
                 part, window, guide, instrument=stem.instrument, seed=seed, earlier=earlier, spans=spans
             )
             near = replace(stretch, others=stretch.guide)
-            if renderer.task(near) == "lego" or not part.notes:
+            if (part.notes or company) and (renderer.task(near) == "lego" or not part.notes):
                 around = band.without(part, guide, tick)
                 stretch = scene.stretch(
                     part,
