@@ -263,7 +263,7 @@ BASE = SongConfig(1536, 8960, 12, 28, 12, 1e5, 5e5, 16_384, (0, 250, 250), 150, 
 def test_the_published_lists_of_tensors_fit(parity: Path, name: str, version: Version, config: SongConfig) -> None:
     listed = json.loads((parity / f"lm_state_dict_full_{name}.json").read_text())
     with torch.device("meta"):
-        tensors = {k.removeprefix("audiolm."): torch.empty(entry[0]) for k, entry in listed.items()}
+        tensors = {k.removeprefix("audiolm."): torch.empty(shape) for k, shape in listed.items()}
     checked = check_tensors(tensors, config, Path("songgeneration"))
     assert checked.version == version
     unused = set(tensors) - set(checked.network) - set(checked.conditions)
