@@ -106,11 +106,13 @@ def _complete(aligned: Aligned, heard: Heard) -> int:
 
 
 def _rung_out(runs: Sequence[Run], heard: Heard, length: float, ringing: float) -> Sequence[Run]:
-    """The runs with what follows the song's last beat behind it, at its own speed, where the last run ends there."""
-    more = min(length - heard.pulses[-1], ringing)
-    if not runs or more <= 0 or abs(runs[-1].source[-1] - heard.pulses[-1]) > 1e-6:
+    """The runs with what follows behind them, at its own speed, where they end with the song or a bar before it."""
+    if not runs or runs[-1].source[-1] < heard.pulses[heard.bars[-2]] - 1e-6:
         return runs
     last = runs[-1]
+    more = min(length - float(last.source[-1]), ringing)
+    if more <= 0:
+        return runs
     after = Run(np.append(last.source, last.source[-1] + more), np.append(last.target, last.target[-1] + more))
     return (*runs[:-1], Run(after.source, after.target, last.voice))
 

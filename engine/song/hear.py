@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ SUNG_DB = -30.0
 """So far below the voice's loud moments it counts as silent."""
 NEAR_BARS, BESIDE = 2, 0.3
 """Of neighbouring bar lines only the one with the greatest change counts in full."""
+NEAR_START = 0.25
+"""A first beat may lie before the first sample by this share of a beat."""
 FRAME = 1024
 BANDS = 24
 LEAST_BEATS, LEAST_CONFIDENCE = 8, 0.15
@@ -41,10 +43,11 @@ def hear_song(stems: dict[str, Audio], rate: int, bpm: float) -> Heard | None:
     beats = sound2beats(mix, bpm=(bpm / OCTAVE, bpm * OCTAVE))
     if beats.bpm is None or len(beats.seconds) < LEAST_BEATS or beats.confidence < LEAST_CONFIDENCE:
         return None
-    pulses = np.array(beats.seconds)
-    pulses = np.append(pulses, 2 * pulses[-1] - pulses[-2])
-    first, last = _sounding(mix, pulses)
-    bars = _bar_lines(beats, first, last)
+    pulses, downbeats = _from_the_start(beats)
+    step = pulses[-1] - pulses[-2]
+    pulses = np.append(pulses, pulses[-1] + step * np.arange(1, beats.metre + 1))
+    first, last = _sounding(mix, pulses[: -beats.metre + 1])
+    bars = _bar_lines(downbeats, beats.metre, first, last)
     pulses, bars = pulses[bars[0] : bars[-1] + 1], bars - bars[0]
     edges = pulses[bars]
     voice = _sung(mono["vocal"], edges) if "vocal" in mono else np.zeros(len(bars) - 1)
@@ -77,15 +80,28 @@ def _sounding(mix: Audio, pulses: Floats) -> tuple[int, int]:
     return (int(heard[0]), int(heard[-1]) + 1) if len(heard) else (0, len(level))
 
 
-def _bar_lines(beats: Beats, first: int, last: int) -> NDArray[np.int64]:
-    """Indices of pulses at which bars begin, from the first whole bar that sounds to the end of the song. What is no
-    more than half a bar at the end rings on."""
-    lines = [i for i in beats.downbeats if first <= i < last]
-    if not lines:
-        lines = list(range(first, last, beats.metre))
-    if 2 * (last - lines[-1]) > beats.metre or len(lines) == 1:
-        lines.append(last)
-    return np.array(lines, np.int64)
+def _from_the_start(beats: Beats) -> tuple[Floats, list[int]]:
+    """(pulses, downbeats) with a beat at the very start, which no sound before it marks and which may lie a little
+    before the first sample, and the bar that begins there."""
+    pulses, downbeats = np.array(beats.seconds), list(beats.downbeats)
+    step = float(pulses[1] - pulses[0])
+    if pulses[0] - step > -NEAR_START * step:
+        pulses = np.insert(pulses, 0, pulses[0] - step)
+        downbeats = [k + 1 for k in downbeats]
+    if downbeats and downbeats[0] >= beats.metre:
+        downbeats = [*range(downbeats[0] % beats.metre, downbeats[0], beats.metre), *downbeats]
+    return pulses, downbeats
+
+
+def _bar_lines(downbeats: Sequence[int], metre: int, first: int, last: int) -> NDArray[np.int64]:
+    """Indices of pulses at which bars begin, from the first bar that sounds for more than half, and where the last one
+    ends in which something sounds: whether it is played or rings on, nobody can tell yet."""
+    lines: list[int] = []
+    for line in (i for i in downbeats if first - metre / 2 < i < last):
+        if not lines or line - lines[-1] > metre / 2:
+            lines.append(line)
+    lines = lines or list(range(first, last, metre))
+    return np.array([*lines, lines[-1] + metre], np.int64)
 
 
 def _sung(voice: Audio, edges: Floats) -> Floats:
