@@ -21,7 +21,7 @@ from engine.sampler.twins import TWIN_DB, difference, image
 from engine.sampler.vector import BANDS, distance, listen
 
 ROOT = Path(__file__).parents[3]
-REMEASURED = ("finger bass", "808 bass", "studio kit", "analog 909 kit", "concert piano", "saw pluck", "glow pad")
+REMEASURED = ("finger bass", "sub bass", "studio kit", "rhythm box kit", "glow pad")
 MANY = [role for role in ROLES if role != "vocals"]
 
 
