@@ -43,13 +43,15 @@ class MainLine:
         chance: Chance,
         banned: Tensor | None = None,
         shape: Shape | None = None,
+        cache: list[Tensor] | None = None,
     ) -> None:
-        """`rows`: the conditional prefix, and the null one unless guidance is 1; `banned`: codes never written."""
+        """`rows`: the conditional prefix, and the null one unless guidance is 1; `banned`: codes never written;
+        `cache`: its rows of a cache that songs share."""
         self.net, self.frames, self.sampling, self.chance = net, frames, sampling, chance
         self.banned, self.shape = banned, shape
         self.delay = net.config.delays[1]
         self.prefix = rows[0].length
-        self.cache = net.main.new_cache(len(rows), self.prefix + frames + self.delay)
+        self.cache = cache or net.main.new_cache(len(rows), self.prefix + frames + self.delay)
         place([row.main for row in rows], self.cache)
         steps = frames + self.delay
         self.hidden = torch.zeros(len(rows), steps, net.config.dim, dtype=net.dtype, device=net.device)
@@ -61,24 +63,31 @@ class MainLine:
 
     def advance(self, stop: int, tick: Callable[[], None]) -> None:
         """Writes steps up to `stop`, or to the end of the song, whose tail of hidden states it then adds."""
-        every = 1 if self.net.device == "cpu" else POLL
         while not self.ended and self.step < min(stop, self.frames):
             tick()
-            self.step += 1
-            self._write(self.step)
-            if self.step % every == 0 or self.step == self.frames:
-                self._look(self.step)
+            hidden = self.net.main.run(self.feed()[:, None], self.cache, self.prefix + self.step)[:, 0]
+            self.take(hidden, self.net.head(guided(hidden, self.sampling.guidance)))
+        self.finish()
+
+    def feed(self) -> Tensor:
+        """Embeddings [rows, D] of what the next step is predicted from."""
+        return F.embedding(self.codes[:, self.step], self.net.emb).expand(self.hidden.shape[0], -1)
+
+    def take(self, hidden: Tensor, logits: Tensor) -> None:
+        """Writes the next step from its hidden states [rows, D] and guided logits [1, V]."""
+        self.hidden[:, self.step] = hidden
+        self.step += 1
+        self._write(self.step, logits.float())
+        if self.net.device == "cpu" or self.step % POLL == 0 or self.step == self.frames:
+            self._look(self.step)
+
+    def finish(self) -> None:
+        """Adds the tail of hidden states where the song has ended."""
         self.known = max(self.known, self.step)
-        if not self.ended and self.step == self.frames:
-            self.ended = True
         if self.ended and self.cache:
             self._tail()
 
-    def _write(self, step: int) -> None:
-        x = F.embedding(self.codes[:, step - 1 : step], self.net.emb).expand(self.hidden.shape[0], 1, -1)
-        hidden = self.net.main.run(x, self.cache, self.prefix + step - 1)
-        self.hidden[:, step - 1] = hidden[:, 0]
-        logits = self.net.head(guided(hidden[:, 0], self.sampling.guidance)).float()
+    def _write(self, step: int, logits: Tensor) -> None:
         if self.shape is not None:
             logits = self.shape(0, step, logits)
         if self.sampling.penalty_window and step > 1:
@@ -96,7 +105,7 @@ class MainLine:
             self.step = every + int(ends[0, 0])
             self.limit = self.step - 1
             self.codes[:, self.step + 1 :] = self.net.config.special
-            self.ended = True
+        self.ended = bool(len(ends)) or step == self.frames
 
     def _tail(self) -> None:
         stop = self.limit + self.delay
@@ -111,10 +120,13 @@ class MainLine:
 class SubLine:
     """Codebooks 1 and 2 of one song, as far as the main line is."""
 
-    def __init__(self, main: MainLine, rows: list[ReadPrefix]) -> None:
+    def __init__(self, main: MainLine, rows: list[ReadPrefix], cache: list[Tensor] | None = None) -> None:
+        """`cache`: its rows of a cache that songs share."""
         self.main, self.net, self.sampling = main, main.net, main.sampling
         self.rows = rows
-        self.cache: list[Tensor] = []
+        self.cache = cache or []
+        if cache:
+            place([row.sub for row in rows], cache)
         self.codes = torch.full((2, main.frames + main.delay + 1), self.net.config.special, device=self.net.device)
         self.step = 0
         self.cut = main.frames
@@ -132,30 +144,42 @@ class SubLine:
 
     def advance(self, tick: Callable[[], None]) -> None:
         """Writes all steps whose hidden states are known."""
-        delay = self.main.delay
-        every = 1 if self.net.device == "cpu" else POLL
         while not self.done and self.step < self.main.known:
             tick()
-            first = self.step
-            if first < delay:
-                self.step = min(delay, self.main.known)
-                self._run(first, self.step)
-                continue
-            self.step += 1
-            self._write(self.step, self._run(first, self.step)[:, -1])
-            if self.step % every == 0 or self.step >= self.main.limit + delay:
-                self._look(self.step)
+            if self.step < self.main.delay:
+                self.begin()
+            else:
+                hidden = self._run(self.step, self.step + 1)[:, -1]
+                self.take(self.net.heads(guided(hidden, self.sampling.guidance)))
+
+    def begin(self) -> None:
+        """Runs the steps that hold nothing yet, as far as they are known, in one block."""
+        first, self.step = self.step, min(self.main.delay, self.main.known)
+        self._run(first, self.step)
+
+    def feed(self) -> Tensor:
+        """Embeddings [rows, D] of what the next step is predicted from."""
+        return self._inputs(self.step, self.step + 1)[:, 0]
+
+    def take(self, logits: Tensor) -> None:
+        """Writes the next step from guided logits [1, 2 V]."""
+        self.step += 1
+        self._write(self.step, logits.float().view(2, -1))
+        last = self.step >= self.main.limit + self.main.delay
+        if self.net.device == "cpu" or self.step % POLL == 0 or last:
+            self._look(self.step)
+
+    def _inputs(self, first: int, stop: int) -> Tensor:
+        x2 = self.net.others(self.codes[:, first:stop]).expand(self.main.hidden.shape[0], -1, -1)
+        return self.net.mix(x2, self.main.hidden[:, first:stop])
 
     def _run(self, first: int, stop: int) -> Tensor:
         if not self.cache:
             self.cache = self.net.sub.new_cache(len(self.rows), self.main.prefix + self.main.frames + self.main.delay)
             place([row.sub for row in self.rows], self.cache)
-        x2 = self.net.others(self.codes[:, first:stop]).expand(self.main.hidden.shape[0], -1, -1)
-        x = self.net.mix(x2, self.main.hidden[:, first:stop])
-        return self.net.sub.run(x, self.cache, self.main.prefix + first)
+        return self.net.sub.run(self._inputs(first, stop), self.cache, self.main.prefix + first)
 
-    def _write(self, step: int, hidden: Tensor) -> None:
-        logits = self.net.heads(guided(hidden, self.sampling.guidance)).float().view(2, -1)
+    def _write(self, step: int, logits: Tensor) -> None:
         if self.main.shape is not None:
             logits = self.main.shape(1, step, logits)
         if self.sampling.penalty_window and step > 1:

@@ -9,7 +9,10 @@ Same model, words, prompt, frames, sampling and seed: same codes on one kind of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -20,6 +23,7 @@ from engine.lelm.checkpoint import SongTensors, read_song_tensors
 from engine.lelm.choosing import SeededChance, SongSampling
 from engine.lelm.conditions import Conditions
 from engine.lelm.products import KINDS
+from engine.lelm.songbatch import write_songs
 from engine.lelm.songdecoding import Frames, MainLine, write_song
 from engine.lelm.songnet import ReadPrefix, SongNet
 from engine.lelm.text import (
@@ -140,6 +144,36 @@ class SongWriter:
             rows[0].main.clear()
             return write_song(line, rows, tick, on_frames)
 
+    def write_several(
+        self,
+        jobs: Sequence[SongJob],
+        *,
+        slots: int = 4,
+        sampling: SongSampling = PUBLISHED,
+        tick: Tick = lambda fraction: None,
+    ) -> list[Tensor]:
+        """The codes of several songs, `slots` of them at a time: those that `write` gives each, in much less time.
+
+        Raises what `write` raises, before the first step.
+        """
+        for job in jobs:
+            self._check(job)
+        if not jobs:
+            return []
+        delay, done = self._net.config.delays[1], count()
+        work = sum(2 * job.frames + delay for job in jobs)
+        with torch.inference_mode():
+            return write_songs(
+                self._net,
+                [partial(self.read, job, sampling) for job in jobs],
+                lambda n, rows, cache: self.line(jobs[n], rows, sampling, cache),
+                max(job.frames for job in jobs),
+                rows=1 if sampling.guidance == 1.0 else 2,
+                slots=slots,
+                guidance=sampling.guidance,
+                tick=lambda: tick(min(1.0, next(done) / work)),
+            )
+
     def read(self, job: SongJob, sampling: SongSampling) -> list[ReadPrefix]:
         """The prefixes of a song's rows, checked and read: the conditional one, and the null one under guidance."""
         self._check(job)
@@ -155,13 +189,15 @@ class SongWriter:
             self._null[null] = self._net.read(prefix).waiting()
         return [*rows, self._null[null]]
 
-    def line(self, job: SongJob, rows: list[ReadPrefix], sampling: SongSampling) -> MainLine:
+    def line(
+        self, job: SongJob, rows: list[ReadPrefix], sampling: SongSampling, cache: list[Tensor] | None = None
+    ) -> MainLine:
         """The main line of a song whose prefixes are read. Codes of a prompt's mix are never written again."""
         banned = None if job.prompt is None else torch.unique(job.prompt[0])
         if banned is not None:
             banned = banned[banned < self.facts.code_size].to(self._net.device)
         chance = SeededChance(job.seed, self.facts.code_size + 1, self._net.device)
-        return MainLine(self._net, rows, job.frames, sampling, chance, banned)
+        return MainLine(self._net, rows, job.frames, sampling, chance, banned, cache=cache)
 
     def _check(self, job: SongJob) -> None:
         check_counts(self.count_tokens(job.words))

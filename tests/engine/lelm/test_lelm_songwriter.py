@@ -18,7 +18,7 @@ from engine.lelm.fused import FusedStack
 from engine.lelm.memory import plan_memory
 from engine.lelm.products import make_product, round_rows
 from engine.lelm.songconfig import SongConfig, calculate, read_config
-from engine.lelm.songwriter import SongWords, SongWriter
+from engine.lelm.songwriter import SongJob, SongWords, SongWriter
 from engine.lelm.text import Version, words2texts
 from engine.llama import Llama, LlamaShape
 from engine.report import JobCancelled
@@ -281,3 +281,21 @@ def test_memory_planned_for_v2_large() -> None:
 def test_the_plan_counts_the_bytes_that_are_there(tiny: Path, writer: SongWriter) -> None:
     plan = plan_memory(read_config(tiny / "config.yaml"), "v2", "float32", 100)
     assert (plan.main_step, plan.sub_step) == writer.net.step_bytes
+
+
+@pytest.mark.parametrize("sampling", [SongSampling(), SongSampling(guidance=1.0), SongSampling(top_p=0.7)])
+def test_songs_in_slots_are_the_songs_alone(writer: SongWriter, sampling: SongSampling) -> None:
+    prompt = torch.randint(0, 16_384, (3, 25), generator=torch.Generator().manual_seed(2))
+    jobs = [
+        SongJob(WORDS, None, 22, 1),
+        SongJob(SongWords("[inst-short]", None, "bgm"), None, 9, 2),
+        SongJob(WORDS, prompt, 30, 3),
+        SongJob(WORDS, None, 1, 4),
+        SongJob(WORDS, None, 15, 5),
+    ]
+    ticks: list[float] = []
+    together = writer.write_several(jobs, slots=2, sampling=sampling, tick=ticks.append)
+    assert ticks == sorted(ticks)
+    for job, codes in zip(jobs, together, strict=True):
+        alone = writer.write(job.words, job.prompt, frames=job.frames, seed=job.seed, sampling=sampling)
+        assert torch.equal(codes, alone)

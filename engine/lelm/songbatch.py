@@ -1,0 +1,137 @@
+"""Several songs at once in a fixed number of slots: weights are read once for all songs of a step.
+
+Each song keeps its own place, chance, penalty and end; when one has ended the next takes its slot at once. First all
+main lines, then all sub lines. Every step has the same shapes, whatever the songs do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from engine.lelm.songdecoding import MainLine, SubLine
+from engine.lelm.songnet import ReadPrefix, SongNet, guided
+
+Line = TypeVar("Line", MainLine, SubLine)
+
+ROUND = 64
+"""The caches' part that is looked at grows in steps of so many positions."""
+MakeLine = Callable[[int, list[ReadPrefix], list[Tensor]], MainLine]
+"""(number of the song, its prefixes, its rows of the shared cache) -> its main line."""
+
+
+@torch.inference_mode()
+def write_songs(
+    net: SongNet,
+    read: Sequence[Callable[[], list[ReadPrefix]]],
+    make: MakeLine,
+    frames: int,
+    *,
+    rows: int,
+    slots: int,
+    guidance: float,
+    tick: Callable[[], None],
+) -> list[Tensor]:
+    """Codes [3, t] of each song, in order. `read` gives a song's prefixes when its turn comes; `frames` of the longest
+    song; `rows` of a song (2 with guidance). `tick` is called before every step of all slots."""
+    prefixes: dict[int, list[ReadPrefix]] = {}
+    lines: dict[int, MainLine] = {}
+    slots = min(slots, len(read))
+    first = read[0]()
+    positions = first[0].length + frames + net.config.delays[1]
+
+    def begin_main(song: int, cache: list[Tensor]) -> MainLine:
+        prefixes[song] = first if song == 0 else read[song]()
+        lines[song] = make(song, prefixes[song], cache)
+        return lines[song]
+
+    def step_main(active: list[MainLine | None], cache: list[Tensor]) -> None:
+        x, at = _inputs(active, rows, net)
+        hidden = net.main.step(x, cache, at, _reach(active, positions))
+        logits = net.head(_guided(hidden, rows, guidance))
+        for slot, line in enumerate(active):
+            if line is not None:
+                line.take(hidden[slot * rows : slot * rows + rows], logits[slot : slot + 1])
+                line.finish()
+
+    _through_slots(net.main.new_cache, rows, slots, positions, len(read), begin_main, step_main, _main_over, tick)
+    subs: dict[int, SubLine] = {}
+
+    def begin_sub(song: int, cache: list[Tensor]) -> SubLine:
+        subs[song] = SubLine(lines[song], prefixes.pop(song), cache)
+        if not subs[song].done and lines[song].delay:
+            subs[song].begin()
+        return subs[song]
+
+    def step_sub(active: list[SubLine | None], cache: list[Tensor]) -> None:
+        x, at = _inputs(active, rows, net)
+        hidden = net.sub.step(x, cache, at, _reach(active, positions))
+        logits = net.heads(_guided(hidden, rows, guidance))
+        for slot, line in enumerate(active):
+            if line is not None:
+                line.take(logits[slot : slot + 1])
+
+    _through_slots(net.sub.new_cache, rows, slots, positions, len(read), begin_sub, step_sub, _sub_over, tick)
+    return [subs[song].read(subs[song].frames) for song in range(len(read))]
+
+
+def _main_over(line: MainLine) -> bool:
+    return line.ended
+
+
+def _sub_over(line: SubLine) -> bool:
+    return line.done
+
+
+def _through_slots(
+    new_cache: Callable[[int, int], list[Tensor]],
+    rows: int,
+    slots: int,
+    positions: int,
+    songs: int,
+    begin: Callable[[int, list[Tensor]], Line],
+    step: Callable[[list[Line | None], list[Tensor]], None],
+    over: Callable[[Line], bool],
+    tick: Callable[[], None],
+) -> None:
+    cache = new_cache(rows * slots, positions)
+    active: list[Line | None] = [None] * slots
+    waiting = iter(range(songs))
+    while True:
+        for slot in range(slots):
+            line = active[slot]
+            while line is None or over(line):
+                song = next(waiting, None)
+                line = None if song is None else begin(song, [kv[:, slot * rows : slot * rows + rows] for kv in cache])
+                if line is None:
+                    break
+            active[slot] = line
+        if not any(line is not None for line in active):
+            return
+        tick()
+        step(active, cache)
+
+
+def _inputs(active: Sequence[MainLine | SubLine | None], rows: int, net: SongNet) -> tuple[Tensor, Tensor]:
+    """Embeddings [slots * rows, D] and places; an empty slot is fed zeros at its first place."""
+    empty = torch.zeros(rows, net.config.dim, dtype=net.dtype, device=net.device)
+    x = torch.cat([empty if line is None else line.feed() for line in active])
+    places = [0 if line is None else _place(line) for line in active for _ in range(rows)]
+    return x, torch.tensor(places, device=net.device)
+
+
+def _place(line: MainLine | SubLine) -> int:
+    main = line.main if isinstance(line, SubLine) else line
+    return main.prefix + line.step
+
+
+def _reach(active: Sequence[MainLine | SubLine | None], positions: int) -> int:
+    furthest = 1 + max(_place(line) for line in active if line is not None)
+    return min(positions, -(-furthest // ROUND) * ROUND)
+
+
+def _guided(hidden: Tensor, rows: int, guidance: float) -> Tensor:
+    return torch.cat([guided(part, guidance) for part in torch.split(hidden, rows)])
