@@ -23,6 +23,7 @@ from bridge.client import Client, start_engine, stop_engine
 from bridge.commands.demo import DEMO
 from bridge.commands.render import file2request
 from bridge.messages import Done, Event, Progress, Render, Scope, StemReady, StemWanted
+from tests.benchmarks import lelm
 from tests.e2e.songs import eight_bars
 
 MEGABYTE = 1 << 20
@@ -167,6 +168,7 @@ def main() -> None:
     width = max(len(row.what) for row in rows)
     for row in rows:
         print(f"{row.what:<{width}}  {row.measured:<28} {row.bound}")
+    lelm.main()
 
 
 if __name__ == "__main__":
