@@ -12,6 +12,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from engine.lelm.fused import FusedStack
+from engine.lelm.replay import Replay
 from engine.lelm.songdecoding import MainLine, SubLine
 from engine.lelm.songnet import ReadPrefix, SongNet, guided
 
@@ -19,6 +21,8 @@ Line = TypeVar("Line", MainLine, SubLine)
 
 ROUND = 64
 """The caches' part that is looked at grows in steps of so many positions."""
+GPU_ROUND = 1024
+"""The same where each reach is recorded as a graph: few recordings, at most a tenth more read in a long song."""
 MakeLine = Callable[[int, list[ReadPrefix], list[Tensor]], MainLine]
 """(number of the song, its prefixes, its rows of the shared cache) -> its main line."""
 
@@ -48,16 +52,16 @@ def write_songs(
         lines[song] = make(song, prefixes[song], cache)
         return lines[song]
 
-    def step_main(active: list[MainLine | None], cache: list[Tensor]) -> None:
+    def step_main(active: list[MainLine | None], step: Replay) -> None:
         x, at = _inputs(active, rows, net)
-        hidden = net.main.step(x, cache, at, _reach(active, positions))
+        hidden = step(x, at, _reach(active, positions, net))
         logits = net.head(_guided(hidden, rows, guidance))
         for slot, line in enumerate(active):
             if line is not None:
                 line.take(hidden[slot * rows : slot * rows + rows], logits[slot : slot + 1])
                 line.finish()
 
-    _through_slots(net.main.new_cache, rows, slots, positions, len(read), begin_main, step_main, _main_over, tick)
+    _through_slots(net.main, rows, slots, positions, len(read), begin_main, step_main, _main_over, tick)
     subs: dict[int, SubLine] = {}
 
     def begin_sub(song: int, cache: list[Tensor]) -> SubLine:
@@ -66,15 +70,15 @@ def write_songs(
             subs[song].begin()
         return subs[song]
 
-    def step_sub(active: list[SubLine | None], cache: list[Tensor]) -> None:
+    def step_sub(active: list[SubLine | None], step: Replay) -> None:
         x, at = _inputs(active, rows, net)
-        hidden = net.sub.step(x, cache, at, _reach(active, positions))
+        hidden = step(x, at, _reach(active, positions, net))
         logits = net.heads(_guided(hidden, rows, guidance))
         for slot, line in enumerate(active):
             if line is not None:
                 line.take(logits[slot : slot + 1])
 
-    _through_slots(net.sub.new_cache, rows, slots, positions, len(read), begin_sub, step_sub, _sub_over, tick)
+    _through_slots(net.sub, rows, slots, positions, len(read), begin_sub, step_sub, _sub_over, tick)
     return [subs[song].read(subs[song].frames) for song in range(len(read))]
 
 
@@ -87,17 +91,18 @@ def _sub_over(line: SubLine) -> bool:
 
 
 def _through_slots(
-    new_cache: Callable[[int, int], list[Tensor]],
+    stack: FusedStack,
     rows: int,
     slots: int,
     positions: int,
     songs: int,
     begin: Callable[[int, list[Tensor]], Line],
-    step: Callable[[list[Line | None], list[Tensor]], None],
+    step: Callable[[list[Line | None], Replay], None],
     over: Callable[[Line], bool],
     tick: Callable[[], None],
 ) -> None:
-    cache = new_cache(rows * slots, positions)
+    cache = stack.new_cache(rows * slots, positions)
+    replay = Replay(stack, cache, rows * slots)
     active: list[Line | None] = [None] * slots
     waiting = iter(range(songs))
     while True:
@@ -112,7 +117,7 @@ def _through_slots(
         if not any(line is not None for line in active):
             return
         tick()
-        step(active, cache)
+        step(active, replay)
 
 
 def _inputs(active: Sequence[MainLine | SubLine | None], rows: int, net: SongNet) -> tuple[Tensor, Tensor]:
@@ -128,9 +133,10 @@ def _place(line: MainLine | SubLine) -> int:
     return main.prefix + line.step
 
 
-def _reach(active: Sequence[MainLine | SubLine | None], positions: int) -> int:
+def _reach(active: Sequence[MainLine | SubLine | None], positions: int, net: SongNet) -> int:
     furthest = 1 + max(_place(line) for line in active if line is not None)
-    return min(positions, -(-furthest // ROUND) * ROUND)
+    round_to = ROUND if net.device == "cpu" else GPU_ROUND
+    return min(positions, -(-furthest // round_to) * round_to)
 
 
 def _guided(hidden: Tensor, rows: int, guidance: float) -> Tensor:

@@ -17,6 +17,7 @@ from engine.lelm.choosing import PENALTY, SongSampling, choose, penalise
 from engine.lelm.fused import FusedStack
 from engine.lelm.memory import plan_memory
 from engine.lelm.products import make_product, round_rows
+from engine.lelm.replay import Replay
 from engine.lelm.songconfig import SongConfig, calculate, read_config
 from engine.lelm.songwriter import SongJob, SongWords, SongWriter
 from engine.lelm.text import Version, words2texts
@@ -234,6 +235,12 @@ def test_the_fused_stack_is_the_llama_stack() -> None:
         stack.run(x[:1, i : i + 1], [kv[:, :1] for kv in shifted], i)
     apart = stack.step(torch.stack((x[0, 3], x[1, 0])), shifted, torch.tensor([3, 0]), 24)
     assert torch.allclose(apart, torch.stack((whole(x)[0, 3], whole(x)[1, 0])), atol=1e-5)
+    replay, again = Replay(stack, stack.new_cache(2, 24), 2), stack.new_cache(2, 24)
+    for i in range(3):
+        at = torch.tensor([i, i])
+        assert torch.equal(replay(x[:, i], at, 8), stack.step(x[:, i], again, at, 8))
+        # Recording runs a step more than once: that must change nothing.
+        assert torch.equal(replay(x[:, i], at, 8), stack.step(x[:, i], again, at, 8))
 
 
 def test_int8_weights_are_a_quarter_and_near(tiny: Path, qwen: Path, writer: SongWriter) -> None:
