@@ -50,16 +50,13 @@ def design_curves(levels: Levels, goal: Goal, rate: int) -> Curves:
     """The curves for a group whose sum has these levels. The limiter is not in them yet."""
     grid = Grid(rate)
     side, wide = match_width(levels, goal, grid)
-    sided = replace(levels, side=side**2 * levels.side + wide**2 * levels.mid)
-    own = levels2profile(sided, grid)
-    reference = goal.reference
-    offset = float(np.clip(reference.lufs - own.lufs, -2 * MAX_GAIN_DB, 2 * MAX_GAIN_DB))
-    level = power2db(sided.total) + np.float32(offset)
-    moving = match_levels(level, reference) if goal.moving else np.zeros_like(level)
-    fixed = np.zeros(level.shape[1], np.float32)
-    for _ in range(REMATCHES):
-        now = power2db((10 ** ((level + moving + fixed) / 10)).mean(axis=0))
-        fixed = np.clip(fixed + reference.spectrum - now, -MAX_MOVE_DB, MAX_MOVE_DB).astype(np.float32)
+    first = _match_bands(levels, side, wide, goal, grid)
+    # Once more as loud as the bands become: what is turned up counts for more of the width.
+    power = np.float32(10) ** ((first.moving + first.fixed) / 10).astype(np.float32)
+    side, wide = match_width(replace(levels, mid=levels.mid * power, side=levels.side * power), goal, grid)
+    bands = _match_bands(levels, side, wide, goal, grid)
+    reference, own, offset = goal.reference, bands.own, bands.offset
+    level, moving, fixed = bands.level, bands.moving, bands.fixed
     weight = _band_weight(grid)
     if goal.alone and goal.moving:
         moving = moving + press(_heard(level + moving + fixed, weight), reference.spread_db, grid)[:, None]
@@ -75,6 +72,33 @@ def design_curves(levels: Levels, goal: Goal, rate: int) -> Curves:
         wide.astype(np.float32),
         np.zeros(1, np.int16),
     )
+
+
+@dataclass(frozen=True)
+class _Bands:
+    """`own`: the profile with its sides matched; `offset` dB to the reference's loudness; `level` [frames, BANDS] with
+    it; the gains."""
+
+    own: Profile
+    offset: float
+    level: Floats
+    moving: Floats
+    fixed: Floats
+
+
+def _match_bands(levels: Levels, side: Floats, wide: Floats, goal: Goal, grid: Grid) -> _Bands:
+    """Gains in time and bands for these sides."""
+    sided = replace(levels, side=side**2 * levels.side + wide**2 * levels.mid)
+    own = levels2profile(sided, grid)
+    reference = goal.reference
+    offset = float(np.clip(reference.lufs - own.lufs, -2 * MAX_GAIN_DB, 2 * MAX_GAIN_DB))
+    level = power2db(sided.total) + np.float32(offset)
+    moving = match_levels(level, reference) if goal.moving else np.zeros_like(level)
+    fixed = np.zeros(level.shape[1], np.float32)
+    for _ in range(REMATCHES):
+        now = power2db((10 ** ((level + moving + fixed) / 10)).mean(axis=0))
+        fixed = np.clip(fixed + reference.spectrum - now, -MAX_MOVE_DB, MAX_MOVE_DB).astype(np.float32)
+    return _Bands(own, offset, level, moving, fixed)
 
 
 def match_width(levels: Levels, goal: Goal, grid: Grid) -> tuple[Floats, Floats]:
