@@ -74,14 +74,15 @@ def test_letting_a_key_go_is_no_click(name: str) -> None:
     note = player.note(52, 100, hold)
     jumps = np.abs(np.diff(note, 2, axis=1)).max(axis=0)
     before = jumps[hold - 6000 : hold - 200].max(initial=0.0)
-    assert jumps[hold - 50 : hold + 50].max(initial=0.0) <= 1.3 * before + 1e-5
+    # The release's slope bends the level by up to 0.2 % of itself a sample; a step would be hundreds of times more.
+    assert jumps[hold - 50 : hold + 50].max(initial=0.0) <= 1.3 * before + 0.003 * np.abs(note).max()
 
 
 def test_a_planted_click_is_found() -> None:
     note = SynthPlayer(patch("analog pad"), RATE).note(52, 100, 17321)
     note[:, 17321:] *= 0.5
     jumps = np.abs(np.diff(note, 2, axis=1)).max(axis=0)
-    assert jumps[17271:17371].max() > 1.3 * jumps[11321:17121].max() + 1e-5
+    assert jumps[17271:17371].max() > 1.3 * jumps[11321:17121].max() + 0.003 * np.abs(note).max()
 
 
 @settings(max_examples=25, deadline=None)
