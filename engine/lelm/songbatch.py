@@ -50,6 +50,7 @@ def write_songs(
     def begin_main(song: int, cache: list[Tensor]) -> MainLine:
         prefixes[song] = first if song == 0 else read[song]()
         lines[song] = make(song, prefixes[song], cache)
+        prefixes[song][0].main.clear()
         return lines[song]
 
     def step_main(active: list[MainLine | None], step: Replay) -> None:
