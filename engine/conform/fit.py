@@ -12,11 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.conform.changes import Changes, Spot, find_changes, onsets2spots
 from engine.conform.envelope import Audio, audio2mono
 from engine.conform.lags import cluster_onsets
 from engine.conform.level import close_gaps, count_clicks, count_flat, gain_to, is_silent, loudness
 from engine.conform.pitch import agreements, mono2circles, tuning_cents
-from engine.conform.rhythm import MEDIAN_MS, P99_MS, Beat, guide2beat, measure_timing, tempo_fault, timing_faults
+from engine.conform.rhythm import (
+    LEAST_STEP_MS,
+    MAX_WARP_MS,
+    MEDIAN_MS,
+    P99_MS,
+    Beat,
+    guide2beat,
+    measure_timing,
+    spread,
+    tempo_fault,
+    timing_faults,
+    trusted,
+)
+from engine.conform.starts import find_starts
+from engine.conform.swell import attacks_of, judge_swell, untold_bars
 from engine.conform.warp import slide_onsets
 
 Floats = NDArray[np.float64]
@@ -27,13 +42,21 @@ MAX_CENTS = 15.0
 PITCH_FIT = 0.4
 """Least correlation of a bar's pitch classes with its guide's."""
 MAX_FLAT, CLICKS_PER_SECOND = 2, 0.2
+FOLLOWED = 0.5
+"""A rendering's timing is told by its attacks where at least this share of them can be followed."""
+FOLLOWED_IN_BAR = 0.3
+"""And in a bar at least this share."""
+FEW_FAR = 0.02
+ATTACK_REACH_MS = 100.0
+"""The attacks of a rendering that are not its guide's are looked for this far around its notes."""
 
 
 @dataclass(frozen=True)
 class Target:
     """What a rendering is held to: the guide, its bars [start, end) in samples, and what was measured on it once.
 
-    `circles` None: drums, which have no pitch to speak of.
+    `circles` None: drums, which have no pitch to speak of. `changes`: where its notes give way to each other, at
+    `spots`.
     """
 
     guide: Audio
@@ -42,6 +65,8 @@ class Target:
     beat: Beat
     circles: Floats | None
     loudness: float
+    spots: tuple[Spot, ...]
+    changes: Changes
 
 
 @dataclass(frozen=True)
@@ -65,7 +90,9 @@ def guide2target(
     mono = audio2mono(guide)
     circles = None if drums else mono2circles(mono, bars, rate)
     beat = guide2beat(mono, cluster_onsets(inside, rate), rate)
-    return Target(guide, rate, tuple(bars), beat, circles, loudness(guide, rate))
+    spots = () if drums else onsets2spots(beat.onsets, bars, guide.shape[1], rate)
+    changes = find_changes(mono, spots, rate)
+    return Target(guide, rate, tuple(bars), beat, circles, loudness(guide, rate), spots, changes)
 
 
 def conform(audio: Audio, target: Target) -> Fitted:
@@ -83,16 +110,22 @@ def conform(audio: Audio, target: Target) -> Fitted:
     wrong = [] if target.beat.soft else [*filter(None, [tempo_fault(target.beat, envelope)])]
     wrong += timing_faults(timing, target.beat, drums=drums)
     cents, pitch = _pitch(mono, target)
-    before = (timing.median_ms, timing.p99_ms)
+    before: tuple[float, float] | None = (timing.median_ms, timing.p99_ms)
+    after: tuple[float, float] | None
+    lost = _lost_bars(timing.found, target)
+    if drums and lost:
+        wrong.append(f"the hits of bar {lost[0] + 1} of the stretch are not where they belong")
     if wrong or pitch:
         return Fitted(None, (*wrong, *pitch), before, None, cents=cents)
-    moved, warp = _to_grid(audio, timing.onsets.at, timing.onsets.ms, timing.steady_ms, target.rate)
-    after = before
-    if warp > 0.0:
-        again, _ = measure_timing(audio2mono(moved), target.beat, target.bars, target.rate)
-        after = (again.median_ms, again.p99_ms)
-    if after[0] > MEDIAN_MS or after[1] > P99_MS:
-        return Fitted(None, (f"notes stay {after[0]:.1f} ms off (99 %: {after[1]:.1f} ms)",), before, after, warp)
+    if drums or (not lost and timing.followed.mean() >= FOLLOWED):
+        moved, warp = _to_grid(audio, timing.onsets.at, timing.onsets.ms, timing.steady_ms, target.rate)
+        after = _spread(moved, target) if warp > 0.0 else (timing.median_ms, timing.p99_ms)
+        wrong = _left(*after)
+    else:
+        moved, warp, wrong = _swell_to_grid(audio, mono, lost, target)
+        before = after = None
+    if wrong:
+        return Fitted(None, tuple(wrong), before, after, warp, cents=cents)
     moved = close_gaps(moved, target.guide, target.rate)
     gain = gain_to(moved, target.loudness, target.rate)
     return Fitted(moved * np.float32(10 ** (gain / 20)), (), before, after, warp, gain, cents)
@@ -156,6 +189,52 @@ def _pitch(mono: Audio, target: Target) -> tuple[float | None, list[str]]:
         wrong = int(np.flatnonzero(sounding)[int(fits.argmin())])
         return cents, [f"bar {wrong + 1} of the stretch has other notes"]
     return cents, []
+
+
+def _spread(audio: Audio, target: Target) -> tuple[float, float]:
+    timing, _ = measure_timing(audio2mono(audio), target.beat, target.bars, target.rate)
+    return timing.median_ms, timing.p99_ms
+
+
+def _lost_bars(found: NDArray[np.bool_], target: Target) -> list[int]:
+    """Bars with onsets of which hardly any is found."""
+    out = []
+    for k, (start, end) in enumerate(target.bars):
+        here = (target.beat.onsets >= start - target.rate / 20) & (target.beat.onsets < end - target.rate / 20)
+        if here.any() and found[here].mean() < FOLLOWED_IN_BAR:
+            out.append(k)
+    return out
+
+
+def _swell_to_grid(audio: Audio, mono: Audio, lost: Sequence[int], target: Target) -> tuple[Audio, float, list[str]]:
+    """(audio, greatest move in ms, faults) of a rendering whose attacks are not its guide's: by its own attacks where
+    it has such, else by its changes."""
+    rate, onsets = target.rate, target.beat.onsets
+    heard = find_changes(mono, target.spots, rate)
+    unheard = untold_bars(target.spots, target.changes, heard, [target.bars[k] for k in lost])
+    if unheard:
+        return audio, 0.0, [f"it cannot be told where bar {lost[unheard[0]] + 1} of the stretch begins"]
+    attacks = attacks_of(find_starts(mono, onsets, rate, ATTACK_REACH_MS), heard)
+    told = np.isfinite(attacks)
+    late = float(np.median(attacks[told])) if told.any() else None
+    swell = judge_swell(target.spots, target.changes, heard, late)
+    if swell.faults:
+        return audio, 0.0, [*swell.faults]
+    if late is None:
+        by = np.full(len(onsets), swell.late_ms)
+        return (*_to_grid(audio, onsets, by, 0.0, rate), [])
+    far = told & (np.abs(attacks) > MAX_WARP_MS)
+    if far.sum() > max(1, FEW_FAR * told.sum()):
+        return audio, 0.0, [f"{int(far.sum())} notes are more than {MAX_WARP_MS:.0f} ms from their place"]
+    moved, warp = _to_grid(audio, onsets, trusted(attacks, told & ~far), LEAST_STEP_MS, rate)
+    again = find_starts(audio2mono(moved), onsets, rate)[told & ~far]
+    return moved, warp, _left(*spread(again[np.isfinite(again)]))
+
+
+def _left(median: float, p99: float) -> list[str]:
+    """What is still wrong after the repair."""
+    off = median > MEDIAN_MS or p99 > P99_MS
+    return [f"notes stay {median:.1f} ms off (99 %: {p99:.1f} ms)"] if off else []
 
 
 def _to_grid(audio: Audio, at: Floats, ms: Floats, steady_ms: float, rate: int) -> tuple[Audio, float]:

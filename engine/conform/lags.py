@@ -63,11 +63,6 @@ class OnsetLags:
     ms: Floats
     fit: Floats
 
-    def spread(self, least: float) -> tuple[float, float]:
-        """(median, 99th percentile) of |ms| over onsets that fit at least so well; zeros where there are none."""
-        clear = np.abs(self.ms[self.fit >= least])
-        return (float(np.median(clear)), float(np.percentile(clear, 99))) if len(clear) else (0.0, 0.0)
-
 
 def cluster_onsets(times: Sequence[float] | Floats, rate: int) -> Floats:
     """[K] first moments of those that lie closer together than 25 ms; ascending."""

@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 MAX_WARP_MS = 30.0
 MEDIAN_MS, P99_MS = 2.0, 10.0
 """What may remain after the repair."""
-CLEAR_FIT, SOFT_FIT = 0.5, 0.65
-"""An onset is followed where it fits so well; one that swells must fit better."""
+CLEAR_FIT, SOFT_FIT, FOUND_FIT = 0.5, 0.65, 0.45
+"""An onset is followed where it fits so well; one that swells must fit better. With less it is still found."""
 FOLLOWS_FIT, DRUMS_FIT = 0.3, 0.45
 """A stretch whose bars fit less than this in the middle does not play its guide's rhythm."""
 UNHEARD_FIT, UNHEARD_SHARE = 0.3, 0.12
@@ -65,13 +65,16 @@ class Beat:
 @dataclass(frozen=True)
 class Timing:
     """How a rendering lies: `bars`; `onsets` with their final lags; `beyond`: how many of them are too
-    far off to be moved; `stray`: share of the envelope away from them;
-    `median_ms` and `p99_ms` of |lag| over the onsets
-    that are clear; `steady_ms`: steps of lag below this are within the measure's own uncertainty."""
+    far off to be moved; `followed` [K]: whether an onset is clear and can be moved; `found` [K]: the same
+    with less certainty where the guide swells; `stray`: share of the envelope
+    away from them; `median_ms` and `p99_ms` of |lag| over the onsets that are clear; `steady_ms`: steps of lag below
+    this are within the measure's own uncertainty."""
 
     bars: tuple[Lag, ...]
     onsets: OnsetLags
     beyond: int
+    followed: NDArray[np.bool_]
+    found: NDArray[np.bool_]
     stray: float
     median_ms: float
     p99_ms: float
@@ -101,11 +104,12 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     noise = 1.48 * float(np.median(np.abs(apart[sure] - bias))) if sure.any() else 0.0
     near = np.abs(ms) <= MAX_WARP_MS
     beyond = int((clear & ~near).sum())
-    lags = OnsetLags(followed.at, _trusted(ms, (clear | masked) & near), followed.fit)
-    median, p99 = lags.spread(beat.clear_fit)
+    lags = OnsetLags(followed.at, trusted(ms, (clear | masked) & near), followed.fit)
+    median, p99 = spread(ms[clear])
     steady = float(np.clip(noise, LEAST_STEP_MS, MEDIAN_MS))
     by_bar = tuple(bar_lags(beat.envelope, envelope, bars, rate))
-    return Timing(by_bar, lags, beyond, _stray(envelope, beat.onsets, rate), median, p99, steady), envelope
+    stray, found = _stray(envelope, beat.onsets, rate), (followed.fit >= FOUND_FIT) & near
+    return Timing(by_bar, lags, beyond, clear & near, found, stray, median, p99, steady), envelope
 
 
 def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:
@@ -117,7 +121,12 @@ def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:
     return float(power[away].sum() / max(power.sum(), 1e-12))
 
 
-def _trusted(ms: Floats, heard: NDArray[np.bool_]) -> Floats:
+def spread(ms: Floats) -> tuple[float, float]:
+    """(median, 99th percentile) of |ms|; zeros where there are none."""
+    return (float(np.median(np.abs(ms))), float(np.percentile(np.abs(ms), 99))) if len(ms) else (0.0, 0.0)
+
+
+def trusted(ms: Floats, heard: NDArray[np.bool_]) -> Floats:
     """The lags with those of onsets that can hardly be heard taken from their neighbours; all 0 where none can."""
     clear = np.flatnonzero(heard)
     if not len(clear):

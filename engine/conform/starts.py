@@ -32,15 +32,15 @@ CLEAR = 30.0
 CHUNK = 128
 
 
-def find_starts(mono: Audio, places: Floats, rate: int) -> Floats:
-    """[K] milliseconds from each place to the start nearest to the steepest attack around it."""
-    out = [_find(mono, places[i : i + CHUNK], rate) for i in range(0, len(places), CHUNK)]
+def find_starts(mono: Audio, places: Floats, rate: int, reach_ms: float = REACH_MS) -> Floats:
+    """[K] milliseconds from each place to the start nearest to the steepest attack within the reach around it."""
+    out = [_find(mono, places[i : i + CHUNK], rate, reach_ms) for i in range(0, len(places), CHUNK)]
     return np.concatenate(out or [np.zeros(0)])
 
 
-def _find(mono: Audio, places: Floats, rate: int) -> Floats:
+def _find(mono: Audio, places: Floats, rate: int, reach_ms: float) -> Floats:
     block = max(round(BLOCK_MS / 1000 * rate), 1)
-    quiet, reach = round(QUIET_MS / BLOCK_MS), round(REACH_MS / BLOCK_MS)
+    quiet, reach = round(QUIET_MS / BLOCK_MS), round(reach_ms / BLOCK_MS)
     energy = _unpredicted(mono, np.round(places).astype(np.int64), block, quiet + reach, reach, rate)
     before = np.percentile(energy[:, :quiet], 90, axis=1)
     out = np.full(len(places), np.nan)

@@ -1,8 +1,9 @@
-"""`python -m tests.benchmarks.conform`: every adversary in every role and tempo, what became of it, and its onsets.
+"""`python -m tests.benchmarks.conform [--swells]`: every adversary in every role and tempo, what became of it.
 
 One line each: the role, what the renderer did, the verdict, the median and 99th percentile of |onset - score| in ms by
 the engine's checks before and after, the greatest move, seconds taken. Ends with what was wrong, if anything: something
-off the grid that was let through, or something good that was refused.
+off the grid that was let through, or something good that was refused. `--swells`: only sounds that swell, each by
+several instruments; how many of what is wrong landed, and how many of what is right did not, by role.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from engine.conform.fit import to_length
 from tests.engine.conform.adversaries import GOOD, HOPELESS, PITCHED, REPAIRABLE
 from tests.engine.conform.judge import checked
 from tests.engine.conform.material import CLOCKS, RATE, ROLES, Audio, Song, make_song
+from tests.engine.conform.swells import ANSWERS, WRONG, off_by, swelling, target_of
 
 KINDS = {"right": GOOD, "nearly right": REPAIRABLE, "wrong": HOPELESS}
 MEDIAN_MS, P99_MS, FEW = 2.0, 10.0, 8
@@ -32,8 +34,34 @@ def onsets(song: Song, audio: Audio) -> tuple[str, bool]:
     return f"{median:.1f}/{p99:.1f}", good
 
 
+def swells() -> int:
+    """Prints a line for each answer and the counts for each role; 1 where something off the grid landed."""
+    landed = 0
+    for role, answers in ANSWERS.items():
+        right = refused = wrong = let = 0
+        for words in answers:
+            song = swelling(role, words)
+            row = []
+            for name, change in {"on time": np.copy, **WRONG}.items():
+                fitted = conform(change(song.guide), target_of(role))
+                if fitted.audio is None:
+                    row.append(f"{name}: {fitted.faults[0]}")
+                else:
+                    off = float(np.abs(off_by(song.bars, song.guide, fitted.audio)).max())
+                    row.append(f"{name}: landed {off:.0f} ms off")
+                    let += name in WRONG
+                right, wrong = right + (name not in WRONG), wrong + (name in WRONG)
+                refused += name not in WRONG and fitted.audio is None
+            print(f"{role:9}{words:16}", " | ".join(row))
+        print(f"{role}: {let} of {wrong} that are wrong landed, {refused} of {right} that are right were refused")
+        landed += let
+    return int(landed > 0)
+
+
 def main() -> int:
     """Prints the table; 1 where something is wrong."""
+    if "--swells" in sys.argv:
+        return swells()
     wrong: list[str] = []
     count = {"as it is": 0, "repaired": 0, "refused": 0}
     print(f"{'role':6}{'tempo':6}{'rendering':22}{'verdict':10}{'before':>11}{'after':>11}{'moved':>8}{'s':>6}  reason")

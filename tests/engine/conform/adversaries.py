@@ -138,7 +138,7 @@ REPAIRABLE: dict[str, Adversary] = {
     "starts 20 ms late": lambda song: moved(song.guide, 20.0),
     "drifts by 25 ms": lambda song: drifting(song, 25.0),
     "wavers by 10 ms": wavering,
-    "jitters by 5 ms": lambda song: jittered(song, 5.0),
+    "jitters by 8 ms": lambda song: jittered(song, 8.0),
     "12 dB too loud": lambda song: song.guide * np.float32(4.0),
     "20 dB too quiet": lambda song: song.guide * np.float32(0.1),
     "30 ms too long": lambda song: np.pad(song.guide, ((0, 0), (0, round(0.03 * RATE)))),

@@ -140,15 +140,6 @@ def swapped(band: Band, stretch: Stretch) -> Audio:
     return np.concatenate([sound[:, BAR1 : 2 * BAR1], sound[:, :BAR1], sound[:, 2 * BAR1 :]], axis=1)
 
 
-def clicking(band: Band, stretch: Stretch) -> Audio:
-    sound = stretch.guide.audio.copy()
-    places = np.cumsum(np.random.default_rng(9).uniform(0.25, 0.55, 18) * RATE).astype(int)
-    places = places[places < sound.shape[1] - 2]
-    sound[:, places] += 0.5 * np.abs(sound).max()
-    sound[:, places + 1] -= 0.4 * np.abs(sound).max()
-    return sound
-
-
 def broken(band: Band, stretch: Stretch) -> Audio:
     sound = stretch.guide.audio.copy()
     sound[0, sound.shape[1] // 2] = np.nan
@@ -156,17 +147,13 @@ def broken(band: Band, stretch: Stretch) -> Audio:
 
 
 HOPELESS: dict[str, Adversary] = {
-    "200 ms late": late(guide, 200.0),
     "200 ms late by another instrument": late(other, 200.0),
     "drifts by 120 ms": drifting(guide, 120.0),
     "half the tempo": at_speed(0.5),
-    "twice the tempo": at_speed(2.0),
     "40 cents sharp and short": at_speed(2 ** (40 / 1200)),
     "silence": lambda band, stretch: np.zeros_like(stretch.guide.audio),
     "noise": lambda band, stretch: noise(stretch),
     "2 s too short": lambda band, stretch: stretch.guide.audio[:, : -2 * RATE],
-    "a tenth too long": at_speed(1 / 1.1),
-    "clicks": clicking,
     "not a number": broken,
 }
 DOUBTFUL: dict[str, Adversary] = {
