@@ -48,7 +48,7 @@ def report(studio: Studio, tried: Sequence[Tried]) -> list[str]:
     lines = [
         "what matching leaves as it was",
         f"  waves around notes moved: at most {np.abs(waves).max():.2f} ms (n = {len(waves)})",
-        f"  onsets as the checks find them moved: median {np.median(late):.2f} ms, {within:.1%} by less than 1 ms (n = {len(late)})",
+        f"  onsets by the checks' measure: median {np.median(late):.2f} ms, {within:.0%} below 1 ms (n = {len(late)})",
         f"  pitch moved: median {np.median(cents):.2f}, at most {max(cents):.2f} cents (n = {len(cents)})",
         f"  clicks found: {clicks}; stems that failed a check and were repaired: {repaired}",
         f"  choosing: {costs[:, 0].mean():.1f} CPU seconds a song of {len(studio.score.parts)} stems, two threads",
