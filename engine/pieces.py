@@ -15,7 +15,7 @@ from engine.report import Tick
 from engine.score import Part
 from engine.stems import StemMaker
 
-MOVED_MS = 1.0
+MOVED_MS = 2.0
 """A stem that was moved by more than this says so."""
 
 
