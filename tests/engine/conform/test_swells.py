@@ -3,11 +3,14 @@ time lands where it is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from engine.conform import conform
-from tests.engine.conform.adversaries import moved
+from engine.score import Note
+from tests.engine.conform.adversaries import moved, played
 from tests.engine.conform.swells import WRONG, off_by, swelling, target_of
 
 MOST_MS = 10.0
@@ -41,3 +44,22 @@ def test_what_is_off_the_grid_does_not_land(role: str, words: str, name: str) ->
     fitted = conform(WRONG[name](swelling(role, words).guide), target_of(role))
     assert fitted.audio is None
     assert fitted.faults
+
+
+@pytest.mark.parametrize("cents", [30, 50, -100])
+def test_what_is_out_of_tune_does_not_land(cents: int) -> None:
+    song = swelling("pad", "synth strings")
+    fitted = conform(played(song, lambda note: note, cents=cents, words="synth strings"), target_of("pad"))
+    assert fitted.audio is None
+    assert fitted.cents == pytest.approx(cents, abs=8)
+
+
+@pytest.mark.parametrize(("role", "words"), [("pad", "synth strings"), ("brass", "french horns")])
+def test_one_bar_of_another_chord_does_not_land(role: str, words: str) -> None:
+    def change(note: Note) -> Note:
+        up = 1 if note.pitch % 12 in (0, 5) else 2
+        return replace(note, pitch=note.pitch + up) if 8.0 <= note.start < 12.0 else note
+
+    fitted = conform(played(swelling(role, words), change, words=words), target_of(role))
+    assert fitted.audio is None
+    assert "bar 3 of the stretch has other notes" in fitted.faults
