@@ -91,11 +91,6 @@ class Pipeline:
             self._shelf = Shelf()
         return self._shelf
 
-    def release(self) -> None:
-        """Gives back the memory of the user's checkpoints, after a rendering under way. They load again when used."""
-        if self._shelf is not None:
-            self._shelf.release()
-
     def listen(self, request: Listen, report: Reporter) -> HeardEvent:
         """Analyses one file. Raises `RequestError` for a file that cannot be heard."""
         report.progress("listen", 0.0)

@@ -102,11 +102,6 @@ class Shelf:
         ]
         return [*kept, *((name, machine) for name, (_, machine) in tuple(self._songs.items()))]
 
-    def release(self) -> None:
-        """Gives all memory back; renderers load again when they are used."""
-        for _, machine in self._machines():
-            machine.release()
-
     def _make_room(self, name: str, fit: Fit) -> None:
         """Releases others that do nothing now, the longest unused first, until the model fits."""
         for other, machine in self._machines():

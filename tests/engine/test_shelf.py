@@ -43,7 +43,7 @@ def test_a_renderer_is_opened_once_and_loads_when_it_renders(added: Path) -> Non
     (clip,) = renderer.render([stretch()], silent_tick)
     assert take(shelf, "ace") is renderer
     assert renderer.loaded
-    shelf.release()
+    renderer.release()
     assert not renderer.loaded
     (again,) = take(shelf, "ace-step").render([stretch()], silent_tick)
     assert np.array_equal(clip.audio, again.audio)
