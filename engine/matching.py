@@ -28,11 +28,14 @@ from engine.match import (
     Goal,
     Grid,
     Profile,
+    Tone,
     apply_curves,
     audio2levels,
     audio2profile,
+    audio2tone,
     curves2bytes,
     design_curves,
+    fit_tone,
     flat_curves,
     levels2profile,
     limit_curves,
@@ -110,7 +113,8 @@ class Matcher:
         assert reference is not None
         assert clipped is not None
         clip = reference2clip(reference)
-        profile = audio2profile(clip2rate(clip, self.stems.frame.rate), self.stems.frame.rate)
+        heard = clip2rate(clip, self.stems.frame.rate)
+        profile = audio2profile(heard, self.stems.frame.rate)
         if profile is None:
             why = f"the reference {clipped.audio} is silent or too short, so it was not matched"
             self.unmatched.append(f"{', '.join(part.name for part in fresh)}: {why}.")
@@ -118,12 +122,13 @@ class Matcher:
                 sound = hands.run(self.stems.make, part, hands.share, hands.at, 0.0)
                 yield part, replace(sound, renderer="guide", remarks=(*sound.remarks, why))
             return
-        yield from self._match_fresh(clip, profile, clipped, fresh, hands)
+        tone = audio2tone(heard if len(heard) == 2 else np.repeat(heard, 2, axis=0), self.stems.frame.rate)
+        yield from self._match_fresh(clip, _Wanted(profile, tone), clipped, fresh, hands)
 
     def _match_fresh(
         self,
         clip: Clip,
-        profile: Profile,
+        wanted: _Wanted,
         clipped: Clipped,
         parts: list[Part],
         hands: _Hands,
@@ -136,7 +141,7 @@ class Matcher:
             for raw in raws:
                 bus += raw[:, : bus.shape[1]]
             hands.tick("match", PLAYED, DESIGNED)(0.0)
-            curves, before, after = hands.run(self._design, parts, bus, profile)
+            curves, before, after = hands.run(self._design, parts, bus, wanted)
             played: dict[str, str] = {}
             repaired = []
             running: deque[tuple[Part, Future[Sound]]] = deque()
@@ -188,15 +193,16 @@ class Matcher:
                 raise disk_error(error, Path(tempfile.gettempdir())) from error
         return list(np.memmap(spool, np.float32, "r", shape=(len(parts), 2, length)))
 
-    def _design(self, parts: Sequence[Part], bus: Audio, profile: Profile) -> tuple[Curves, Distances, Distances]:
+    def _design(self, parts: Sequence[Part], bus: Audio, wanted: _Wanted) -> tuple[Curves, Distances, Distances]:
         """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""
-        rate = self.stems.frame.rate
+        rate, profile = self.stems.frame.rate, wanted.profile
         with self.stems.watch.timing("match"):
             alone = self._is_whole(parts)
             levels = audio2levels(bus, Grid(rate))
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
             curves = design_curves(levels, Goal(profile, alone, lufs), rate)
-            curves = limit_curves(bus, curves, lufs, true_peaks)
+            curves = fit_tone(bus, curves, wanted.tone, width=profile.width is not None)
+            curves = limit_curves(bus, curves, lufs, true_peaks, profile.peak_db if alone else None)
             own = levels2profile(levels, Grid(rate))
             middle = max(0, bus.shape[1] - round(JUDGED_SECONDS * rate)) // 2
             heard = apply_curves(bus, curves, middle, bus.shape[1] - middle)
@@ -297,6 +303,14 @@ class Matcher:
                 self.groups[k] = msgspec.structs.replace(row, stems={**row.stems, part.name: instrument.name})
                 return
         self.groups.append(msgspec.structs.replace(group, stems={part.name: instrument.name}))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The reference as the bus stage sees it."""
+
+    profile: Profile
+    tone: Tone
 
 
 def _repaired(sound: Sound, why: str) -> Sound:

@@ -10,6 +10,7 @@ from engine.match.level import limit_curves
 from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.room import change_room
 from engine.match.texture import RATE
+from engine.match.tone import Tone, audio2tone, fit_tone
 
 __all__ = [
     "RATE",
@@ -20,16 +21,19 @@ __all__ = [
     "Grid",
     "Levels",
     "Profile",
+    "Tone",
     "Wanted",
     "apply_curves",
     "audio2levels",
     "audio2profile",
+    "audio2tone",
     "bytes2curves",
     "change_room",
     "choose_together",
     "clip2wanted",
     "curves2bytes",
     "design_curves",
+    "fit_tone",
     "flat_curves",
     "levels2profile",
     "limit_curves",

@@ -9,17 +9,18 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-from engine.match.curves import Curves
-from engine.match.frames import Audio, Floats, Grid, filter_frames
+from engine.match.curves import TONES, Curves
+from engine.match.frames import Audio, Floats, Grid, Spectra, filter_frames
 
 SPREAD_SECONDS, SPREAD_DELAY_SECONDS = 0.022, 0.001
 """Length of the noise that makes a side out of a middle, and how long after the direct sound it begins."""
 PULSES_PER_SECOND = 2200.0
 SEED = 7
-BLOCK_FRAMES = 4
-"""The side filters work in blocks of so many frames' lengths."""
+BLOCK_FRAMES, BACK_FRAMES = 8, 6
+"""The fixed filters work in blocks of so many frames' lengths, and hear so many before them."""
+TONE_FRAMES, TONE_HZ = 4, 31.5
+"""Length of the tone filters in frames; the centre of their first third octave."""
 
 
 def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None = None, begin: int = 0) -> Audio:
@@ -44,37 +45,43 @@ def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None 
 def reach(rate: int) -> int:
     """How much sound to either side of a range makes it the same to the bit, in samples: frames, then whole blocks of
     the side filters."""
-    return (4 + BLOCK_FRAMES) * Grid(rate).size
+    return (3 + BLOCK_FRAMES + BACK_FRAMES) * Grid(rate).size
 
 
 def shape_sides(audio: Audio, curves: Curves, start: int, stop: int, begin: int = 0) -> Audio:
-    """Samples [start, stop) with the side signal filtered and the middle's all-passed copy added to it.
+    """Samples [start, stop) with the side signal filtered, the middle's all-passed copy added to it, and both toned.
 
     By overlap-save in blocks on a fixed grid.
     """
     piece = _cut(audio, start - begin, stop - begin)
-    if bool((curves.side == 1.0).all()) and not curves.spread.any():
+    toned = bool(curves.tone_mid.any() or curves.tone_side.any())
+    if bool((curves.side == 1.0).all()) and not curves.spread.any() and not toned:
         return piece
     size = Grid(curves.rate).size
     block = BLOCK_FRAMES * size
-    sides, spread, back = _filters(curves.rate, curves.side.tobytes(), curves.spread.tobytes())
-    length = 2 * block
+    back, length = BACK_FRAMES * size, 2 * block
+    middles, sides, spread = _filters(
+        curves.rate, *(row.tobytes() for row in (curves.side, curves.spread, curves.tone_mid, curves.tone_side))
+    )
     for at in range(start // block * block, stop, block):
         # What the block's samples hear: `back` samples before it to half a frame after it.
         source = _cut(audio, at - back - begin, at - back - begin + length)
         middle, side = scipy.fft.rfft(0.5 * (source[0] + source[1])), scipy.fft.rfft(0.5 * (source[0] - source[1]))
-        new = scipy.fft.irfft(side * sides + middle * spread, length)[back + size // 2 :][:block]
         low, high = max(at, start), min(at + block, stop)
-        kept = 0.5 * (piece[0, low - start : high - start] + piece[1, low - start : high - start])
-        piece[0, low - start : high - start] = kept + new[low - at : high - at]
-        piece[1, low - start : high - start] = kept - new[low - at : high - at]
+        inside = slice(low - start, high - start)
+        kept = 0.5 * (piece[0, inside] + piece[1, inside])
+        if toned:
+            kept = scipy.fft.irfft(middle * middles, length)[back + size // 2 :][low - at : high - at]
+        new = scipy.fft.irfft(side * sides + middle * spread, length)[back + size // 2 :][low - at : high - at]
+        piece[0, inside] = kept + new
+        piece[1, inside] = kept - new
     return piece
 
 
 @lru_cache(maxsize=4)
-def _filters(rate: int, side: bytes, spread: bytes) -> tuple[NDArray[np.complex64], NDArray[np.complex64], int]:
-    """Spectra of both filters for blocks twice `BLOCK_FRAMES` long, delayed by half a frame, and how many samples back
-    they reach beyond that."""
+def _filters(rate: int, side: bytes, spread: bytes, tone_mid: bytes, tone_side: bytes) -> tuple[Spectra, ...]:
+    """Spectra of the middle's, the side's and the all-passed copy's filter, delayed by half a frame, for blocks twice
+    `BLOCK_FRAMES` long."""
     grid = Grid(rate)
     noise = np.zeros(grid.size, np.float32)
     pulses = velvet(rate)
@@ -82,8 +89,24 @@ def _filters(rate: int, side: bytes, spread: bytes) -> tuple[NDArray[np.complex6
     length = 2 * BLOCK_FRAMES * grid.size
     gains = [grid.spread(np.frombuffer(raw, np.float32)) for raw in (side, spread)]
     shapes = [scipy.fft.rfft(_centred(gain, grid), length) for gain in gains]
-    shapes[1] = shapes[1] * scipy.fft.rfft(noise, length)
-    return shapes[0].astype(np.complex64), shapes[1].astype(np.complex64), 2 * grid.size
+    tones = [scipy.fft.rfft(tone2filter(np.frombuffer(raw, np.float32), rate), length) for raw in (tone_mid, tone_side)]
+    late = np.exp(-1j * np.pi * np.arange(length // 2 + 1) * grid.size / length)
+    filters = (late * tones[0], shapes[0] * tones[1], shapes[1] * tones[1] * scipy.fft.rfft(noise, length))
+    return tuple(one.astype(np.complex64) for one in filters)
+
+
+def tone2filter(tone: Floats, rate: int) -> Floats:
+    """float32 [TONE_FRAMES frames] the filter of minimum phase with these gains in dB [TONES], by its cepstrum."""
+    size = TONE_FRAMES * Grid(rate).size
+    length = 4 * size
+    place = 3 * np.log2(np.maximum(np.arange(length // 2 + 1) * rate / length, 1.0) / TONE_HZ)
+    level = np.interp(place, np.arange(TONES), tone) * np.log(10) / 20
+    cepstrum = scipy.fft.irfft(level, length)
+    cepstrum[1 : length // 2] *= 2
+    cepstrum[length // 2 + 1 :] = 0
+    taps = scipy.fft.irfft(np.exp(scipy.fft.rfft(cepstrum)), length)[:size]
+    fade = np.minimum(1.0, 2 - 2 * np.arange(size) / size)
+    return np.asarray(taps * fade, dtype=np.float32)
 
 
 def _centred(gain: Floats, grid: Grid) -> Floats:

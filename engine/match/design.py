@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter1d
 
 from engine.match.curves import MOVING_STEP, Curves
 from engine.match.frames import Floats, Grid, Levels, k_weight, power2db
-from engine.match.profile import STEADY_DB, Profile, heard2lufs, levels2profile, power2quantiles, spread
+from engine.match.profile import STEADY_DB, Profile, heard2lufs, levels2profile, paced, power2quantiles, spread
 
 MAX_MOVE_DB = 12.0
 """A band is moved by at most so much to the reference's levels; and as much again by its fixed gain."""
@@ -29,8 +29,8 @@ MAX_WIDTH = 0.8
 """A side signal is never brought above this share of the middle's power."""
 BASS_HZ, BASS_WIDTH = 110.0, 0.06
 LEAST_WIDTH = 1e-4
-MAX_RATIO = 2.5
-PRESS_SECONDS = 0.06
+MAX_RATIO, MAX_PACE_DB, PACES = 2.0, 5.0, 3
+"""How far the spread of levels is changed in a round, and a moment's level in all."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def design_curves(levels: Levels, goal: Goal, rate: int) -> Curves:
     level, moving, fixed = bands.level, bands.moving, bands.fixed
     weight = _band_weight(grid)
     if goal.alone and goal.moving:
-        moving = moving + press(_heard(level + moving + fixed, weight), reference.spread_db, grid)[:, None]
+        power = np.asarray((10 ** ((level + moving + fixed) / 10)).sum(axis=1), dtype=np.float32)
+        moving = moving + pace(power, reference.spread_db, grid)[:, None]
     wanted = reference.lufs if goal.alone else goal.lufs or own.lufs
     rest = wanted - heard2lufs(_heard(level + moving + fixed, weight), grid)
     gain = float(np.clip(rest, -MAX_GAIN_DB, MAX_GAIN_DB)) + offset if np.isfinite(rest) else 0.0
@@ -125,17 +126,17 @@ def match_levels(level: Floats, reference: Profile) -> Floats:
     return np.asarray(uniform_filter1d(out, SMOOTH_FRAMES, axis=0, mode="nearest"), dtype=np.float32)
 
 
-def press(heard: Floats, wanted: float, grid: Grid) -> Floats:
-    """dB [frames]: the bus compressor. Its ratio brings the spread of the frames' levels down to the wanted one, its
-    threshold is their median; nothing where they are no wider spread."""
-    level = power2db(heard)
-    ratio = min(spread(heard) / max(wanted, 1.0), MAX_RATIO)
-    if ratio <= 1.0:
-        return np.zeros(len(level), np.float32)
-    threshold = float(np.median(level[level > level.max() - STEADY_DB]))
-    over = np.maximum(level - threshold, 0.0) * (1.0 - 1.0 / ratio)
-    frames = max(1, round(PRESS_SECONDS * grid.rate / grid.hop))
-    return np.asarray(-uniform_filter1d(over, frames, mode="nearest"), dtype=np.float32)
+def pace(power: Floats, wanted: float, grid: Grid) -> Floats:
+    """dB [frames]: slow gains that bring the spread of the 100 ms levels of power [frames] to the wanted one, in dB.
+    Around their median all is pressed together, or drawn apart."""
+    gain = np.zeros(len(power), np.float32)
+    for _ in range(PACES):
+        level = paced(np.asarray(power * 10 ** (gain / 10), dtype=np.float32), grid)
+        ratio = float(np.clip(wanted / max(spread(level), 0.1), 1 / MAX_RATIO, MAX_RATIO))
+        middle = float(np.median(level[level > level.max() - STEADY_DB]))
+        more = (ratio - 1.0) * np.clip(level - middle, -MAX_PACE_DB, MAX_PACE_DB)
+        gain = np.clip(gain + more, -MAX_PACE_DB, MAX_PACE_DB).astype(np.float32)
+    return gain
 
 
 def _gate(moving: Floats, level: Floats, fixed: Floats, gain: float, weight: Floats) -> Floats:

@@ -21,6 +21,7 @@ CEILING_DB = -1.1
 LOOK_POINTS = 3
 RELEASE_DB = 0.1
 """How fast the limiter lets go, in dB a millisecond."""
+MAX_HOLD_DB = 5.0
 ROUNDS = 4
 MAX_PUSH_DB = 6.0
 """So much more gain than the loudness asked for may make up for what the limiter takes."""
@@ -30,21 +31,21 @@ Peaks = Callable[[Audio], NDArray[np.float32]]
 """[2, samples] -> [samples]: the highest level at each sample and between it and the next."""
 
 
-def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks) -> Curves:
+def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None) -> Curves:
     """The curves with a level curve, so that the bus [2, samples] has this loudness (None: the one it has now) and no
-    true peak above -1.1 dBFS."""
+    true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by `MAX_HOLD_DB` at most."""
     grid = Grid(curves.rate)
     top, heard = _measure(bus, curves, grid, peaks)
     gain = 0.0
     wanted = heard2lufs(heard, grid) if lufs is None else lufs
     for _ in range(ROUNDS):
-        curve = _limiter(top * 10 ** (gain / 20))
+        curve = _limiter(top * 10 ** (gain / 20), _ceiling(top, gain, peak_db))
         places = np.minimum(np.arange(len(heard)) * grid.hop // curves.step, len(curve) - 1)
         now = heard2lufs((heard * 10 ** ((gain + curve[places]) / 10)).astype(np.float32), grid)
         if not np.isfinite(now) or not np.isfinite(wanted):
             break
         gain = float(np.clip(gain + wanted - now, -MAX_PUSH_DB, MAX_PUSH_DB))
-    curve = _limiter(top * 10 ** (gain / 20))
+    curve = _limiter(top * 10 ** (gain / 20), _ceiling(top, gain, peak_db))
     return replace(
         curves,
         fixed=(curves.fixed + np.float32(gain)).astype(np.float32),
@@ -70,10 +71,18 @@ def _measure(bus: Audio, curves: Curves, grid: Grid, peaks: Peaks) -> tuple[Floa
     return top, heard
 
 
-def _limiter(top: Floats) -> NDArray[np.float64]:
+def _ceiling(top: Floats, gain: float, peak_db: float | None) -> float:
+    """dBFS that nothing may exceed."""
+    if peak_db is None:
+        return CEILING_DB
+    own = 20 * float(np.log10(max(float(top.max(initial=0.0)), 1e-9))) + gain
+    return min(CEILING_DB, max(peak_db, own - MAX_HOLD_DB))
+
+
+def _limiter(top: Floats, ceiling: float) -> NDArray[np.float64]:
     """dB at every millisecond's start and at the end: nowhere, nor on the straight lines between, above what the peaks
     [milliseconds] allow."""
-    allowed = np.minimum(0.0, CEILING_DB - 20 * np.log10(np.maximum(top.astype(np.float64), 1e-9)))
+    allowed = np.minimum(0.0, ceiling - 20 * np.log10(np.maximum(top.astype(np.float64), 1e-9)))
     points = np.minimum(np.append(allowed, 0.0), np.insert(allowed, 0, 0.0))
     held = minimum_filter1d(points, 2 * LOOK_POINTS + 1, mode="nearest")
     ramp = RELEASE_DB * np.arange(len(held))

@@ -5,9 +5,10 @@ Conventions: dB of mean-square full scale; LUFS after ITU-R BS.1770-4; frames of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
 
@@ -24,13 +25,15 @@ STEADY_DB = 30.0
 class Profile:
     """`quantiles` float32 [BANDS, QUANTILES] dB of the loud frames of every band; `spectrum` [BANDS] dB, their mean
     power; `width` [BANDS] side to middle, a power ratio, None for a file of one channel, which says nothing of it;
-    `lufs`; `spread_db`: standard deviation of the frames' level within 30 dB of the loudest."""
+    `lufs`; `spread_db`: standard deviation of the level of 100 ms within 30 dB of the loudest; `peak_db`: highest
+    sample in dBFS, None where only levels were measured."""
 
     quantiles: Floats
     spectrum: Floats
     width: Floats | None
     lufs: float
     spread_db: float
+    peak_db: float | None = None
 
 
 def audio2profile(audio: Audio, rate: int) -> Profile | None:
@@ -41,7 +44,8 @@ def audio2profile(audio: Audio, rate: int) -> Profile | None:
     levels = audio2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), grid)
     if heard2lufs(levels.heard, grid) < LEAST_LUFS:
         return None
-    return levels2profile(levels, grid, mono=len(audio) == 1)
+    profile = levels2profile(levels, grid, mono=len(audio) == 1)
+    return replace(profile, peak_db=float(20 * np.log10(np.abs(audio).max())))
 
 
 def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile:
@@ -54,7 +58,7 @@ def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile
         power2db(total.mean(axis=0)),
         None if mono else width,
         heard2lufs(levels.heard, grid),
-        spread(levels.heard),
+        spread(paced(total.sum(axis=1), grid)),
     )
 
 
@@ -84,7 +88,12 @@ def heard2lufs(heard: Floats, grid: Grid) -> float:
     return float(-0.691 + 10 * np.log10(gated.mean()))
 
 
-def spread(heard: Floats) -> float:
-    """Standard deviation in dB of the level of the frames [frames] within 30 dB of the loudest."""
-    level = power2db(heard)
+def paced(power: Floats, grid: Grid) -> Floats:
+    """dB [frames]: the level of the 100 ms around each frame, of power [frames]."""
+    frames = max(1, round(STEP_SECONDS * grid.rate / grid.hop))
+    return power2db(np.maximum(uniform_filter1d(power, frames, mode="nearest"), 0.0))
+
+
+def spread(level: Floats) -> float:
+    """Standard deviation in dB of levels [frames] within 30 dB of the loudest."""
     return float(level[level > level.max() - STEADY_DB].std())

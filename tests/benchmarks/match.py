@@ -2,7 +2,8 @@
 
 One song of the band's, brought to real clips and to sounds of a held-out bank (`match_material`); every result is
 measured against a part of the reference that the engine was not given (`match_measures`). Rows: the guide; the guide
-through fixed gains per band, width and loudness (static); the guide through the bus stage (quantile); instruments
+through fixed gains per band, width and loudness (static), and that fitted to its own result in third octaves
+(fitted); the guide through the whole bus stage (quantile); instruments
 chosen and nothing else (retrieval); `match` itself (ours); the song in the reference's very sound, or the clip's own
 other half (oracle); `match` for another reference (wrong). Then: how often is the nearest of all references the one
 that was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, clicks).
@@ -29,7 +30,17 @@ from bridge.arrangement import Arrangement, Reference, Section
 from bridge.messages import Render, StemWanted
 from engine.casting import cast
 from engine.helpers import Unheard
-from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, design_curves, limit_curves
+from engine.match import (
+    Goal,
+    Grid,
+    apply_curves,
+    audio2levels,
+    audio2profile,
+    audio2tone,
+    design_curves,
+    fit_tone,
+    limit_curves,
+)
 from engine.matching import Matcher
 from engine.rendering import Clip as RenderedClip
 from engine.report import ShareReporter, Stopwatch
@@ -43,7 +54,7 @@ from tests.benchmarks.match_measures import NAMES, Measured, distances, measure
 from tests.benchmarks.musicnn_judge import why_absent
 
 Audio = NDArray[np.float32]
-ROWS = ("guide", "static", "quantile", "retrieval", "ours", "oracle", "wrong")
+ROWS = ("guide", "static", "fitted", "quantile", "retrieval", "ours", "oracle", "wrong")
 
 
 @dataclass(frozen=True)
@@ -87,13 +98,17 @@ class Studio:
         repaired = sum(bool(sound.renderer) for sound in sounds.values())
         return Matched({name: sound.audio for name, sound in sounds.items()}, raw, seconds, repaired)
 
-    def by_curves(self, clip: Clip, *, moving: bool) -> Audio:
-        """The guide's mix through the bus stage, or its fixed steps alone."""
+    def by_curves(self, clip: Clip, *, moving: bool, fitted: bool = True) -> Audio:
+        """The guide's mix through the bus stage, or its fixed steps alone, with or without what is fitted at last."""
         bus = np.sum(list(self.guide.values()), axis=0, dtype=np.float32)
         profile = audio2profile(clip.given, RATE)
         assert profile is not None
         curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile, moving=moving), RATE)
-        return apply_curves(bus, limit_curves(bus, curves, profile.lufs, true_peaks))
+        if fitted:
+            curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
+        return apply_curves(
+            bus, limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db if moving else None)
+        )
 
     def costs(self, clip: Clip) -> tuple[float, float]:
         """CPU seconds of choosing, and of the bus stage for all stems, design included."""
@@ -105,7 +120,8 @@ class Studio:
         profile = audio2profile(clip.given, RATE)
         assert profile is not None
         curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile), RATE)
-        curves = limit_curves(bus, curves, profile.lufs, true_peaks)
+        curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
+        curves = limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db)
         for raw in self.guide.values():
             apply_curves(raw, curves)
         return chosen - began, time.process_time() - chosen
@@ -140,7 +156,8 @@ def try_clip(studio: Studio, clip: Clip, guide: Measured) -> Tried:
     matched = studio.match(clip)
     retrieval, _ = limit(np.sum(list(matched.raw.values()), axis=0, dtype=np.float32), RATE)
     mixes = {
-        "static": studio.by_curves(clip, moving=False),
+        "static": studio.by_curves(clip, moving=False, fitted=False),
+        "fitted": studio.by_curves(clip, moving=False),
         "quantile": studio.by_curves(clip, moving=True),
         "retrieval": retrieval,
         "ours": matched.mix,
@@ -202,7 +219,7 @@ def main() -> None:
                 print(f"{title}: none here")
                 continue
             print("\n".join(table(title, tried)), flush=True)
-            for row in ("guide", "static", "ours", "oracle"):
+            for row in ("guide", "static", "fitted", "ours", "oracle"):
                 judge, all_ = found(tried, row)
                 by = f"{judge:.0%} by the judge, {all_:.0%} by all distances"
                 print(f"  nearest of {len(tried)} is its own, {row}: {by}", flush=True)

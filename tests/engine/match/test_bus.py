@@ -17,9 +17,11 @@ from engine.match import (
     apply_curves,
     audio2levels,
     audio2profile,
+    audio2tone,
     bytes2curves,
     curves2bytes,
     design_curves,
+    fit_tone,
     limit_curves,
     profiles2distances,
     reach,
@@ -38,7 +40,8 @@ def made(tilt_db: float = 2.0, rate: int = RATE) -> tuple[tuple[Audio, ...], Aud
     assert profile is not None
     bus = np.sum(stems, axis=0, dtype=np.float32)
     curves = design_curves(audio2levels(bus, Grid(rate)), Goal(profile), rate)
-    return stems, reference, limit_curves(bus, curves, profile.lufs, true_peaks)
+    curves = fit_tone(bus, curves, audio2tone(reference, rate))
+    return stems, reference, limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db)
 
 
 def test_the_mix_comes_near_the_reference_in_all_that_is_matched() -> None:
@@ -89,7 +92,7 @@ def test_curves_survive_their_file_and_damage_is_refused() -> None:
     _, _, curves = made()
     raw = curves2bytes(curves)
     again = bytes2curves(raw)
-    for name in ("fixed", "moving", "side", "spread", "level"):
+    for name in ("fixed", "moving", "side", "spread", "level", "tone_mid", "tone_side"):
         assert np.array_equal(getattr(curves, name), getattr(again, name))
     assert again.rate == curves.rate
     for broken in (b"", raw[:9], raw[: len(raw) // 2], b"x" + raw, raw[:40] + b"\0\0\0\0" + raw[44:]):
