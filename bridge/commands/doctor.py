@@ -23,7 +23,7 @@ from bridge.transport.endpoint import is_locked, read_endpoint, runtime_folder
 PACKAGES = (
     "torch", "transformers", "diffusers", "accelerate", "safetensors", "msgspec", "pyzmq", "python-osc", "mido",
     "numpy", "scipy", "soundfile", "soxr", "pyloudnorm", "tinysoundfont", "rich", "platformdirs",
-    "pillow",
+    "pillow", "python-stretch", "pyyaml", "tokenizers", "psutil",
 )  # fmt: skip
 GIGABYTE = 1 << 30
 
