@@ -4,7 +4,8 @@ Same mathematics and published names as `engine.llama` (a test holds it to that)
 another. Two ways to go on: `run` takes S positions that all rows share (prompts, single songs, blocks to verify),
 `step` one position per row, each at its own place, with shapes that never change: what a CUDA graph can replay.
 
-Conventions: B rows, S positions, D width, H heads, E = D / H. Caches [2, B, H, positions, E] per layer.
+Conventions: B rows, S positions, D width, H heads, E = D / H. Caches [2, B, H, positions, E] per layer; on a CPU in
+float32 positions lie next to each other in memory, so that one query's products run along them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.lelm.pages import zeros
 from engine.lelm.products import Product, activations, make_product
 from engine.llama import LlamaShape, rotary
 
@@ -78,8 +80,11 @@ class FusedStack:
     def new_cache(self, rows: int, positions: int) -> list[Tensor]:
         """Empty keys and values, one tensor [2, rows, H, positions, E] for each layer."""
         heads = self.shape.heads
-        size = (2, rows, heads, positions, self.shape.dim // heads)
-        return [torch.zeros(size, dtype=self.dtype, device=self.device) for _ in self.layers]
+        size = [2, rows, heads, positions, self.shape.dim // heads]
+        if self.device != "cpu" or self.dtype != torch.float32:
+            return [zeros(size, self.dtype, self.device) for _ in self.layers]
+        size[3:] = size[:2:-1]
+        return [zeros(size, self.dtype, self.device).transpose(3, 4) for _ in self.layers]
 
     def run(self, x: Tensor, cache: list[Tensor], start: int) -> Tensor:
         """Positions start .. start + S of every row: embeddings [B, S, D] -> normed hidden states [B, S, D]."""
@@ -97,9 +102,7 @@ class FusedStack:
             qk = torch.addcmul(qk * turn[0], qk.roll(half, -1), turn[1]).transpose(1, 3)
             kv[0, :, :, start:stop] = qk[:, :, 1]
             kv[1, :, :, start:stop] = qkv[:, :, 2].transpose(1, 2)
-            y = F.scaled_dot_product_attention(
-                qk[:, :, 0], kv[0, :, :, :stop], kv[1, :, :, :stop], mask, is_causal=mask is None and length > 1
-            )
+            y = _attention(qk[:, :, 0], kv[:, :, :, :stop], mask)
             x = layer.out(y.transpose(1, 2).reshape(rows * length, dim), x)
             x = self._mlp(layer, x)
         return self._normed(x, self.norm).view(rows, length, dim)
@@ -121,7 +124,7 @@ class FusedStack:
             qk = torch.addcmul(qk * turn[0], qk.roll(half, -1), turn[1])
             kv[0][each, :, at] = qk[:, 1]
             kv[1][each, :, at] = qkv[:, 2]
-            y = F.scaled_dot_product_attention(qk[:, 0, :, None], kv[0, :, :, :reach], kv[1, :, :, :reach], mask)
+            y = _attention(qk[:, 0, :, None], kv[:, :, :, :reach], mask)
             x = layer.out(y.reshape(rows, dim), x)
             x = self._mlp(layer, x)
         return self._normed(x, self.norm)
@@ -137,3 +140,16 @@ class FusedStack:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x.float(), (x.shape[-1],), weight, self.shape.eps).to(x.dtype)
+
+
+def _attention(q: Tensor, kv: Tensor, mask: Tensor | None) -> Tensor:
+    """q [B, H, S, E] over kv [2, B, H, P, E] -> [B, H, S, E]. Without a mask one query sees all, several are causal."""
+    if kv.stride(4) == 1:
+        return F.scaled_dot_product_attention(q, kv[0], kv[1], mask, is_causal=mask is None and q.shape[2] > 1)
+    if q.shape[2] > 1:
+        k, v = kv.contiguous()
+        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+    weights = torch.matmul(q * q.shape[3] ** -0.5, kv[0].transpose(2, 3))
+    if mask is not None:
+        weights = weights.masked_fill(~mask, -torch.inf)
+    return torch.matmul(weights.softmax(-1), kv[1])

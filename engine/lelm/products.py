@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.lelm.pages import joined
+
 KINDS = ("float32", "bfloat16", "float16", "int8")
 PLAIN = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PIECE = 1 << 24
@@ -40,7 +42,7 @@ def make_product(parts: Sequence[Tensor], kind: str, device: str) -> Product:
     """The product with weights [N, K] put below each other."""
     if kind == "int8":
         return Rounded(parts, device)
-    return Plain(torch.cat([part.to(device, PLAIN[kind]) for part in parts]))
+    return Plain(joined(parts, PLAIN[kind], device))
 
 
 class Plain:

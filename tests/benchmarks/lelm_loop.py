@@ -2,10 +2,12 @@
 
 Eager modules with separate projections; keys and values of every layer regrown by concatenation at each step; both
 transformers at each step, the second's unused head included; guidance rows through every head; penalty, end flags and
-writing in Python with the values read back at each step. Works on the same `LeLM` weights as ours.
+writing in Python with values read back at each step. Works on the same `LeLM` weights as ours.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -101,18 +103,20 @@ def penalise(logits: Tensor, pool: list[Tensor], window: int, code_size: int) ->
     """Divides the logits [1, K, V] of codes that the last columns hold by 1.1, codebook by codebook."""
     recent = torch.stack(pool[-window:], -1)
     for q in range(logits.shape[1]):
-        seen = torch.bincount(recent[0, q])
-        for code in torch.unique(recent[0, q]).tolist():
-            if code < code_size and int(seen[code]) > 0:
-                logits[0, q, code] /= 1.1
+        seen = torch.bincount(torch.unique(recent[0, q]))
+        known = min(seen.shape[0], code_size)
+        logits[0, q, :known] /= 1.1 ** seen[:known]
 
 
 @torch.no_grad()
 def published_loop(
     net: LeLM, prefix: tuple[Tensor, Tensor], frames: int, unused_head: Tensor, guidance: float = 1.5, window: int = 50
-) -> Tensor:
-    """Greedy codes [1, 3, frames]; `prefix` holds the conditional and the null row, [2, L, D] for each transformer;
-    `unused_head` [V, D] stands for the second transformer's."""
+) -> Iterator[Tensor]:
+    """Greedy codes [1, 3, frames] as far as they are written, after each step; the first step reads the prefix.
+
+    `prefix` holds the conditional and the null row, [2, L, D] for each transformer; `unused_head` [V, D] stands for
+    the second transformer's.
+    """
     config = net.config
     steps, valid = steps_for(frames, config.delays), code_steps(frames, config.delays)
     positions = steps + prefix[0].shape[1]
@@ -134,7 +138,7 @@ def published_loop(
         h2 = transformer(net.transformer2.model, net.mlp(torch.cat([x2, h1], dim=-1)), tables[1], past[1])
         F.linear(h2, unused_head).float()
         logits = torch.stack([first, *(head(h2).float() for head in net.linears)], dim=1)[:, :, -1]
-        conditional, null = logits.split(1, dim=0)
+        conditional, null = torch.split(logits, 1, dim=0)
         logits = null + guidance * (conditional - null)
         if pool:
             penalise(logits, pool, window, config.code_size)
@@ -144,6 +148,7 @@ def published_loop(
         is_end |= token == config.eos
         sequence[..., step] = token
         pool.append(token)
-        if bool(is_end.all()):
+        ended = bool(is_end.all())
+        yield undelay(sequence.where(sequence >= 0, torch.tensor(config.special)), frames, config.delays)
+        if ended:
             break
-    return undelay(sequence.where(sequence >= 0, torch.tensor(config.special)), frames, config.delays)
