@@ -3,7 +3,7 @@
 On a CUDA GPU the networks have the full size of the published checkpoints; on a CPU a small one that still calculates
 for seconds. Weights are random: time and memory do not depend on what they say. Nothing is decided by a figure here.
 
-    python -m tests.benchmarks.renderers [--seconds 60] [--batch 1] [--device cuda|cpu] [--variant turbo|sft|base]
+    python -m tests.benchmarks.renderers [--seconds N] [--batch 1] [--device cuda|cpu] [--variant turbo|sft|base]
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def peak_gib(device: str) -> float:
 def main() -> None:
     """Prints one line for each renderer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--batch", type=int, default=1, help="stems at once")
     gpu = torch.cuda.is_available()
+    parser.add_argument("--seconds", type=float, default=60.0 if gpu else 10.0, help="length of a stem")
+    parser.add_argument("--batch", type=int, default=1, help="stems at once")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if gpu else "cpu")
     parser.add_argument("--variant", default="turbo", choices=("turbo", "sft", "base"))
     options = parser.parse_args()

@@ -93,6 +93,7 @@ def test_a_cancel_is_heeded_during_the_steps(networks: Path, tmp_path: Path) -> 
                 client.send(Cancel(message.job))
                 asked = time.perf_counter()
     waited = time.perf_counter() - asked
+    print(f"cancelled during the diffusion steps: acknowledged after {waited * 1000:.0f} ms (promised: 300 ms)")
     assert isinstance(events[-1], Cancelled)
     assert waited < LATEST_SECONDS
     assert not list(tmp_path.rglob("*.wav"))

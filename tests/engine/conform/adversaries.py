@@ -16,7 +16,10 @@ from engine.score import Note
 from tests.engine.conform.material import RATE, Audio, Song, bank, make_song
 
 Adversary = Callable[[Song], Audio]
-OTHER = {"drums": "electronic kit", "bass": "picked bass", "keys": "rhodes", "pad": "strings", "lead": "violin"}
+OTHER = {
+    "drums": "electronic kit", "bass": "picked bass", "keys": "rhodes", "pad": "strings", "lead": "violin",
+    "guitar": "nylon guitar", "arp": "marimba",
+}  # fmt: skip
 
 
 def played(song: Song, change: Callable[[Note], Note | None], *, cents: int = 0, words: str = "") -> Audio:

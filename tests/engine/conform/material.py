@@ -1,4 +1,4 @@
-"""Songs for the tests of `engine.conform`: parts of five roles, clocks, and their guides by the real sampler."""
+"""Songs for the tests of `engine.conform`: parts of seven roles, clocks, and their guides by the real sampler."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ RATE = 48000
 BARS = 4
 KEY = Key(9, "minor", given=True)
 ROLES = ("drums", "bass", "keys", "pad", "lead")
+"""Those of the tests."""
+ALL_ROLES = (*ROLES, "guitar", "arp")
+"""Those of the benchmark."""
 CHORDS = (
     (57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62), (50, 53, 57), (57, 60, 64), (52, 56, 59), (57, 60, 64),
 )  # fmt: skip
@@ -83,6 +86,12 @@ def make_part(role: str, bars: int = BARS, seed: int = 0) -> Part:
         elif role == "keys":
             for k in ((0, 1.5, 2.5, 3), (0, 1, 2.5), (0.5, 1.5, 2, 3.5))[bar % 3]:
                 add(at + k, 0.45, *chord)
+        elif role == "guitar":
+            for k in ((0, 0.5, 1.5, 2, 3, 3.5), (0, 1, 1.5, 2.5, 3), (0, 0.5, 1, 2, 2.5, 3.5))[bar % 3]:
+                add(at + k, 0.4, *(pitch - 12 for pitch in chord))
+        elif role == "arp":
+            for k in range(12):
+                add(at + (k // 3 * 4 + k % 3) / 4, 0.22, chord[(k + bar) % 3] + 12 * (k % 2))
         elif role == "pad":
             add(at, 3.9, *chord)
         else:

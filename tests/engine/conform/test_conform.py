@@ -16,6 +16,20 @@ from tests.engine.conform.material import RATE, ROLES, Audio, Song, make_song
 TIMES = {"drums": "ramp", "bass": "120", "keys": "87", "pad": "ramp", "lead": "ramp"}
 MEDIAN_MS, LATEST_MS = 2.0, 10.0
 FEW = 8
+PLAIN = {"12 dB too loud": "drums", "20 dB too quiet": "pad", "30 ms too long": "lead", "mono": "bass"}
+REASONS = {
+    "starts 200 ms late": "200 ms late",
+    "half tempo": "half the tempo",
+    "double tempo": "twice the tempo",
+    "40 cents sharp": "+40 cents",
+    "a semitone flat": "-100 cents",
+    "silence": "silent",
+    "too short": "early",
+    "not a number": "no numbers",
+    "clipped": "cut flat",
+    "clicks": "clicks",
+}
+"""Words of the true reason, as the keys' are told."""
 Judge = Callable[[Song, Audio], NDArray[np.float64]]
 
 
@@ -43,8 +57,7 @@ def target_of(song: Song) -> Target:
 
 
 def assert_on_the_grid(song: Song, audio: Audio, *judges: Judge) -> None:
-    """Median within 2 ms, 99 of 100 within 10 ms, by all judges; they can hear the guide. Two onsets may be the judge's
-    own fault (the engine's checks forgive them too; a take asks whether the guide's are better)."""
+    """Median within 2 ms, 99 of 100 within 10 ms, by all judges; they can hear the guide."""
     for judge in judges[: 1 if song.part.role == "bass" else None]:  # a string's attack lies below `counted`
         errors = judge(song, audio)
         errors = errors[np.isfinite(errors)]
@@ -52,17 +65,17 @@ def assert_on_the_grid(song: Song, audio: Audio, *judges: Judge) -> None:
             assert song.part.role == "pad", "only a swelling pad has no onsets that can be timed"
             continue
         assert np.median(errors) <= MEDIAN_MS
-        assert np.sum(errors > LATEST_MS) <= max(2, 0.01 * len(errors)), np.sort(errors)[-4:]
+        assert np.percentile(errors, 99) <= LATEST_MS, np.sort(errors)[-4:]
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", [name for name in GOOD if name != "the guide itself"])
 def test_what_is_right_passes_with_no_more_than_a_touch(longer: tuple[Song, Target], name: str) -> None:
     song, target = longer
     fitted = conform(GOOD[name](song), target)
     assert fitted.faults == ()
     assert fitted.audio is not None
     assert fitted.audio.shape == song.guide.shape
-    assert fitted.warp_ms <= 8.0
+    assert fitted.warp_ms <= 6.5
     assert_on_the_grid(song, fitted.audio, checked)
 
 
@@ -77,6 +90,8 @@ def test_the_guide_itself_comes_back_bit_for_bit(case: tuple[Song, Target]) -> N
 @pytest.mark.parametrize("name", REPAIRABLE)
 def test_what_is_nearly_right_is_repaired(case: tuple[Song, Target], name: str) -> None:
     song, target = case
+    if name in PLAIN and song.part.role != PLAIN[name]:
+        pytest.skip("the same in every role")
     fitted = conform(REPAIRABLE[name](song), target)
     assert fitted.faults == ()
     assert fitted.audio is not None
@@ -94,26 +109,8 @@ def test_what_is_wrong_is_refused_with_the_reason(case: tuple[Song, Target], nam
     fitted = conform(HOPELESS[name](song), target)
     assert fitted.audio is None
     assert fitted.faults
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("starts 200 ms late", "200 ms late"),
-        ("half tempo", "half the tempo"),
-        ("double tempo", "twice the tempo"),
-        ("40 cents sharp", "+40 cents"),
-        ("a semitone flat", "-100 cents"),
-        ("silence", "silent"),
-        ("too short", "early"),
-        ("not a number", "no numbers"),
-        ("clipped", "cut flat"),
-        ("clicks", "clicks"),
-    ],
-)
-def test_the_reason_is_the_true_one(keys: tuple[Song, Target], name: str, words: str) -> None:
-    song, target = keys
-    assert words in ", ".join(conform(HOPELESS[name](song), target).faults)
+    if song.part.role == "keys":
+        assert REASONS.get(name, "") in ", ".join(fitted.faults)
 
 
 @pytest.mark.parametrize("ms", [-28.0, -9.0, 4.0, 17.0, 28.0])
