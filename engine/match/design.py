@@ -19,7 +19,8 @@ from engine.match.profile import STEADY_DB, Profile, heard2lufs, levels2profile,
 
 MAX_MOVE_DB = 12.0
 """A band is moved by at most so much to the reference's levels; and as much again by its fixed gain."""
-SMOOTH_FRAMES = 3
+SMOOTH_FRAMES, SMOOTH_BANDS = 3, 7
+"""Gains that differ sharply from band to band ring for milliseconds before every attack, so neighbours share theirs."""
 REMATCHES = 3
 MAX_GAIN_DB = 24.0
 GATE_DB, GATE_RAMP_DB, GATE_GAIN_DB = -72.0, 12.0, 1.0
@@ -122,7 +123,7 @@ def match_levels(level: Floats, reference: Profile) -> Floats:
     for band in range(level.shape[1]):
         ours = np.maximum.accumulate(own[band]) + np.arange(own.shape[1], dtype=np.float32) * 1e-3
         out[:, band] = np.interp(level[:, band], ours, reference.quantiles[band] - own[band])
-    out = np.clip(out, -MAX_MOVE_DB, MAX_MOVE_DB)
+    out = uniform_filter1d(np.clip(out, -MAX_MOVE_DB, MAX_MOVE_DB), SMOOTH_BANDS, axis=1, mode="nearest")
     return np.asarray(uniform_filter1d(out, SMOOTH_FRAMES, axis=0, mode="nearest"), dtype=np.float32)
 
 

@@ -79,7 +79,7 @@ def test_the_spread_of_levels_is_brought_to_the_wanted_one(wanted: float) -> Non
     seconds = np.arange(12 * RATE // grid.hop) * grid.hop / RATE
     power: Floats = (10 ** (4.0 * np.sin(2 * np.pi * 0.5 * seconds) / 10)).astype(np.float32)
     gain = pace(power, wanted, grid)
-    before, after = (spread(paced(p, grid)) for p in (power, power * 10 ** (gain / 10)))
+    before, after = (spread(paced(p, grid)) for p in (power, (power * 10 ** (gain / 10)).astype(np.float32)))
     assert abs(after - wanted) < 0.5 * abs(before - wanted)
     assert np.abs(gain).max() <= 5.0
 
