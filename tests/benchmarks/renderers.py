@@ -175,7 +175,7 @@ def main() -> None:
     """Prints one line for each renderer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     gpu = torch.cuda.is_available()
-    parser.add_argument("--seconds", type=float, default=60.0 if gpu else 10.0, help="length of a stem")
+    parser.add_argument("--seconds", type=float, default=60.0 if gpu else 3.0, help="length of a stem")
     parser.add_argument("--batch", type=int, default=1, help="stems at once")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda" if gpu else "cpu")
     parser.add_argument("--variant", default="turbo", choices=("turbo", "sft", "base"))
