@@ -69,12 +69,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Painter:
-    """Paints the stems of one take. `rows` and `renderers` are by the stem's name."""
+    """Paints the stems of one take. `rows` and `renderers` are by the stem's name; `open_bytes`: what stems that are on
+    their way may hold, but for one that always may be."""
 
     stems: StemMaker
     scene: Scene
     rows: Mapping[str, ModelRow]
     renderers: Mapping[str, Renderer]
+    open_bytes: int = OPEN_BYTES
 
     def paint(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
@@ -132,7 +134,7 @@ class Painter:
             return True
         held = 8 * COPIES * self.scene.frame.samples * len(working)
         waiting = sum(len(stem.waiting) for stem in working)
-        return held < OPEN_BYTES and waiting < 2 * working[0].renderer.batch
+        return held < self.open_bytes and waiting < 2 * working[0].renderer.batch
 
     def _begin(self, part: Part, band: Band, tick: Tick) -> StemInWork:
         """The guide of a part, cut into what its renderer will be asked for."""
@@ -307,6 +309,13 @@ class Painter:
         if spans[-1][1] == frame.samples:
             tail = ringing
         return splice(before, new, spans, frame.rate), tail
+
+
+def takes_at_once(takes: int, renderers: Mapping[str, Renderer], samples: int) -> int:
+    """How many takes of a request are painted side by side, of so many samples each: as many as share a call of a
+    renderer, where memory bears an open stem of each; one, where there is nothing to share."""
+    shared = max((renderer.batch for renderer in renderers.values()), default=1)
+    return max(1, min(takes, shared, OPEN_BYTES // max(8 * COPIES * samples, 1)))
 
 
 def _inside(at: float, spans: Sequence[tuple[int, int]]) -> bool:

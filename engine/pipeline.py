@@ -35,6 +35,7 @@ from engine.lelm.plan import PlanModel
 from engine.listen import listen_file, listen_tracks
 from engine.matched import read_groups
 from engine.models import catalogue, check_choice, choose_model, find_song, main_row, stem_rows, still_matched
+from engine.painting import takes_at_once
 from engine.perform import perform
 from engine.previous import PreviousTake, open_previous, open_take
 from engine.references import Lessons, references2lessons, with_lessons
@@ -42,10 +43,12 @@ from engine.rendering import Renderer
 from engine.report import Reporter, ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank
 from engine.score import FormSection, Heard, Part, Score
+from engine.sharing import share_renderers
 from engine.sounds import Sound
 from engine.stages import NO_STAGES, StageCache, kept_json, program2hash, request2inputs, stage2key
 from engine.stems import StemMaker, request2frame
-from engine.takes import TakeMaker
+from engine.takes import TakeMaker, TakeResult
+from engine.together import Lanes, Together
 
 if TYPE_CHECKING:
     from engine.shelf import Shelf
@@ -108,7 +111,8 @@ class Pipeline:
     ) -> Done:
         """Every take that the request wants, as `take-<first_take>` and following in the job's folder `out`.
 
-        Stages that `stages` holds, and takes that are there, are not made again. Jobs that are `coming` may have their
+        Stages that `stages` holds, and takes that are there, are not made again. Takes whose renderers have calls to
+        share are made side by side, each composed after the other. Jobs that are `coming` may have their
         chords written along with this one's. Raises `RequestError` for what only
         shows while working, `JobError` for what breaks, `JobCancelled`.
         """
@@ -136,9 +140,7 @@ class Pipeline:
         rows = still_matched(request, rows, {name for group in read_groups(previous) for name in group.stems})
         renderer = main_row(choose_model("renderer", request.renderer, commercial=request.commercial), rows)
         bank = Bank.open(Path(request.soundfont)) if request.soundfont else self._bank
-        manifests: list[str] = []
         common = [*reference_warnings(request, rows), *lessons.warnings]
-        warnings = list(common)
         takes = [msgspec.structs.replace(request, seed=request.seed + number) for number in range(request.takes)]
         self._coming.expect(
             [
@@ -147,42 +149,54 @@ class Pipeline:
             ]
         )
         writers = replace(self._writers, coming=self._coming if earlier is None else None)
-        for number, take in enumerate(takes):
-            share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
-            folder = out / f"take-{first_take + number}"
-            whole = find_take(folder)
-            if whole is not None:
-                for event in take2events(request.job, folder, whole):
-                    report.stem(event)
-                manifests.append(str(folder / MANIFEST_NAME))
-                warnings += [text for text in whole.warnings if text not in warnings]
-                continue
-            key = stage2key("take", *request2inputs(take), rows, weights, earlier and (earlier.manifest, earlier.score))
-            write = functools.partial(self._write, writers, take, clock, form, heard, lessons, earlier, share, watch)
-            score = kept_json(stages, stage2key("score", key), Score, write)
-            composer = self._composer(request)
-            maker = TakeMaker(
-                take,
-                clock,
-                score,
-                previous,
-                bank,
-                composer,
-                renderer,
-                watch,
-                self._playing,
-                rows,
-                renderers,
-                tuple(common),
-                stages,
-                key,
-                self.helpers,
-            )
-            result = maker.make(out, first_take + number, share, COMPOSE_UNTIL)
-            manifests.append(str(result.manifest))
-            warnings += [text for text in result.warnings if text not in warnings]
-            watch = Stopwatch(watch.seconds)
-        return Done(request.job, tuple(manifests), round(time.perf_counter() - started, 3), tuple(warnings))
+        lanes, turn = Lanes(report, request.takes), threading.Lock()
+        arrangement = request.arrangement
+        samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
+        at_once = takes_at_once(request.takes, renderers, samples)
+        if at_once > 1:
+            renderers = share_renderers(renderers)
+        with Together[TakeResult](at_once, lanes.poll) as together:
+            for number, take in enumerate(takes):
+                share = lanes.share(number)
+                folder = out / f"take-{first_take + number}"
+                whole = find_take(folder)
+                if whole is not None:
+                    for event in take2events(request.job, folder, whole):
+                        lanes.stem(event)
+                    lanes.finish(number)
+                    together.known(TakeResult(folder / MANIFEST_NAME, whole.warnings))
+                    continue
+                said = (*request2inputs(take), rows, weights, earlier and (earlier.manifest, earlier.score))
+                key = stage2key("take", *said)
+                told = (lessons, earlier, share, watch)
+                write = functools.partial(self._write, writers, take, clock, form, heard, *told)
+                score = kept_json(stages, stage2key("score", key), Score, write)
+                maker = TakeMaker(
+                    take,
+                    clock,
+                    score,
+                    previous,
+                    bank,
+                    self._composer(request),
+                    renderer,
+                    watch,
+                    self._playing,
+                    rows,
+                    renderers,
+                    tuple(common),
+                    stages,
+                    key,
+                    self.helpers,
+                    side_by_side=at_once,
+                    turn=turn,
+                )
+                make = functools.partial(maker.make, out, first_take + number, share, COMPOSE_UNTIL)
+                together.add(functools.partial(lanes.whole, number, make))
+                watch = Stopwatch(watch.seconds)
+            results = together.results()
+        manifests = tuple(str(result.manifest) for result in results)
+        warnings = tuple(dict.fromkeys([*common, *(text for result in results for text in result.warnings)]))
+        return Done(request.job, manifests, round(time.perf_counter() - started, 3), warnings)
 
     def _render_song(
         self, row: ModelRow, request: Render, out: Path, report: Reporter, stages: StageCache, first_take: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -81,8 +81,13 @@ class Renderer(Protocol):
     def remarks(self, stretch: Stretch) -> tuple[str, ...]:
         """What of the stretch's wishes it cannot follow, for the user."""
 
+    def shape(self, stretch: Stretch) -> Hashable:
+        """Stretches of equal shape share a call of the network; asked by one thread at a time, never while it renders.
+        May load the weights. Raises as `task` and `render` do."""
+
     def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
-        """One stereo clip for each stretch, at the rate and of the length of its guide. Same seeds, same samples.
+        """One stereo clip for each stretch, at the rate and of the length of its guide. Same seeds, same samples,
+        whatever other stretches there are.
 
         A repainted window comes back whole; what lies outside its holes is the caller's to keep. `tick` is called at
         every diffusion step and may raise `JobCancelled`. Raises `JobError` where memory is full.

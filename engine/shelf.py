@@ -25,6 +25,10 @@ from engine.song.machine import SongMachine
 KINDS: dict[str, type[DiffusionRenderer]] = {"ace-step": AceStep, "stable-audio-3": StableAudio}
 SPARE_GIB = 0.5
 """So much of the device stays free beside a model."""
+SHARED_ROWS = {"cuda": 4}
+"""Stretches that share a call of the network, by device. A call has always so many rows, padded where there are fewer,
+so that a row's bytes do not depend on its company; elsewhere than on a large GPU every row costs its full time, and
+padding would be paid for with nothing gained: there each stretch has a call of its own."""
 
 
 def free_gib(device: str) -> float:
@@ -116,7 +120,7 @@ def fit2placement(fit: Fit) -> Placement:
     import torch
 
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    return Placement(fit.device, dtypes[fit.dtype], fit.offload)
+    return Placement(fit.device, dtypes[fit.dtype], fit.offload, SHARED_ROWS.get(fit.device, 1))
 
 
 def _stamp(checkpoint: Checkpoint) -> str:

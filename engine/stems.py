@@ -49,7 +49,8 @@ class StemMaker:
         sound = self._play(part, instrument, share, at, width)
         if not sound.verdict.problems:
             return sound
-        plain = self.seat(part, choose_instrument(self.bank, part.role, "", ""))
+        with self.playing:
+            plain = self.seat(part, choose_instrument(self.bank, part.role, "", ""))
         if plain == instrument:
             return sound
         again = self._play(part, plain, share, at, width)
@@ -61,7 +62,9 @@ class StemMaker:
 
     def instrument(self, part: Part) -> Instrument:
         """Who plays the part, in its seat."""
-        return self.seat(part, choose_instrument(self.bank, part.role, part.instrument, self.request.style))
+        with self.playing:
+            chosen = choose_instrument(self.bank, part.role, part.instrument, self.request.style)
+        return self.seat(part, chosen)
 
     def guide(self, part: Part, ringing: int, tick: Tick) -> Audio:
         """float32 [2, samples + ringing]: the whole part by its instrument, and what rings on."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.helpers import NO_HELPERS, Helpers, SharedStems
 from engine.matched import MATCH_NAME, Group, MatchFile, carried_over, groups2style, read_groups
 from engine.matching import Matcher
-from engine.painting import LeftOut, Painter
+from engine.painting import OPEN_BYTES, LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
 from engine.report import ShareReporter, Stopwatch, wait_for
@@ -62,7 +63,8 @@ class TakeMaker:
     """What one take is made from. `score` is performed; `previous` is the take that the request's scope edits;
     `playing` is held while the bank plays, which holds one note at a time; `rows` are the machines of the stems by
     name, `renderers` those of them that may drift; `key` is a hash of all that the stems are made from, under which
-    `stages` keeps them; `helpers` may play some of them; `made`: the stems by name where they are there already."""
+    `stages` keeps them; `helpers` may play some of them; `made`: the stems by name where they are there already.
+    `side_by_side`: takes that are made at the same time, of which one has the `turn` to play."""
 
     request: Render
     clock: Clock
@@ -80,6 +82,8 @@ class TakeMaker:
     key: str = ""
     helpers: Helpers = NO_HELPERS
     made: Mapping[str, Sound] = field(default_factory=dict)
+    side_by_side: int = 1
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def frame(self) -> Frame:
@@ -115,18 +119,19 @@ class TakeMaker:
             total = np.zeros((2, frame.samples), np.float32)
             stems: list[StemFiles] = []
             left_out: list[str] = []
-            for part, sound in self._sounds(share, begin):
-                if isinstance(sound, LeftOut):
-                    left_out.append(f"{part.name}: {sound.why}.")
-                    continue
-                files, audio = self._write_stem(folder, part, sound)
-                if part.name not in folder.left:
-                    put_json(self.stages, self._stem2key("files", part), files)
-                total += audio
-                stems.append(files)
-                share.report.stem(
-                    stem2event(self.request.job, folder.take, folder.path, files, frame.start, frame.rate)
-                )
+            with closing(self._sounds(share, begin)) as sounds:
+                for part, sound in sounds:
+                    if isinstance(sound, LeftOut):
+                        left_out.append(f"{part.name}: {sound.why}.")
+                        continue
+                    files, audio = self._write_stem(folder, part, sound)
+                    if part.name not in folder.left:
+                        put_json(self.stages, self._stem2key("files", part), files)
+                    total += audio
+                    stems.append(files)
+                    share.report.stem(
+                        stem2event(self.request.job, folder.take, folder.path, files, frame.start, frame.rate)
+                    )
             share.progress("mix", STEMS_UNTIL)
             order = [part.name for part in self.score.parts]
             stems.sort(key=lambda files: order.index(files.name))
@@ -140,7 +145,7 @@ class TakeMaker:
     def _stem2key(self, stage: str, part: Part) -> str:
         return stage2key(stage, self.key, part.name)
 
-    def _sounds(self, share: ShareReporter, begin: float) -> Iterator[tuple[Part, Sound | LeftOut | None]]:
+    def _sounds(self, share: ShareReporter, begin: float) -> Generator[tuple[Part, Sound | LeftOut | None]]:
         """The parts with their sounds (None: kept from the edited take): first those that are kept or played by the
         sampler, in order, then those that are painted."""
         if self.made:
@@ -151,11 +156,12 @@ class TakeMaker:
         matched = [p for p in fresh if self._machine(p).name == MATCH and p.notes and self._has_match(p)]
         played = [p for p in self.score.parts if p not in painted and p not in matched]
         width = (STEMS_UNTIL - begin) / (len(played) + MATCHED_WEIGHT * len(matched) + PAINTED_WEIGHT * len(painted))
-        yield from self._play(played, share, begin, width)
-        at = begin + width * len(played)
-        if matched:
-            yield from self._match(matched, share, at, MATCHED_WEIGHT * width * len(matched))
-            at += MATCHED_WEIGHT * width * len(matched)
+        with self.turn:
+            yield from self._play(played, share, begin, width)
+            at = begin + width * len(played)
+            if matched:
+                yield from self._match(matched, share, at, MATCHED_WEIGHT * width * len(matched))
+                at += MATCHED_WEIGHT * width * len(matched)
         if painted:
             yield from self._paint(painted, share, at, STEMS_UNTIL - at)
 
@@ -214,7 +220,7 @@ class TakeMaker:
     ) -> Iterator[tuple[Part, Sound | LeftOut]]:
         """Parts that their renderers paint, but for those that `stages` holds; `width` is the share of all."""
         scene = Scene(self.request, self.clock, self.frame, self.score)
-        painter = Painter(self._stems, scene, self.rows, self.renderers)
+        painter = Painter(self._stems, scene, self.rows, self.renderers, OPEN_BYTES // self.side_by_side)
         missing = [part for part in parts if self.stages.get(self._stem2key("stem", part)) is None]
         fresh = painter.paint(missing, share, begin, width)
         for part in parts:

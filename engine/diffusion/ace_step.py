@@ -27,6 +27,7 @@ from engine.diffusion.renderer import (
     DiffusionRenderer,
     clip2tensor,
     clips2tensor,
+    decode_rows,
     frames_of,
     generators,
     is_painted,
@@ -43,7 +44,6 @@ class AceStep(DiffusionRenderer):
     """See the module. `window_seconds` keeps memory bounded; the network takes up to ten minutes."""
 
     window_seconds = 120.0
-    batch = 4
     matches_reference = True
 
     @property
@@ -184,7 +184,7 @@ class AceStep(DiffusionRenderer):
             ).audios
         finally:
             pipe.start = None
-        return [sound.numpy() for sound in pipe.decode(latents)]
+        return decode_rows(pipe.decode, latents, rows)
 
     def _uncoded(self, task: Task) -> bool:
         """Whether a cover's source goes in as latents, for want of the tokenizer of semantic codes."""

@@ -49,12 +49,15 @@ class StemAceStep(AceStepPipeline):  # type: ignore[misc]
     def prepare_src_latents(
         self, device: Any, dtype: Any, batch_size: int = 1, src_audio: torch.Tensor | None = None, **rest: Any
     ) -> tuple[torch.Tensor, int]:
-        """Each row of `src_audio` [rows, 2, n] encoded by itself."""
+        """Each row of `src_audio` [rows, 2, n] encoded by itself, one that is repeated once."""
         prepare = super().prepare_src_latents
         if src_audio is None:
             return prepare(device=device, dtype=dtype, batch_size=batch_size, **rest)  # type: ignore[no-any-return]
-        rows = []
-        for row in src_audio:
+        rows: list[torch.Tensor] = []
+        for i, row in enumerate(src_audio):
+            if i and torch.equal(row, src_audio[i - 1]):
+                rows.append(rows[-1])
+                continue
             with seeded(device):
                 rows.append(prepare(device=device, dtype=dtype, batch_size=1, src_audio=row, **rest)[0])
         return torch.cat(rows), rows[0].shape[1]

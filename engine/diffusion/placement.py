@@ -13,11 +13,13 @@ from bridge.errors import JobError
 
 @dataclass(frozen=True)
 class Placement:
-    """`device` as torch names it, `dtype` of the weights; `offload`: components go to the device one by one."""
+    """`device` as torch names it, `dtype` of the weights; `offload`: components go to the device one by one; `rows`:
+    how many stretches share a call of the network."""
 
     device: str
     dtype: torch.dtype
     offload: bool = False
+    rows: int = 1
 
 
 def load_pipeline(kind: Any, folder: str, placement: Placement, **components: Any) -> Any:

@@ -1,11 +1,13 @@
 """What the renderers over diffusers' audio pipelines share: stretches at the project's rate in, clips as long out.
 
-Stretches that can share a call of the network go through it together; each row has a random generator of its own and
-is encoded by itself, so that a stem sounds the same alone and in company (up to the rounding of batched products).
+Stretches that can share a call of the network go through it together. Each row has a random generator of its own and
+is encoded by itself, and a call for stretches of one shape has always the same number of rows, the last one repeated
+where there are fewer: products of other sizes round otherwise. So a stem has the same bytes alone and in company.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import threading
@@ -27,8 +29,11 @@ from engine.report import Tick
 
 RINGING_SECONDS = 10.0
 """So much longer than its bars a window may be for what rings on."""
+CALL_SECONDS = 120.0
+"""Sound that the rows of a call last together at most: no call needs more memory than that of one longest window."""
 KEPT_SECONDS = 0.05
 """Less of the earlier sound than this is no context to paint beside."""
+log = logging.getLogger(__name__)
 SEEDS = 1 << 63
 SALT = 0x9E3779B97F4A7C15
 
@@ -37,7 +42,6 @@ class DiffusionRenderer(ABC):
     """A `Renderer` over one checkpoint. Calls from several threads wait for each other."""
 
     window_seconds: float
-    batch: int
     matches_reference: bool
 
     def __init__(
@@ -50,6 +54,7 @@ class DiffusionRenderer(ABC):
         self.sings = checkpoint.sings
         self.checkpoint = checkpoint
         self.placement = placement
+        self.batch = placement.rows
         self._make_room = make_room
         self._pipe: Any = None
         self._lock = threading.RLock()
@@ -82,7 +87,7 @@ class DiffusionRenderer(ABC):
             return [clips[i] for i in range(len(stretches))]
         with self._lock, torch.no_grad(), all_cores(self.placement.device):
             pipe = self.open()
-            groups = self._groups(pipe, [i for i in range(len(stretches)) if i not in clips], stretches)
+            groups = self._groups([i for i in range(len(stretches)) if i not in clips], stretches)
             steps = Steps(sum(self._runs(pipe, stretches[group[0]]) for group in groups), tick)
             try:
                 with steps.watching(layers(pipe.transformer, pipe.vae, pipe.text_encoder)):
@@ -93,6 +98,13 @@ class DiffusionRenderer(ABC):
                 pipe.maybe_free_model_hooks()
         tick(1.0)
         return [clips[i] for i in range(len(stretches))]
+
+    def shape(self, stretch: Stretch) -> Hashable:
+        """See `engine.rendering.Renderer`."""
+        if stretch.strength == 0.0:
+            return None  # the guide itself
+        with self._lock:
+            return self._width(stretch), self._key(self.open(), stretch)
 
     def open(self) -> Any:
         """The pipeline, loaded when first wanted."""
@@ -131,7 +143,8 @@ class DiffusionRenderer(ABC):
 
     @abstractmethod
     def _run(self, pipe: Any, rows: Sequence[Stretch], steps: Steps) -> list[Audio]:
-        """Sound of each row, float32 [2, n] at the model's rate; all rows have the same key."""
+        """Sound of each row, float32 [2, n] at the model's rate; all rows have the same key. The last may stand there
+        several times."""
 
     @abstractmethod
     def _rate(self, pipe: Any) -> int:
@@ -145,20 +158,31 @@ class DiffusionRenderer(ABC):
                 hint="Ask for the part in shorter sections.",
             )
 
-    def _groups(self, pipe: Any, wanted: Sequence[int], stretches: Sequence[Stretch]) -> list[list[int]]:
+    def _width(self, stretch: Stretch) -> int:
+        """Rows of the stretch's call. It depends on nothing but the stretch and the device."""
+        return max(1, min(self.batch, int(CALL_SECONDS / stretch.guide.seconds)))
+
+    def _groups(self, wanted: Sequence[int], stretches: Sequence[Stretch]) -> list[list[int]]:
         found: dict[Hashable, list[int]] = {}
         for i in wanted:
-            found.setdefault(self._key(pipe, stretches[i]), []).append(i)
-        return [rows[at : at + self.batch] for rows in found.values() for at in range(0, len(rows), self.batch)]
+            found.setdefault(self.shape(stretches[i]), []).append(i)
+        groups = []
+        for rows in found.values():
+            width = self._width(stretches[rows[0]])
+            groups += [rows[at : at + width] for at in range(0, len(rows), width)]
+        return groups
 
     def _answer(self, pipe: Any, rows: Sequence[Stretch], steps: Steps) -> list[Clip]:
+        """Where memory does not bear the rows, they have a call each, now and from now on."""
+        width = self._width(rows[0])
         try:
-            sounds = self._run(pipe, rows, steps)
+            sounds = self._run(pipe, [*rows, *[rows[-1]] * (width - len(rows))], steps)[: len(rows)]
         except torch.OutOfMemoryError as problem:
-            if len(rows) == 1:
+            if width == 1:
                 raise memory_full() from problem
-            sounds = []
+            sounds, self.batch = [], 1
         if not sounds:  # one by one, outside the handler, so that the failed call's memory is free
+            log.warning("%s: memory does not bear %d rows; each has a call of its own now", self.name, width)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             return [clip for row in rows for clip in self._answer(pipe, [row], steps)]
@@ -208,6 +232,15 @@ def frames_of(clip: Clip, rate: int, hop: int) -> int:
 def generators(rows: Sequence[Stretch], salt: int = 0) -> list[torch.Generator]:
     """One for each row, on the CPU: the same noise on every device. `salt` tells calls of one row apart."""
     return [torch.Generator().manual_seed((row.seed + salt * SALT) % SEEDS) for row in rows]
+
+
+def decode_rows(
+    decode: Callable[[torch.Tensor], list[torch.Tensor]], latents: torch.Tensor, rows: Sequence[Stretch]
+) -> list[Audio]:
+    """Latents [rows, ...] as sounds; a row that is repeated is decoded once."""
+    first = {id(row): i for i, row in reversed(list(enumerate(rows)))}
+    sounds: dict[int, Audio] = {i: sound.numpy() for i in first.values() for sound in decode(latents[i : i + 1])}
+    return [sounds[first[id(row)]] for row in rows]
 
 
 def is_painted(stretch: Stretch) -> bool:

@@ -13,7 +13,15 @@ from typing import Any
 import torch
 
 from bridge.errors import RequestError
-from engine.diffusion.renderer import DiffusionRenderer, clips2tensor, frames_of, generators, is_painted, with_holes
+from engine.diffusion.renderer import (
+    DiffusionRenderer,
+    clips2tensor,
+    decode_rows,
+    frames_of,
+    generators,
+    is_painted,
+    with_holes,
+)
 from engine.diffusion.stable_audio_words import (
     LOGSNR,
     PRESETS,
@@ -32,7 +40,6 @@ class StableAudio(DiffusionRenderer):
     """See the module. Small checkpoints know two minutes, so no window is longer."""
 
     window_seconds = 120.0
-    batch = 4
     matches_reference = False
 
     @property
@@ -101,7 +108,7 @@ class StableAudio(DiffusionRenderer):
                 level = level_for(self._strength(rows[0]), self.preset.steps)
                 guides = clips2tensor([row.guide for row in rows], rate, samples)
                 latents = pipe.vary(audio=guides, init_noise_level=level, **told).audios
-        return [sound.numpy() for sound in pipe.decode(latents)]
+        return decode_rows(pipe.decode, latents, rows)
 
     def _paint(self, pipe: Any, rows: Sequence[Stretch], samples: int, told: dict[str, Any]) -> torch.Tensor:
         rate = self._rate(pipe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from bridge.checkpoints import add_checkpoint, inspect_checkpoint, remove_checkpoint
 from bridge.errors import JobError
 from engine.diffusion.renderer import DiffusionRenderer
+from engine.fitting import Fit
 from engine.models import choose_model
-from engine.shelf import Shelf
+from engine.shelf import Shelf, fit2placement
 from tests.engine.diffusion.stretches import silent_tick, stretch
 from tests.engine.diffusion.tiny_models import save_ace_step, save_stable_audio
 
@@ -115,6 +117,11 @@ def test_weights_that_do_not_fit_their_configuration_are_an_error(added: Path) -
     with pytest.raises(JobError, match="cannot be loaded") as problem:
         take(Shelf(), "ace").render([stretch()], silent_tick)
     assert problem.value.code == "renderer.load"
+
+
+@pytest.mark.parametrize(("device", "rows"), [("cuda", 4), ("mps", 1), ("cpu", 1)])
+def test_rows_share_a_call_where_that_is_worth_its_padding(device: Literal["cuda", "mps", "cpu"], rows: int) -> None:
+    assert fit2placement(Fit(device, "float32", 1.0)).rows == rows
 
 
 def test_the_engine_does_not_pay_for_diffusers_before_it_is_used() -> None:

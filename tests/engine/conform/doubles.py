@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import scipy.signal
@@ -37,11 +38,26 @@ def noise(stretch: Stretch) -> Audio:
     return rng.normal(0.0, 0.1, stretch.guide.audio.shape).astype(np.float32)
 
 
+class Alone:
+    """A block that one thread at a time may be in; a second one does not wait, it is an error."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        assert self._lock.acquire(blocking=False), "two threads use the renderer at once"
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 class DoubleRenderer:
     """Answers every stretch by `answer`; `asked` remembers what it was asked for."""
 
     weights = "sha256:double"
     licence = "MIT"
+    sings = True
+    matches_reference = False
 
     def __init__(self, name: str, answer: Answer, *, window_seconds: float = 60.0, batch: int = 3) -> None:
         self.name = name
@@ -49,6 +65,7 @@ class DoubleRenderer:
         self.batch = batch
         self.asked: list[tuple[Stretch, ...]] = []
         self._answer = answer
+        self._busy = Alone()
 
     def task(self, stretch: Stretch) -> Task:
         """See `Renderer`."""
@@ -60,16 +77,22 @@ class DoubleRenderer:
         """See `Renderer`."""
         return (f"{self.name} cannot avoid {stretch.avoid}",) if stretch.avoid else ()
 
+    def shape(self, stretch: Stretch) -> Hashable:
+        """See `Renderer`. Two threads that ask, or one that asks while another renders, are out of contract."""
+        with self._busy:
+            return self.task(stretch), stretch.stem, stretch.guide.audio.shape
+
     def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
         """See `Renderer`."""
         assert 1 <= len(stretches) <= self.batch
-        self.asked.append(tuple(stretches))
-        for stretch in stretches:
-            self._check(stretch)
-        for step in range(STEPS):
-            tick(step / STEPS)
-        tick(1.0)
-        return [Clip(self._paint(stretch), stretch.guide.rate) for stretch in stretches]
+        with self._busy:
+            self.asked.append(tuple(stretches))
+            for stretch in stretches:
+                self._check(stretch)
+            for step in range(STEPS):
+                tick(step / STEPS)
+            tick(1.0)
+            return [Clip(self._paint(stretch), stretch.guide.rate) for stretch in stretches]
 
     def release(self) -> None:
         """See `Renderer`."""

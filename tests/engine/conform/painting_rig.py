@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bridge.handover.manifest import Manifest, StemFiles, read_manifest
-from bridge.messages import ModelRow, Render, StemReady
+from bridge.messages import ModelRow, PieceReady, Render, StemReady
 from engine import pipeline as pipelines
 from engine.compose import Writers
 from engine.pipeline import Pipeline
@@ -47,6 +47,9 @@ class Listener:
 
     def stem(self, event: StemReady) -> None:
         self.stems.append(event)
+
+    def piece(self, event: PieceReady) -> None:
+        raise AssertionError(event)
 
 
 class Painting(Pipeline):

@@ -35,11 +35,11 @@ def stretch(**wishes: Any) -> Stretch:
     return Stretch(**{**usual, **wishes})
 
 
-def open_renderer(folder: Path, name: str = "mine") -> DiffusionRenderer:
-    """The renderer over a checkpoint's folder, on the CPU."""
+def open_renderer(folder: Path, name: str = "mine", rows: int = 1) -> DiffusionRenderer:
+    """The renderer over a checkpoint's folder, on the CPU; `rows` share a call."""
     checkpoint = inspect_checkpoint(name, folder)
     kind = AceStep if checkpoint.family == "ace-step" else StableAudio
-    return kind(checkpoint, Placement("cpu", torch.float32))
+    return kind(checkpoint, Placement("cpu", torch.float32, rows=rows))
 
 
 def silent_tick(_fraction: float) -> None:

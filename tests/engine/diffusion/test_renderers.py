@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from engine.diffusion.placement import Placement
 from engine.diffusion.renderer import DiffusionRenderer
 from engine.rendering import Clip, Stretch
 from engine.report import JobCancelled
+from engine.sharing import Shared
 from tests.engine.diffusion.stretches import open_renderer, silent_tick, stretch, tone
 
 KINDS = ("ace-turbo", "ace-base", "ace-sft", "sa-distilled", "sa-base")
@@ -147,7 +150,9 @@ def test_strength_0_is_the_guide_itself(renderers: dict[str, DiffusionRenderer],
 
 
 @pytest.mark.parametrize("kind", QUICK)
-def test_a_stem_sounds_the_same_alone_and_in_company(renderers: dict[str, DiffusionRenderer], kind: str) -> None:
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_stem_has_the_same_bytes_alone_and_in_company(checkpoints: dict[str, Path], kind: str, rows: int) -> None:
+    renderer = open_renderer(checkpoints[kind], rows=rows)
     wishes = [
         stretch(),
         stretch(seed=8),
@@ -156,13 +161,50 @@ def test_a_stem_sounds_the_same_alone_and_in_company(renderers: dict[str, Diffus
         stretch(guide=tone(0.5)),
         stretch(strength=0.0),
         stretch(earlier=tone(pitch=110.0), holes=((0.5, 1.0),)),
+        stretch(seed=9, earlier=tone(pitch=440.0), holes=((0.5, 1.0),)),
     ]
-    company = renderers[kind].render(wishes, silent_tick)
-    again = renderers[kind].render(wishes, silent_tick)
-    for wish, together, twice in zip(wishes, company, again, strict=True):
-        assert np.array_equal(together.audio, twice.audio)
-        (alone,) = renderers[kind].render([wish], silent_tick)
-        assert np.abs(together.audio - alone.audio).max() < 1e-3
+    assert len({renderer.shape(wish) for wish in wishes[:3]}) == 1
+    alone = [renderer.render([wish], silent_tick)[0].audio for wish in wishes]
+    assert len({sound.tobytes() for sound in alone}) == len(wishes)
+    for order in (range(len(wishes)), range(len(wishes) - 1, -1, -1)):
+        for i, clip in zip(order, renderer.render([wishes[i] for i in order], silent_tick), strict=True):
+            assert np.array_equal(clip.audio, alone[i])
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_takes_that_share_a_renderer_have_the_bytes_that_each_has_alone(
+    checkpoints: dict[str, Path], kind: str
+) -> None:
+    renderer = open_renderer(checkpoints[kind], rows=4)
+    takes = [[stretch(seed=n), stretch(seed=10 + n, role="keys", guide=tone(0.5))] for n in range(3)]
+    alone = [[clip.audio for clip in renderer.render(take, silent_tick)] for take in takes]
+    shared, start = Shared(renderer), threading.Barrier(len(takes))
+
+    def ask(take: list[Stretch]) -> list[Clip]:
+        start.wait(60)
+        return shared.render(take, silent_tick)
+
+    with ThreadPoolExecutor(len(takes)) as pool:
+        together = list(pool.map(ask, takes))
+    for mine, clips in zip(alone, together, strict=True):
+        assert all(np.array_equal(a, b.audio) for a, b in zip(mine, clips, strict=True))
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_a_call_has_always_the_same_rows_and_lasts_no_longer_than_a_window(
+    checkpoints: dict[str, Path], kind: str
+) -> None:
+    renderer = open_renderer(checkpoints[kind], rows=4)
+    sizes: list[int] = []
+    renderer.open().transformer.register_forward_pre_hook(
+        lambda _, inputs, told: sizes.append(len(inputs[0] if inputs else told["hidden_states"])), with_kwargs=True
+    )
+    for count in (1, 2, 5):
+        renderer.render([stretch(seed=n) for n in range(count)], silent_tick)
+    assert set(sizes) == {4}
+    silence = [Clip(np.zeros((2, 8000 * seconds), np.float32), 8000) for seconds in (10, 30, 31, 50, 100, 120)]
+    assert [renderer._width(stretch(guide=guide)) for guide in silence] == [4, 4, 3, 2, 1, 1]
+    assert open_renderer(checkpoints[kind])._width(stretch()) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -267,7 +309,7 @@ def test_numbers_that_run_over_are_an_error_and_no_sound(checkpoints: dict[str, 
 def test_where_a_batch_does_not_fit_it_goes_one_by_one(
     checkpoints: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renderer = open_renderer(checkpoints[kind])
+    renderer = open_renderer(checkpoints[kind], rows=4)
     wishes = [stretch(), stretch(seed=8)]
     usual = renderer.render(wishes, silent_tick)
     room, run = 1, renderer._run
@@ -280,6 +322,8 @@ def test_where_a_batch_does_not_fit_it_goes_one_by_one(
     monkeypatch.setattr(renderer, "_run", narrow)
     single = renderer.render(wishes, silent_tick)
     assert all(np.abs(a.audio - b.audio).max() < 1e-3 for a, b in zip(usual, single, strict=True))
+    room, bytes_now = 4, renderer.render(wishes[:1], silent_tick)[0].audio
+    assert np.array_equal(bytes_now, single[0].audio), "it stays so, whatever memory there is later"
     room = 0
     with pytest.raises(JobError) as problem:
         renderer.render(wishes, silent_tick)
