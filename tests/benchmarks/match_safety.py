@@ -29,13 +29,15 @@ def report(studio: Studio, tried: Sequence[Tried]) -> list[str]:
     waves: list[float] = []
     cents: list[float] = []
     silence: list[float] = []
+    own: list[float] = []
     clicks = 0
     for one in tried:
         for part in studio.score.parts:
             raw, new = one.matched.raw[part.name], one.matched.stems[part.name]
             shifts += moved(raw, new, part, studio.clock)
             waves += lags(raw, new, part, studio.clock)
-            silence += silent_levels(raw, new)
+            silence += silent_levels(studio.guide[part.name], new)
+            own += silent_levels(raw, new)
             if part.role != "drums":
                 cents += [abs(away) for away in detuned(raw, new, part, studio.clock)]
             clicks += len(find_clicks(raw, new, RATE))
@@ -55,9 +57,10 @@ def report(studio: Studio, tried: Sequence[Tried]) -> list[str]:
         f"  choosing: {costs[:, 0].mean():.1f} CPU seconds a song of {len(studio.score.parts)} stems, two threads",
         f"  matching: {costs[:, 1].mean() / minutes:.1f} CPU seconds a minute of {len(studio.score.parts)} stems",
     ]
-    if silence:
-        quiet = f"median {np.median(silence):.0f}, 95 % below {np.percentile(silence, 95):.0f} dBFS"
-        lines.append(f"  where the guide is silent: {quiet} (n = {len(silence)} blocks of 50 ms)")
+    for who, levels in (("guide", silence), ("chosen instrument", own)):
+        if levels:
+            quiet = f"median {np.median(levels):.0f}, at most {max(levels):.0f} dBFS"
+            lines.append(f"  where the {who} is silent: {quiet} (n = {len(levels)} blocks of 50 ms)")
     return lines
 
 
