@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("stembridge", deadline=None)
+"""A busy machine decides no test: how long an example takes does not count."""
+settings.load_profile("stembridge")
 
 
 @pytest.fixture(scope="session")
