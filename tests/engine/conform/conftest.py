@@ -16,8 +16,18 @@ from tests.engine.conform.painting_rig import Painting, doubled
 
 
 @pytest.fixture(scope="session")
-def pipeline() -> Iterator[Painting]:
-    played: dict[Hashable, Audio] = {}
+def loaded() -> Painting:
+    return Painting()
+
+
+@pytest.fixture(scope="session")
+def played() -> dict[Hashable, Audio]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+def pipeline(loaded: Painting, played: dict[Hashable, Audio]) -> Iterator[Painting]:
+    """Other modules' pipelines stay as they are: what is put in place goes with the module."""
 
     def once(bank: Bank, part: Part, instrument: Instrument, clock: Clock, *span: Any) -> Audio:
         asked = (part, instrument, clock, span[:-1])
@@ -25,6 +35,6 @@ def pipeline() -> Iterator[Painting]:
             played[asked] = render_part(bank, part, instrument, clock, *span)
         return played[asked].copy()
 
-    with doubled() as made, pytest.MonkeyPatch.context() as patch:
+    with doubled(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(stems, "render_part", once)
-        yield made
+        yield loaded

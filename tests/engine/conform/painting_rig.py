@@ -122,10 +122,10 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def doubled() -> Iterator[Painting]:
-    """The pipeline, with the rows above in place of the user's checkpoints."""
+def doubled() -> Iterator[None]:
+    """Pipelines have the rows above in place of the user's checkpoints."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipelines, "check_choice", lambda request: None)
         patch.setattr(pipelines, "choose_model", choose)
         patch.setattr(pipelines, "stem_rows", stem_rows)
-        yield Painting()
+        yield
