@@ -23,6 +23,8 @@ TAPS_PER_PHASE = 32
 LOOK_SAMPLES = 96
 RELEASE_SAMPLES = 2880
 SAFETY_DB = 0.05
+"""What the limiter stays below its ceiling by its own reading: another meter's interpolator reads some hundredths of a
+decibel more."""
 CHUNK = 1 << 14
 
 
@@ -73,7 +75,7 @@ def _stretches(peaks: Audio, ceiling: float) -> list[tuple[int, int]]:
     """[first, last) of the parts to work on: everything that a peak above the ceiling can reach, joined where they
     touch."""
     high = np.flatnonzero(peaks > ceiling)
-    deepest = _db(float(peaks.max())) - CEILING_DB + SAFETY_DB
+    deepest = _db(float(peaks.max())) - CEILING_DB + 2 * SAFETY_DB
     reach = int(deepest * RELEASE_SAMPLES / 6.0) + 4 * LOOK_SAMPLES + TAPS_PER_PHASE
     groups = np.split(high, np.flatnonzero(np.diff(high) > 2 * reach) + 1)
     return [(max(int(g[0]) - reach, 0), min(int(g[-1]) + reach, len(peaks))) for g in groups]
@@ -86,16 +88,17 @@ def _limit_stretch(out: Audio, peaks: Audio, lo: int, hi: int, ceiling: float) -
     lower.
     """
     original = out[:, lo:hi].copy()
-    target = ceiling * 10 ** (-SAFETY_DB / 20)
+    wanted_peak = ceiling * 10 ** (-SAFETY_DB / 20)
+    target = wanted_peak * 10 ** (-SAFETY_DB / 20)
     while True:
         wanted = np.minimum(1.0, target / np.maximum(peaks[lo:hi].astype(np.float64), 1e-12))
         gain = _smooth(wanted)
         turned = gain < 1.0
         out[:, lo:hi][:, turned] = (original[:, turned] * gain[turned]).astype(np.float32)
         left = float(true_peaks(out[:, lo:hi]).max())
-        if left <= ceiling:
+        if left <= wanted_peak:
             return gain
-        target *= ceiling / left * 0.999
+        target *= wanted_peak / left * 0.999
 
 
 def true_peaks(audio: Audio) -> Audio:

@@ -88,6 +88,12 @@ def other(endpoint: Endpoint) -> Iterator[Client]:
         yield connected
 
 
+@pytest.fixture
+def end_of_a_killed_worker() -> str:
+    """As Ray tells it."""
+    return "The actor is dead because "
+
+
 def test_the_workers_are_two_actors(endpoint: Endpoint) -> None:
     assert len(workers(endpoint)) == 2
 
