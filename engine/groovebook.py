@@ -6,13 +6,13 @@ keys `error` (code), `message`, `field` and `hint`, and the exit code 2.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bridge.errors import JobError, RequestError
+from bridge.errors import RequestError
+from engine.answering import answer
 from engine.grooves import Groove, draw, groove, library
 from engine.grooves.picture import draw_file
 
@@ -85,22 +85,5 @@ VERBS: dict[str, Callable[[Answer], Answer]] = {
 }
 
 
-def main() -> int:
-    """Answers one request."""
-    request = json.loads(sys.argv[1])
-    try:
-        answer = VERBS[request["verb"]](request)
-    except (RequestError, JobError) as problem:
-        error = {"error": problem.code, "message": problem.message, "field": problem.field, "hint": problem.hint}
-        print(json.dumps(error))
-        return 2
-    except OSError as problem:
-        where = str(problem.filename or "")
-        print(json.dumps({"error": "groove.file", "message": f"{problem.strerror}.", "field": where, "hint": ""}))
-        return 2
-    print(json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(VERBS, "groove.file"))

@@ -7,7 +7,6 @@ standard error; an error has the keys `error` (code), `message`, `field` and `hi
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bridge.errors import RequestError
+from engine.answering import answer
 from engine.sampler.bank import MEASURE_RATE, Bank
 from engine.sampler.catalogue import plain, table
 from engine.sampler.choose import described2instrument, find_described
@@ -140,22 +140,5 @@ VERBS: dict[str, Callable[[Answer], Answer]] = {
 }
 
 
-def main() -> int:
-    """Answers one request."""
-    request = json.loads(sys.argv[1])
-    try:
-        answer = VERBS[request["verb"]](request)
-    except RequestError as problem:
-        error = {"error": problem.code, "message": problem.message, "field": problem.field, "hint": problem.hint}
-        print(json.dumps(error))
-        return 2
-    except OSError as problem:
-        where = str(problem.filename or "")
-        print(json.dumps({"error": "sounds.file", "message": f"{problem.strerror}.", "field": where, "hint": ""}))
-        return 2
-    print(json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(VERBS, "sounds.file"))
