@@ -95,9 +95,10 @@ class Pipeline:
         return self._shelf
 
     def listen(self, request: Listen, report: Reporter) -> HeardEvent:
-        """Analyses one file. Raises `RequestError` for a file that cannot be heard."""
+        """Analyses one file. Raises `RequestError` for a file that cannot be heard, `JobCancelled`."""
         report.progress("listen", 0.0)
-        return HeardEvent(request.job, request.path, listen_file(Path(request.path)))
+        tick = ShareReporter(report, 0.0, 1.0).tick("listen", 0.0, 1.0)
+        return HeardEvent(request.job, request.path, listen_file(Path(request.path), tick))
 
     def render(
         self,
@@ -131,7 +132,7 @@ class Pipeline:
         with watch.timing("listen"):
             key = stage2key("listen", *request2inputs(msgspec.structs.replace(request, seed=0)))
             heard = kept_json(stages, key, Heard, lambda: listen_tracks(request.arrangement, clock))
-            lessons = references2lessons(request, stages)
+            lessons = references2lessons(request, stages, lambda _: report.progress("listen", 0.0))
         previous = earlier = None
         if request.scope is not None:
             previous = earlier = open_previous(request.scope, out.parent, clock, request.arrangement)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from bridge.arrangement import Reference
 from bridge.messages import Render
+from engine.listen.steps import unheard
 from engine.listen.style import Style, file2style
+from engine.report import Tick, part_of
 from engine.score import BandTemplate, GrooveTemplate, Score
 from engine.stages import StageCache, file2hash, kept_json, stage2key
 
@@ -33,28 +35,30 @@ class Lessons:
     warnings: tuple[str, ...] = ()
 
 
-def reference2style(reference: Reference, stages: StageCache) -> Style:
+def reference2style(reference: Reference, stages: StageCache, tick: Tick = unheard) -> Style:
     """The style of the reference's clip, or of the stretch of it that is named; the same clip is heard once.
 
-    Raises `RequestError` for a clip that cannot be heard.
+    Raises `RequestError` for a clip that cannot be heard, and what `tick` raises.
     """
     path = Path(reference.audio)
     try:
         heard = file2hash(path)
     except OSError:
-        return file2style(path, reference.from_second, reference.seconds)
+        return file2style(path, reference.from_second, reference.seconds, tick)
     key = stage2key("style", heard, reference.from_second, reference.seconds)
-    return kept_json(stages, key, Style, lambda: file2style(path, reference.from_second, reference.seconds))
+    return kept_json(stages, key, Style, lambda: file2style(path, reference.from_second, reference.seconds, tick))
 
 
-def references2lessons(request: Render, stages: StageCache) -> Lessons:
+def references2lessons(request: Render, stages: StageCache, tick: Tick = unheard) -> Lessons:
     """What the request's references teach, the heaviest first, those for named stems before those for the whole band.
-    Raises `RequestError` for a clip that cannot be heard."""
+    Raises `RequestError` for a clip that cannot be heard, and what `tick` raises."""
     clock = request.arrangement.timeline()
     bpm = 60.0 * (clock.end - clock.start) / (clock.beat2second(clock.end) - clock.beat2second(clock.start))
+    references = sorted(request.arrangement.references, key=lambda r: (not r.stems, -r.weight))
+    shares = [part_of(tick, k / len(references), (k + 1) / len(references)) for k in range(len(references))]
     found = [
-        style2lessons(reference2style(reference, stages), reference, bpm)
-        for reference in sorted(request.arrangement.references, key=lambda r: (not r.stems, -r.weight))
+        style2lessons(reference2style(reference, stages, share), reference, bpm)
+        for reference, share in zip(references, shares, strict=True)
     ]
     return Lessons(
         tuple(template for one in found for template in one.templates),

@@ -19,7 +19,9 @@ from scipy.ndimage import gaussian_filter1d
 from engine.listen.bars import beats2bars
 from engine.listen.chroma import Chroma, sound2chroma
 from engine.listen.onsets import FRAMES, Audio, Floats, Strength, frame2second, moving_mean, sound2strength
+from engine.listen.steps import each, unheard
 from engine.listen.tempo import Tempo, strength2tempogram, tempogram2tempo
+from engine.report import Tick, part_of
 
 GROUP_WEIGHTS = (1.5, 1.0, 0.3)
 """Of low, mid and high: hats fall between the beats as often as on them."""
@@ -63,13 +65,15 @@ def sound2beats(mono: Audio, *, bpm: tuple[float, float] | None = None) -> Beats
     return strength2beats(sound2strength(mono), sound2chroma(mono), bpm=bpm)
 
 
-def strength2beats(strength: Strength, chroma: Chroma, *, bpm: tuple[float, float] | None = None) -> Beats:
-    """The same from onset strengths and the chromagram, which says where bars begin."""
-    tempo = tempogram2tempo(strength2tempogram(strength), bpm)
+def strength2beats(
+    strength: Strength, chroma: Chroma, *, bpm: tuple[float, float] | None = None, tick: Tick = unheard
+) -> Beats:
+    """The same from onset strengths and the chromagram, which says where bars begin. Raises what `tick` raises."""
+    tempo = tempogram2tempo(strength2tempogram(strength, part_of(tick, 0.0, 0.3)), bpm)
     if tempo is None:
         return NO_BEATS
     pulse = strength2pulse(strength)
-    frames = track(pulse, _intervals(tempo, len(pulse)))
+    frames = track(pulse, _intervals(tempo, len(pulse)), part_of(tick, 0.3, 1.0))
     if len(frames) < 3:
         return NO_BEATS
     seconds = settle(pulse, frames)
@@ -108,7 +112,7 @@ def _intervals(tempo: Tempo, frames: int) -> Floats:
     return np.asarray(60.0 * FRAMES / np.interp(np.arange(frames) / FRAMES, tempo.seconds, tempo.local))
 
 
-def track(pulse: Floats, interval: Floats) -> list[int]:
+def track(pulse: Floats, interval: Floats, tick: Tick = unheard) -> list[int]:
     """Frames of the best sequence of beats in a `pulse` [frames]; `interval` [frames]: the interval expected."""
     shortest = max(2, int(interval.min() * (1 - REACH)))
     spans = np.arange(shortest, int(np.ceil(interval.max() * (1 + REACH))) + 1)
@@ -121,7 +125,7 @@ def track(pulse: Floats, interval: Floats) -> list[int]:
     back = np.zeros((count, len(spans)), dtype=np.int16)
     leave = LEAVE * (logs[None, :] - np.log(interval)[:, None]) ** 2
     rows = np.arange(len(spans))
-    for t in range(count):
+    for t in each(range(count), count, tick, every=1024):
         before = score[t + longest - spans] - change
         best = before.argmax(axis=1)
         back[t] = best

@@ -17,6 +17,8 @@ from scipy.fft import rfft
 
 from engine.listen.key import KeyGuess, profile2key
 from engine.listen.onsets import RATE, SILENT, Audio, Floats
+from engine.listen.steps import each, unheard
+from engine.report import Tick
 
 SIZE, HOP = 8192, 2048
 LOW_HZ, BASS_HZ, HIGH_HZ = 52.0, 250.0, 2100.0
@@ -59,12 +61,13 @@ class Chroma:
         return rows[0], rows[1]
 
 
-def sound2chroma(mono: Audio) -> Chroma:
+def sound2chroma(mono: Audio, tick: Tick = unheard) -> Chroma:
     """Chromagram of a clip at `RATE`; without a full window or any sound it has no frames."""
     if len(mono) < SIZE or float(np.abs(mono).max(initial=0.0)) < SILENT:
         return Chroma(np.zeros((0, 12)), np.zeros((0, 12)), 0.0, 0.0)
     views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
-    blocks = [_block(views[i : i + 256]) for i in range(0, len(views), 256)]
+    starts = range(0, len(views), 256)
+    blocks = [_block(views[i : i + 256]) for i in each(starts, len(starts), tick)]
     whole, low = (np.concatenate([b[k] for b in blocks]) for k in (0, 1))
     shares = np.concatenate([b[2] for b in blocks])
     circle = whole.sum(axis=0)

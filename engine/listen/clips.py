@@ -14,6 +14,8 @@ import numpy as np
 
 from bridge.errors import RequestError
 from engine.listen.onsets import RATE, Audio
+from engine.listen.steps import each, unheard
+from engine.report import Tick
 
 KEPT_RATES = (44100, 48000)
 OTHER_RATE = 48000
@@ -40,6 +42,11 @@ class Clip:
     def heard_rate(self) -> int:
         """Rate of the blocks."""
         return self.rate if self.rate in KEPT_RATES else OTHER_RATE
+
+    @property
+    def count(self) -> float:
+        """How many blocks there are, about."""
+        return self.seconds * self.rate / BLOCK
 
     def blocks(self) -> Iterator[Audio]:
         """All of it, in order, at `heard_rate`. Raises `RequestError` for what cannot be read or holds no numbers."""
@@ -123,12 +130,13 @@ def array2clip(audio: Audio, rate: int) -> Clip:
     return Clip(rate, audio.shape[1], len(audio) / rate, audio=audio)
 
 
-def clip2mono(clip: Clip) -> Audio:
+def clip2mono(clip: Clip, tick: Tick = unheard) -> Audio:
     """[samples] of the whole clip at `RATE`, the mean of its channels."""
     import soxr
 
     stream = soxr.ResampleStream(clip.heard_rate, RATE, 1, dtype="float32", quality="MQ")
-    parts = [stream.resample_chunk(np.ascontiguousarray(block.mean(axis=1))) for block in clip.blocks()]
+    blocks = each(clip.blocks(), clip.count, tick)
+    parts = [stream.resample_chunk(np.ascontiguousarray(block.mean(axis=1))) for block in blocks]
     parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
     return np.asarray(np.concatenate(parts), dtype=np.float32)
 

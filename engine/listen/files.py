@@ -11,8 +11,10 @@ from bridge.midifile import read_smf, smf2arrangement
 from engine.listen.clips import clip2mono, file2clip
 from engine.listen.key import KeyGuess
 from engine.listen.picture import picture
+from engine.listen.steps import unheard
 from engine.listen.style import Style, mono2style
 from engine.listen.tracks import listen_tracks
+from engine.report import Tick, part_of
 from engine.score import PITCH_NAMES
 
 MIDI_SUFFIXES = (".mid", ".midi", ".smf", ".kar")
@@ -20,16 +22,16 @@ MAX_BEATS, MAX_CHORDS = 2000, 400
 """As many as are told: an answer stays below what one UDP packet holds."""
 
 
-def listen_file(path: str | Path) -> dict[str, Any]:
+def listen_file(path: str | Path, tick: Tick = unheard) -> dict[str, Any]:
     """Key, chords, tempo and roles of a MIDI file, or the style profile of an audio file.
 
     MIDI: kind, seconds, beats, tempo [{beat, bpm}], metres, key {tonic, mode, confidence, alternatives, given}, chords
     [{beat, beats, symbol}], sections, tracks [{name, role, channel, program, notes}], remarks. Audio: kind and the
     style profile (`style2plain`), with a coarse `picture` of the sound. Confidences are 0-1; what cannot be heard is
-    None. Raises `RequestError` for a file that cannot be read.
+    None. Raises `RequestError` for a file that cannot be read, and what `tick` raises.
     """
     path = Path(path)
-    return _midi(path) if path.suffix.lower() in MIDI_SUFFIXES else _audio(path)
+    return _midi(path) if path.suffix.lower() in MIDI_SUFFIXES else _audio(path, tick)
 
 
 def _midi(path: Path) -> dict[str, Any]:
@@ -61,10 +63,11 @@ def _midi(path: Path) -> dict[str, Any]:
     }
 
 
-def _audio(path: Path) -> dict[str, Any]:
+def _audio(path: Path, tick: Tick) -> dict[str, Any]:
     clip = file2clip(path)
-    mono = clip2mono(clip)
-    return {"kind": "audio", **style2plain(mono2style(clip, mono)), "picture": picture(mono)}
+    mono = clip2mono(clip, part_of(tick, 0.0, 0.1))
+    style = mono2style(clip, mono, part_of(tick, 0.1, 0.95))
+    return {"kind": "audio", **style2plain(style), "picture": picture(mono, part_of(tick, 0.95, 1.0))}
 
 
 def style2plain(style: Style) -> dict[str, Any]:

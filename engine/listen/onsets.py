@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.ndimage import maximum_filter1d
 
+from engine.listen.steps import each, unheard
+from engine.report import Tick
+
 Floats = NDArray[np.float64]
 Audio = NDArray[np.float32]
 
@@ -56,7 +59,7 @@ class Strength:
         return np.stack([part.sum(axis=1) for part in np.split(self.bands, edges, axis=1)], axis=1)
 
 
-def sound2strength(mono: Audio) -> Strength:
+def sound2strength(mono: Audio, tick: Tick = unheard) -> Strength:
     """Onset strength of a clip at `RATE`. Silence has none anywhere; a clip shorter than a window has no frames."""
     matrix, centres = _bands()
     if len(mono) < SIZE:
@@ -64,8 +67,9 @@ def sound2strength(mono: Audio) -> Strength:
     padded = np.pad(mono, (SIZE // 2, SIZE // 2))
     views = np.lib.stride_tricks.sliding_window_view(padded, SIZE)[::HOP]
     window = np.hanning(SIZE).astype(np.float32)
+    starts = range(0, len(views), 1024)
     level = np.concatenate(
-        [np.abs(rfft(views[i : i + 1024] * window, axis=1)) @ matrix for i in range(0, len(views), 1024)]
+        [np.abs(rfft(views[i : i + 1024] * window, axis=1)) @ matrix for i in each(starts, len(starts), tick)]
     )
     usual, struck = np.percentile(level, (90, 98), axis=0)
     loud = np.maximum(usual, 0.5 * struck)

@@ -8,18 +8,20 @@ import numpy as np
 
 from engine.listen.chroma import sound2chroma
 from engine.listen.onsets import Audio
+from engine.listen.steps import unheard
+from engine.report import Tick
 
 COLUMNS, CHROMA_COLUMNS = 480, 96
 
 
-def picture(mono: Audio) -> dict[str, Any]:
+def picture(mono: Audio, tick: Tick = unheard) -> dict[str, Any]:
     """`waveform`: highest absolute value of each of at most 480 equal stretches, 0-1; `chroma`: 12 rows (C first) of at
     most 96 columns, 0-99, each column beside its strongest. Empty lists for a clip without sound."""
     if not len(mono):
         return {"waveform": [], "chroma": []}
     edges = np.linspace(0, len(mono), min(COLUMNS, len(mono)) + 1).astype(int)
     peaks = np.maximum.reduceat(np.abs(mono), edges[:-1])
-    frames = sound2chroma(mono).frames
+    frames = sound2chroma(mono, tick).frames
     chroma: list[list[int]] = []
     if len(frames):
         starts = np.linspace(0, len(frames), min(CHROMA_COLUMNS, len(frames)) + 1).astype(int)[:-1]

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from engine.listen.onsets import FRAMES, RATE, SILENT, Audio, Floats, Strength, strength2times
+from engine.listen.steps import each, unheard
+from engine.report import Tick
 
 WEIGHTS = Path(__file__).with_name("players.json")
 SIZE, HOP = 2048, 1024
@@ -43,9 +45,9 @@ class Reading:
     bias: Floats
 
 
-def sound2players(mono: Audio, strength: Strength) -> tuple[tuple[str, float], ...]:
+def sound2players(mono: Audio, strength: Strength, tick: Tick = unheard) -> tuple[tuple[str, float], ...]:
     """(role, activity) of the roles that can be told, the surest first; none for silence and clips under 2 seconds."""
-    traits = sound2traits(mono, strength)
+    traits = sound2traits(mono, strength, tick)
     if traits is None:
         return ()
     reading = load_reading()
@@ -63,12 +65,13 @@ def load_reading() -> Reading:
     return Reading(tuple(raw["roles"]), mean, scale, weights, bias)
 
 
-def sound2traits(mono: Audio, strength: Strength) -> Floats | None:
+def sound2traits(mono: Audio, strength: Strength, tick: Tick = unheard) -> Floats | None:
     """[4 BANDS + 6] traits of a clip; None where too little sounds."""
     if len(mono) < SIZE or float(np.abs(mono).max()) < SILENT:
         return None
     views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
-    parts = [_levels(views[i : i + 512]) for i in range(0, len(views), 512)]
+    starts = range(0, len(views), 512)
+    parts = [_levels(views[i : i + 512]) for i in each(starts, len(starts), tick)]
     power, peaked = (np.concatenate([p[k] for p in parts]) for k in (0, 1))
     total = 10.0 * np.log10(power.sum(axis=1) + 1e-12)
     kept = total > total.max() - GATE_DB

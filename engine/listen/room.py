@@ -15,6 +15,8 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from engine.listen.onsets import RATE, Audio, Floats
+from engine.listen.steps import each, unheard
+from engine.report import Tick, part_of
 
 STEP = 220
 STEP_SECONDS = STEP / RATE
@@ -38,13 +40,14 @@ class Room:
     confidence: float = 0.0
 
 
-def sound2room(mono: Audio) -> Room:
+def sound2room(mono: Audio, tick: Tick = unheard) -> Room:
     """Reverberation of a clip at `RATE`."""
     if len(mono) < RATE // 2:
         return Room()
     times, spreads, count = [], [], 0
-    for centre in CENTRES_HZ:
-        decays = envelope2decays(_envelope(mono, centre))
+    for k, centre in enumerate(CENTRES_HZ):
+        share = part_of(tick, k / len(CENTRES_HZ), (k + 1) / len(CENTRES_HZ))
+        decays = envelope2decays(_envelope(mono, centre, share))
         count += len(decays)
         if len(decays) >= 3:
             times.append(float(np.percentile(decays, FASTEST)))
@@ -56,12 +59,13 @@ def sound2room(mono: Audio) -> Room:
     return Room(round(rt60, 3), round(enough * float(np.exp(-np.mean(spreads))), 3))
 
 
-def _envelope(mono: Audio, centre: float) -> Floats:
+def _envelope(mono: Audio, centre: float, tick: Tick) -> Floats:
     """[steps] dB of an octave band, filtered piece by piece."""
     sections = butter(2, (centre / 2**0.5, centre * 2**0.5), "bandpass", fs=RATE, output="sos")
     state = np.zeros((len(sections), 2))
     powers = []
-    for i in range(0, len(mono) - STEP + 1, PIECE):
+    starts = range(0, len(mono) - STEP + 1, PIECE)
+    for i in each(starts, len(starts), tick):
         piece = mono[i : i + PIECE]
         filtered, state = sosfilt(sections, piece[: len(piece) // STEP * STEP], zi=state)
         powers.append((filtered.reshape(-1, STEP) ** 2).mean(axis=1))

@@ -23,6 +23,8 @@ from engine.listen.onsets import FRAMES, SILENT, Audio, Floats, Strength, sound2
 from engine.listen.players import sound2players
 from engine.listen.room import Room, sound2room
 from engine.listen.spectrum import Spectrum, blocks2spectrum
+from engine.listen.steps import each, unheard
+from engine.report import Tick, part_of
 from engine.score import PITCH_NAMES
 
 TOGETHER = 0.05
@@ -81,9 +83,10 @@ class Style:
     roles: tuple[tuple[str, float], ...] = ()
 
 
-def file2style(path: str | Path, start: float = 0.0, seconds: float | None = None) -> Style:
-    """Profile of an audio file from `start` for `seconds`. Raises `RequestError` as `file2clip`, `Clip.blocks`."""
-    return clip2style(file2clip(path, start, seconds))
+def file2style(path: str | Path, start: float = 0.0, seconds: float | None = None, tick: Tick = unheard) -> Style:
+    """Profile of an audio file from `start` for `seconds`. Raises `RequestError` as `file2clip`, `Clip.blocks`, and
+    what `tick` raises, which is called every few hundredths of a second."""
+    return clip2style(file2clip(path, start, seconds), tick)
 
 
 def sound2style(audio: Audio, rate: int) -> Style:
@@ -91,17 +94,17 @@ def sound2style(audio: Audio, rate: int) -> Style:
     return clip2style(array2clip(audio, rate))
 
 
-def clip2style(clip: Clip) -> Style:
+def clip2style(clip: Clip, tick: Tick = unheard) -> Style:
     """Profile of a clip, read in blocks; what is kept of it whole is one channel at 22.05 kHz."""
-    return mono2style(clip, clip2mono(clip))
+    return mono2style(clip, clip2mono(clip, part_of(tick, 0.0, 0.1)), part_of(tick, 0.1, 1.0))
 
 
-def mono2style(clip: Clip, mono: Audio) -> Style:
+def mono2style(clip: Clip, mono: Audio, tick: Tick = unheard) -> Style:
     """The same where the clip's `mono` at 22.05 kHz is at hand."""
     seconds = round(clip.seconds, 3)
-    strength = sound2strength(mono)
-    chroma = sound2chroma(mono)
-    beats = strength2beats(strength, chroma)
+    strength = sound2strength(mono, part_of(tick, 0.0, 0.05))
+    chroma = sound2chroma(mono, part_of(tick, 0.05, 0.1))
+    beats = strength2beats(strength, chroma, tick=part_of(tick, 0.1, 0.3))
     swing = strength2swing(strength, beats)
     harmony = chroma2harmony(chroma, beats, clip.seconds)
     profile = chroma2profile(chroma) if len(chroma.frames) else np.zeros(12)
@@ -114,11 +117,11 @@ def mono2style(clip: Clip, mono: Audio) -> Style:
         strength2groove(strength, beats, swing),
         _key(harmony, profile),
         _chords(harmony, beats),
-        blocks2spectrum(clip.blocks(), clip.heard_rate),
-        blocks2dynamics(clip.blocks(), clip.heard_rate),
-        sound2room(mono),
+        blocks2spectrum(each(clip.blocks(), clip.count, part_of(tick, 0.3, 0.45)), clip.heard_rate),
+        blocks2dynamics(each(clip.blocks(), clip.count, part_of(tick, 0.45, 0.85)), clip.heard_rate),
+        sound2room(mono, part_of(tick, 0.85, 0.95)),
         _onsets(strength) if len(mono) and float(np.abs(mono).max()) >= SILENT else Onsets(),
-        sound2players(mono, strength),
+        sound2players(mono, strength, part_of(tick, 0.95, 1.0)),
     )
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
 from engine.listen.onsets import FRAMES, Floats, Strength, moving_mean
+from engine.listen.steps import each, unheard
+from engine.report import Tick
 
 LOW_BPM, HIGH_BPM = 50.0, 220.0
 STEPS = 280
@@ -55,7 +57,7 @@ class Tempogram:
         return np.asarray(self.scores.mean(axis=0)) if len(self.scores) else np.zeros(STEPS)
 
 
-def strength2tempogram(strength: Strength) -> Tempogram:
+def strength2tempogram(strength: Strength, tick: Tick = unheard) -> Tempogram:
     """Scores of all tempi, window by window; a clip under `LEAST_SECONDS` or without onsets has no windows."""
     frames = strength.frames
     if frames < LEAST_SECONDS * FRAMES or strength.bands.max(initial=0.0) <= 0:
@@ -64,7 +66,8 @@ def strength2tempogram(strength: Strength) -> Tempogram:
     size, hop = min(frames, round(WINDOW * FRAMES)), round(HOP * FRAMES)
     starts = list(range(0, max(frames - size, 0) + 1, hop))
     seconds = np.array([(s + size / 2) / FRAMES for s in starts])
-    return Tempogram(seconds, np.array([likeness2scores(_likeness(flat[s : s + size])) for s in starts]))
+    scores = [likeness2scores(_likeness(flat[s : s + size])) for s in each(starts, len(starts), tick)]
+    return Tempogram(seconds, np.array(scores))
 
 
 def _likeness(flat: Floats) -> Floats:

@@ -37,7 +37,8 @@ def speech(seconds: float, *, seed: int = 0) -> Audio:
     while sum(map(len, parts)) < seconds * RATE:
         for _ in range(int(rng.integers(4, 12))):
             count = int(rng.uniform(0.1, 0.35) * RATE)
-            pitch = np.linspace(*rng.uniform(90, 190, 2), count)
+            first, last = rng.uniform(90, 190, 2).tolist()
+            pitch = np.linspace(first, last, count)
             pulses = np.diff(np.floor(np.cumsum(pitch) / RATE), prepend=0.0)
             source = np.where(rng.random() < 0.25, rng.normal(size=count) * 0.1, pulses)
             for formant in rng.uniform((250, 800, 2000), (800, 2200, 3200)):
@@ -53,4 +54,4 @@ def in_room(dry: Audio, rt60: float, *, seed: int = 0) -> Audio:
     time = np.arange(int(rt60 * RATE)) / RATE
     answer = np.random.default_rng(seed).normal(size=len(time)) * 10 ** (-3 * time / rt60)
     wet = dry + 0.5 * fftconvolve(dry, answer / np.sqrt((answer**2).sum()))[: len(dry)]
-    return (0.5 * wet / np.abs(wet).max()).astype(np.float32)
+    return np.asarray(0.5 * wet / np.abs(wet).max(), dtype=np.float32)

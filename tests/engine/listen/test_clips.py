@@ -15,6 +15,7 @@ from engine.listen import listen_file
 from engine.listen.clips import BLOCK, MAX_SECONDS, array2clip, clip2mono, file2clip
 from engine.listen.files import MAX_BEATS, MAX_CHORDS, style2plain
 from engine.listen.style import file2style, sound2style
+from engine.report import JobCancelled
 from tests.engine.listen.played_songs import RATE, Audio, play, steady
 from tests.engine.listen.sounds import noise, speech
 
@@ -140,6 +141,40 @@ def test_of_very_long_clips_the_beginning_is_heard(tmp_path: Path) -> None:
         for _ in range(25):
             file.write(np.zeros(60 * 8000, np.float32))
     assert file2clip(path).seconds == MAX_SECONDS
+
+
+def test_ten_minutes_are_heard_in_small_steps(tmp_path: Path, song: Audio) -> None:
+    """And in every one of them listening can be stopped: a step is a few seconds of the clip in one of its measures."""
+    path = tmp_path / "long.flac"
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for _ in range(38):
+            file.write(song[: 16 * RATE].mean(axis=1))
+    told: list[float] = []
+    heard = listen_file(path, told.append)
+    assert heard["seconds"] == 608.0
+    assert heard["tempo"]["bpm"] == pytest.approx(120.0, rel=0.002)
+    assert heard["tempo"]["confidence"] > 0.5
+    assert len(heard["beats"]) == pytest.approx(1216, abs=2)
+    assert told == sorted(told)
+    assert 0.0 <= told[0] < 0.01 < 0.98 < told[-1] <= 1.0
+    assert np.diff(told).max() < 0.02
+    assert len(told) > 900
+
+
+@pytest.mark.parametrize("at", [0.0, 0.04, 0.14, 0.3, 0.5, 0.8, 0.93, 0.97])
+def test_listening_stops_where_it_is_told_to(tmp_path: Path, song: Audio, at: float) -> None:
+    path = tmp_path / "song.wav"
+    soundfile.write(path, np.tile(song, (3, 1)), RATE)
+    told: list[float] = []
+
+    def tick(fraction: float) -> None:
+        told.append(fraction)
+        if fraction >= at:
+            raise JobCancelled
+
+    with pytest.raises(JobCancelled):
+        listen_file(path, tick)
+    assert [fraction for fraction in told if fraction >= at] == told[-1:]
 
 
 def test_the_answer_of_a_long_clip_stays_small(song: Audio) -> None:
