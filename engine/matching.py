@@ -202,7 +202,10 @@ class Matcher:
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
             curves = design_curves(levels, Goal(profile, alone, lufs), rate)
             curves = fit_tone(bus, curves, wanted.tone, width=profile.width is not None)
-            curves = limit_curves(bus, curves, lufs, true_peaks, profile.peak_db if alone else None)
+            if alone:
+                curves = limit_curves(bus, curves, profile.full_lufs, true_peaks, profile.peak_db, full=True)
+            else:
+                curves = limit_curves(bus, curves, lufs, true_peaks)
             own = levels2profile(levels, Grid(rate))
             middle = max(0, bus.shape[1] - round(JUDGED_SECONDS * rate)) // 2
             heard = apply_curves(bus, curves, middle, bus.shape[1] - middle)

@@ -1,6 +1,9 @@
 """Curves applied to a sound: any range of it comes out bit-identical to the same range of the whole.
 
-Conventions: audio float32 [2, samples]; sample 0 is where the curves begin; filters are centred, so nothing moves.
+All that stays the same over a song is filtered by minimum phase, so nothing sounds before its time; only what moves
+around it is done in frames, which would smear a great fixed gain to both sides of an attack.
+
+Conventions: audio float32 [2, samples]; sample 0 is where the curves begin.
 """
 
 from __future__ import annotations
@@ -9,18 +12,23 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.fft
+from numpy.typing import NDArray
 
 from engine.match.curves import TONES, Curves
-from engine.match.frames import Audio, Floats, Grid, Spectra, filter_frames
+from engine.match.frames import Audio, Floats, Grid, Spectra, cut_out, filter_frames
 
 SPREAD_SECONDS, SPREAD_DELAY_SECONDS = 0.022, 0.001
 """Length of the noise that makes a side out of a middle, and how long after the direct sound it begins."""
 PULSES_PER_SECOND = 2200.0
 SEED = 7
-BLOCK_FRAMES, BACK_FRAMES = 8, 6
-"""The fixed filters work in blocks of so many frames' lengths, and hear so many before them."""
-TONE_FRAMES, TONE_HZ = 4, 31.5
-"""Length of the tone filters in frames; the centre of their first third octave."""
+TAPS_FRAMES, BACK_FRAMES, BLOCK_FRAMES = 4, 5, 11
+"""The fixed filters are so many frames long, the all-passed copy's a little longer; they work in blocks."""
+BATCH_BLOCKS = 4
+"""Blocks that are transformed together; the first one's number is a multiple of it."""
+TONE_HZ = 31.5
+"""Centre of the first third octave."""
+LEAST = 1e-3
+"""A factor of the side below this counts as this."""
 
 
 def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None = None, begin: int = 0) -> Audio:
@@ -31,87 +39,82 @@ def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None 
     """
     stop = begin + audio.shape[1] if stop is None else stop
     grid = Grid(curves.rate)
-    low, high = max(0, start - 2 * grid.size), stop + 2 * grid.size
-    sided = shape_sides(audio, curves, low, high, begin)
+    moves = bool(curves.moving.any())
+    around = 2 * grid.size if moves else 0
+    low = max(0, start - around)
+    out = shape_sides(audio, curves, low, stop + around, begin)
+    if moves:
 
-    def gain(first: int, count: int) -> Floats:
-        return np.asarray(np.exp(grid.spread(curves.gains(first, count)) * np.float32(np.log(10) / 20)))
+        def gain(frames: NDArray[np.intp]) -> Floats:
+            return np.asarray(np.exp(grid.spread(curves.moves(frames)) * np.float32(np.log(10) / 20)))
 
-    out = filter_frames(sided, grid, start, stop, gain, low)
-    out *= curves.levels(start, stop)
+        out = filter_frames(out, grid, start, stop, gain, low)
+    else:
+        out = out[:, start - low :]
+    if curves.level.any():
+        out *= curves.levels(start, stop)
     return out
 
 
 def reach(rate: int) -> int:
-    """How much sound to either side of a range makes it the same to the bit, in samples: frames, then whole blocks of
-    the side filters."""
-    return (3 + BLOCK_FRAMES + BACK_FRAMES) * Grid(rate).size
+    """How much sound to either side of a range makes it the same to the bit, in samples: frames, then whole batches of
+    the fixed filters."""
+    return (3 + BATCH_BLOCKS * BLOCK_FRAMES + BACK_FRAMES) * Grid(rate).size
 
 
 def shape_sides(audio: Audio, curves: Curves, start: int, stop: int, begin: int = 0) -> Audio:
-    """Samples [start, stop) with the side signal filtered, the middle's all-passed copy added to it, and both toned.
-
-    By overlap-save in blocks on a fixed grid.
-    """
-    piece = _cut(audio, start - begin, stop - begin)
-    toned = bool(curves.tone_mid.any() or curves.tone_side.any())
-    if bool((curves.side == 1.0).all()) and not curves.spread.any() and not toned:
-        return piece
+    """Samples [start, stop) through all that is fixed: gains and tone of middle and side, and the middle's all-passed
+    copy added to the side. By overlap-save in blocks on a fixed grid; what is silent stays so and costs nothing."""
+    out = np.zeros((2, stop - start), np.float32)
     size = Grid(curves.rate).size
-    block = BLOCK_FRAMES * size
-    back, length = BACK_FRAMES * size, 2 * block
-    middles, sides, spread = _filters(
-        curves.rate, *(row.tobytes() for row in (curves.side, curves.spread, curves.tone_mid, curves.tone_side))
-    )
-    for at in range(start // block * block, stop, block):
-        # What the block's samples hear: `back` samples before it to half a frame after it.
-        source = _cut(audio, at - back - begin, at - back - begin + length)
-        middle, side = scipy.fft.rfft(0.5 * (source[0] + source[1])), scipy.fft.rfft(0.5 * (source[0] - source[1]))
-        low, high = max(at, start), min(at + block, stop)
-        inside = slice(low - start, high - start)
-        kept = 0.5 * (piece[0, inside] + piece[1, inside])
-        if toned:
-            kept = scipy.fft.irfft(middle * middles, length)[back + size // 2 :][low - at : high - at]
-        new = scipy.fft.irfft(side * sides + middle * spread, length)[back + size // 2 :][low - at : high - at]
-        piece[0, inside] = kept + new
-        piece[1, inside] = kept - new
-    return piece
+    block, back = BLOCK_FRAMES * size, BACK_FRAMES * size
+    length, batch = block + back, BATCH_BLOCKS * block
+    names = (curves.fixed, curves.side, curves.spread, curves.tone_mid, curves.tone_side)
+    middles, sides, spread = _filters(curves.rate, *(row.tobytes() for row in names))
+    wide = bool(curves.spread.any())
+    for at in range(start // batch * batch, stop, batch):
+        source = cut_out(audio, at - back - begin, at + batch - begin)
+        if not source.any():
+            continue
+        both = np.stack([source[0] + source[1], source[0] - source[1]]) * np.float32(0.5)
+        view = np.lib.stride_tricks.sliding_window_view(both, length, axis=1)[:, ::block]
+        middle, side = scipy.fft.rfft(view, axis=2)
+        side *= sides
+        if wide:
+            side += middle * spread
+        middle *= middles
+        kept, new = scipy.fft.irfft(np.stack([middle, side]), length, axis=2)[:, :, back:].reshape(2, batch)
+        low, high = max(at, start), min(at + batch, stop)
+        for row, sound in zip(out, (kept + new, kept - new), strict=True):
+            row[low - start : high - start] = sound[low - at : high - at]
+    return out
 
 
 @lru_cache(maxsize=4)
-def _filters(rate: int, side: bytes, spread: bytes, tone_mid: bytes, tone_side: bytes) -> tuple[Spectra, ...]:
-    """Spectra of the middle's, the side's and the all-passed copy's filter, delayed by half a frame, for blocks twice
-    `BLOCK_FRAMES` long."""
-    grid = Grid(rate)
-    noise = np.zeros(grid.size, np.float32)
-    pulses = velvet(rate)
-    noise[: len(pulses)] = pulses
-    length = 2 * BLOCK_FRAMES * grid.size
-    gains = [grid.spread(np.frombuffer(raw, np.float32)) for raw in (side, spread)]
-    shapes = [scipy.fft.rfft(_centred(gain, grid), length) for gain in gains]
-    tones = [scipy.fft.rfft(tone2filter(np.frombuffer(raw, np.float32), rate), length) for raw in (tone_mid, tone_side)]
-    late = np.exp(-1j * np.pi * np.arange(length // 2 + 1) * grid.size / length)
-    filters = (late * tones[0], shapes[0] * tones[1], shapes[1] * tones[1] * scipy.fft.rfft(noise, length))
-    return tuple(one.astype(np.complex64) for one in filters)
+def _filters(rate: int, *raws: bytes) -> tuple[Spectra, ...]:
+    """Spectra of the middle's, the side's and the all-passed copy's filter, for blocks with what they hear before."""
+    fixed, side, spread, tone_mid, tone_side = (np.frombuffer(raw, np.float32) for raw in raws)
+    length = (BLOCK_FRAMES + BACK_FRAMES) * Grid(rate).size
+    factors = [20 * np.log10(np.maximum(row, LEAST)) for row in (side, spread)]
+    shapes = ((fixed, tone_mid), (fixed + factors[0], tone_side), (fixed + factors[1], tone_side))
+    middles, sides, copies = (scipy.fft.rfft(gains2filter(bands, tone, rate), length) for bands, tone in shapes)
+    return tuple(one.astype(np.complex64) for one in (middles, sides, copies * scipy.fft.rfft(velvet(rate), length)))
 
 
-def tone2filter(tone: Floats, rate: int) -> Floats:
-    """float32 [TONE_FRAMES frames] the filter of minimum phase with these gains in dB [TONES], by its cepstrum."""
-    size = TONE_FRAMES * Grid(rate).size
+def gains2filter(bands: Floats, tone: Floats, rate: int) -> Floats:
+    """float32 [TAPS_FRAMES frames] the filter of minimum phase with these gains in dB, [BANDS] on the mel scale and
+    [TONES] in third octaves together, by its cepstrum."""
+    size = TAPS_FRAMES * Grid(rate).size
     length = 4 * size
-    place = 3 * np.log2(np.maximum(np.arange(length // 2 + 1) * rate / length, 1.0) / TONE_HZ)
-    level = np.interp(place, np.arange(TONES), tone) * np.log(10) / 20
+    hertz = np.arange(length // 2 + 1) * rate / length
+    place = 3 * np.log2(np.maximum(hertz, 1.0) / TONE_HZ)
+    level = (np.interp(place, np.arange(TONES), tone) + Grid(rate).between(bands, hertz)) * np.log(10) / 20
     cepstrum = scipy.fft.irfft(level, length)
     cepstrum[1 : length // 2] *= 2
     cepstrum[length // 2 + 1 :] = 0
     taps = scipy.fft.irfft(np.exp(scipy.fft.rfft(cepstrum)), length)[:size]
     fade = np.minimum(1.0, 2 - 2 * np.arange(size) / size)
     return np.asarray(taps * fade, dtype=np.float32)
-
-
-def _centred(gain: Floats, grid: Grid) -> Floats:
-    """[size] the filter with these factors [bins], its middle at size / 2."""
-    return np.asarray(np.roll(scipy.fft.irfft(gain, grid.size), grid.size // 2) * grid.window, dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -132,12 +135,3 @@ def velvet(rate: int) -> Floats:
         noise = np.fft.irfft(spectrum / np.maximum(np.abs(spectrum), 1e-9))[: len(noise)]
         noise[:quiet] = 0.0
     return np.asarray(noise / np.sqrt(np.square(noise).sum()), dtype=np.float32)
-
-
-def _cut(audio: Audio, start: int, stop: int) -> Audio:
-    """A copy of samples [start, stop), silence outside."""
-    out = np.zeros((2, stop - start), np.float32)
-    low, high = max(start, 0), min(stop, audio.shape[1])
-    if high > low:
-        out[:, low - start : high - start] = audio[:, low:high]
-    return out

@@ -23,7 +23,7 @@ LEVEL_STEP = 0.001
 LEVEL_SECONDS = 0.001
 TONES = 28
 """Third octaves of the tone filters, from 31.5 Hz on."""
-MAGIC = b"sbcurves"
+MAGIC = b"sbcurve2"
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Curves:
         """Samples between two points of `level`."""
         return max(1, round(LEVEL_SECONDS * self.rate))
 
-    def gains(self, first: int, count: int) -> Floats:
-        """dB [count, BANDS] of frames `first` and following."""
-        at = np.clip(np.arange(first, first + count), 0, len(self.moving) - 1)
-        return np.asarray(self.fixed + self.moving[at] * np.float32(MOVING_STEP), dtype=np.float32)
+    def moves(self, frames: NDArray[np.intp]) -> Floats:
+        """dB [frames, BANDS] of `moving` in these frames."""
+        at = np.clip(frames, 0, len(self.moving) - 1)
+        return np.asarray(self.moving[at] * np.float32(MOVING_STEP), dtype=np.float32)
 
     def levels(self, start: int, stop: int) -> Floats:
         """Factors of samples [start, stop)."""

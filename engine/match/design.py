@@ -15,7 +15,8 @@ from scipy.ndimage import uniform_filter1d
 
 from engine.match.curves import MOVING_STEP, Curves
 from engine.match.frames import Floats, Grid, Levels, k_weight, power2db
-from engine.match.profile import STEADY_DB, Profile, heard2lufs, levels2profile, paced, power2quantiles, spread
+from engine.match.loudness import power2lufs
+from engine.match.profile import STEADY_DB, Profile, levels2profile, paced, power2quantiles, spread
 
 MAX_MOVE_DB = 12.0
 """A band is moved by at most so much to the reference's levels; and as much again by its fixed gain."""
@@ -63,8 +64,12 @@ def design_curves(levels: Levels, goal: Goal, rate: int) -> Curves:
         power = np.asarray((10 ** ((level + moving + fixed) / 10)).sum(axis=1), dtype=np.float32)
         moving = moving + pace(power, reference.spread_db, grid)[:, None]
     wanted = reference.lufs if goal.alone else goal.lufs or own.lufs
-    rest = wanted - heard2lufs(_heard(level + moving + fixed, weight), grid)
+    rest = wanted - power2lufs(_heard(level + moving + fixed, weight).astype(np.float64), grid.hop / grid.rate)
     gain = float(np.clip(rest, -MAX_GAIN_DB, MAX_GAIN_DB)) + offset if np.isfinite(rest) else 0.0
+    # What a band is moved by where it is loud belongs to the fixed filters, which keep attacks where they are.
+    loud = 10 ** ((level + moving) / 10)
+    usual = ((moving * loud).sum(axis=0) / np.maximum(loud.sum(axis=0), 1e-14)).astype(np.float32)
+    moving, fixed = moving - usual, fixed + usual
     moving = _gate(moving, level - np.float32(offset), fixed, gain, weight)
     return Curves(
         rate,

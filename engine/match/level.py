@@ -1,12 +1,16 @@
 """The last steps of the bus stage: the reference's loudness, held below full scale by a look-ahead limiter's curve.
 
-The curve is designed on the peaks of every millisecond, so it is found without making the sound again at each gain.
+The curve is designed on the peaks and the weighted power of every millisecond, so it and the loudness behind it are
+found without making the sound again at each gain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,34 +18,40 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
-from engine.match.frames import Audio, Floats, Grid, audio2levels
-from engine.match.profile import heard2lufs
+from engine.match.frames import Audio, Floats
+from engine.match.loudness import Meter, Power, power2full, power2lufs
 
 CEILING_DB = -1.1
 LOOK_POINTS = 3
 RELEASE_DB = 0.1
 """How fast the limiter lets go, in dB a millisecond."""
 MAX_HOLD_DB = 5.0
-ROUNDS = 4
+ROUNDS = 6
 MAX_PUSH_DB = 6.0
 """So much more gain than the loudness asked for may make up for what the limiter takes."""
-WINDOW_SECONDS = 10.0
+WINDOW_SECONDS, AROUND_STEPS = 10.0, 2
+HANDS = 2
+"""Windows that are worked on at the same time."""
+Piece = TypeVar("Piece")
+Done = TypeVar("Done")
 
 Peaks = Callable[[Audio], NDArray[np.float32]]
 """[2, samples] -> [samples]: the highest level at each sample and between it and the next."""
 
 
-def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None) -> Curves:
-    """The curves with a level curve, so that the bus [2, samples] has this loudness (None: the one it has now) and no
-    true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by `MAX_HOLD_DB` at most."""
-    grid = Grid(curves.rate)
-    top, heard = _measure(bus, curves, grid, peaks)
+def limit_curves(
+    bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None, *, full: bool = False
+) -> Curves:
+    """The curves with a level curve, so that the bus [2, samples] has this loudness behind the limiter (None: the one
+    it has now) and no true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by
+    `MAX_HOLD_DB` at most. `full`: the loudness asked for is that of the fullest stretch, not of the whole."""
+    measure = power2full if full else power2lufs
+    each = curves.step / curves.rate
+    top, power = _measure(bus, curves, peaks)
     gain = 0.0
-    wanted = heard2lufs(heard, grid) if lufs is None else lufs
+    wanted = measure(power, each) if lufs is None else lufs
     for _ in range(ROUNDS):
-        curve = _limiter(top * 10 ** (gain / 20), _ceiling(top, gain, peak_db))
-        places = np.minimum(np.arange(len(heard)) * grid.hop // curves.step, len(curve) - 1)
-        now = heard2lufs((heard * 10 ** ((gain + curve[places]) / 10)).astype(np.float32), grid)
+        now = measure(_limited(top, power, gain, peak_db), each)
         if not np.isfinite(now) or not np.isfinite(wanted):
             break
         gain = float(np.clip(gain + wanted - now, -MAX_PUSH_DB, MAX_PUSH_DB))
@@ -53,22 +63,47 @@ def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, p
     )
 
 
-def _measure(bus: Audio, curves: Curves, grid: Grid, peaks: Peaks) -> tuple[Floats, Floats]:
-    """(highest true peak of every millisecond, weighted power of every frame) of the bus as the curves make it, read
-    in windows."""
-    samples = bus.shape[1]
-    window = round(WINDOW_SECONDS * grid.rate / grid.size) * grid.size
+def _limited(top: Floats, power: Power, gain: float, peak_db: float | None) -> Power:
+    """The power of every millisecond behind this gain and its limiter."""
+    curve = _limiter(top * 10 ** (gain / 20), _ceiling(top, gain, peak_db))
+    return np.asarray(power * 10 ** ((gain + (curve[:-1] + curve[1:]) / 2) / 10))
+
+
+def _measure(bus: Audio, curves: Curves, peaks: Peaks) -> tuple[Floats, Power]:
+    """(highest true peak, weighted power) of every millisecond of the bus as the curves make it, read in windows."""
+    samples, around = bus.shape[1], AROUND_STEPS * curves.step
+    window = round(WINDOW_SECONDS * curves.rate / curves.step) * curves.step
     top = np.zeros(-(-samples // curves.step), np.float32)
-    heard = np.zeros(grid.frames(samples), np.float32)
-    for start in range(0, samples, window):
-        first, last = max(0, start - grid.size), min(start + window + grid.size, samples)
+    power = np.zeros(len(top))
+    meter = Meter(curves.rate, curves.step)
+
+    def make(start: int) -> tuple[Audio, Audio]:
+        first, last = max(0, start - around), min(start + window + around, samples)
         sound = apply_curves(bus, curves, first, last)
-        highest = peaks(sound)[start - first :][:window]
-        np.maximum.at(top, np.arange(start, start + len(highest)) // curves.step, highest)
-        frames = audio2levels(sound, grid).heard[(start - first) // grid.hop :][: window // grid.hop]
-        at = start // grid.hop
-        heard[at : at + len(frames)] = frames[: len(heard) - at]
-    return top, heard
+        inside = slice(start - first, start - first + min(window, samples - start))
+        return sound[:, inside], peaks(sound)[inside]
+
+    with ThreadPoolExecutor(HANDS, thread_name_prefix="level") as pool:
+        starts = range(0, samples, window)
+        for start, (sound, highest) in zip(starts, in_turn(pool, make, starts, HANDS), strict=True):
+            at = start // curves.step
+            tops = np.maximum.reduceat(highest, np.arange(0, len(highest), curves.step))
+            top[at : at + len(tops)] = tops
+            power[at : at + len(tops)] = meter.read(sound)
+    return top, power
+
+
+def in_turn(
+    pool: ThreadPoolExecutor, work: Callable[[Piece], Done], inputs: Iterable[Piece], ahead: int
+) -> Iterator[Done]:
+    """Results in order; never more than `ahead` are worked on or wait."""
+    running: deque[Future[Done]] = deque()
+    for one in inputs:
+        running.append(pool.submit(work, one))
+        if len(running) > ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def _ceiling(top: Floats, gain: float, peak_db: float | None) -> float:

@@ -11,13 +11,14 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
+from engine.match.loudness import audio2power, power2full, power2lufs, power2short
 
 QUANTILES = 25
 LOUD_DB = 45.0
 """Frames quieter than a band's loudest by more than this say nothing of its sound."""
 LEAST_SECONDS = 0.5
 LEAST_LUFS = -60.0
-BLOCK_SECONDS, STEP_SECONDS = 0.4, 0.1
+METER_SECONDS, STEP_SECONDS = 0.001, 0.1
 STEADY_DB = 30.0
 
 
@@ -25,13 +26,14 @@ STEADY_DB = 30.0
 class Profile:
     """`quantiles` float32 [BANDS, QUANTILES] dB of the loud frames of every band; `spectrum` [BANDS] dB, their mean
     power; `width` [BANDS] side to middle, a power ratio, None for a file of one channel, which says nothing of it;
-    `lufs`; `spread_db`: standard deviation of the level of 100 ms within 30 dB of the loudest; `peak_db`: highest
-    sample in dBFS, None where only levels were measured."""
+    `lufs`, and `full_lufs` where it is fullest; `spread_db`: standard deviation of the level of 100 ms within 30 dB
+    of the loudest; `peak_db`: highest sample in dBFS, None where only levels were measured."""
 
     quantiles: Floats
     spectrum: Floats
     width: Floats | None
     lufs: float
+    full_lufs: float
     spread_db: float
     peak_db: float | None = None
 
@@ -41,23 +43,30 @@ def audio2profile(audio: Audio, rate: int) -> Profile | None:
     if audio.shape[1] < LEAST_SECONDS * rate or not np.isfinite(audio).all():
         return None
     grid = Grid(rate)
-    levels = audio2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), grid)
-    if heard2lufs(levels.heard, grid) < LEAST_LUFS:
+    both = audio if len(audio) == 2 else np.repeat(audio, 2, axis=0)
+    step = max(1, round(METER_SECONDS * rate))
+    power = audio2power(both, rate, step)
+    if power2lufs(power, step / rate) < LEAST_LUFS:
         return None
-    profile = levels2profile(levels, grid, mono=len(audio) == 1)
-    return replace(profile, peak_db=float(20 * np.log10(np.abs(audio).max())))
+    return replace(
+        levels2profile(audio2levels(both, grid), grid, mono=len(audio) == 1),
+        lufs=power2lufs(power, step / rate),
+        full_lufs=power2short(power, step / rate),
+        peak_db=float(20 * np.log10(np.abs(audio).max())),
+    )
 
 
 def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile:
     """The same of levels that were measured."""
-    total = levels.total
+    total, each = levels.total, grid.hop / grid.rate
     quantiles = power2quantiles(power2db(total))
     width = levels.side.sum(axis=0) / np.maximum(levels.mid.sum(axis=0), 1e-14)
     return Profile(
         quantiles,
         power2db(total.mean(axis=0)),
         None if mono else width,
-        heard2lufs(levels.heard, grid),
+        power2lufs(levels.heard.astype(np.float64), each),
+        power2full(levels.heard.astype(np.float64), each),
         spread(paced(total.sum(axis=1), grid)),
     )
 
@@ -70,22 +79,6 @@ def power2quantiles(level: Floats) -> Floats:
         ordered = np.sort(values[values > values.max() - LOUD_DB])
         out[band] = np.interp(share * (len(ordered) - 1), np.arange(len(ordered)), ordered)
     return out
-
-
-def heard2lufs(heard: Floats, grid: Grid) -> float:
-    """Integrated loudness of weighted power [frames]; -inf for silence."""
-    frames = max(1, round(BLOCK_SECONDS * grid.rate / grid.hop))
-    step = max(1, round(STEP_SECONDS * grid.rate / grid.hop))
-    if len(heard) <= frames:
-        blocks = heard.mean(keepdims=True, dtype=np.float64)
-    else:
-        total = np.concatenate([[0.0], np.cumsum(heard, dtype=np.float64)])
-        blocks = ((total[frames:] - total[:-frames]) / frames)[::step]
-    loud = blocks[blocks > 10 ** ((-70.0 + 0.691) / 10)]
-    if not len(loud):
-        return float("-inf")
-    gated = loud[loud >= loud.mean() * 0.1]
-    return float(-0.691 + 10 * np.log10(gated.mean()))
 
 
 def paced(power: Floats, grid: Grid) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from engine.match.apply import TONE_FRAMES, TONE_HZ, apply_curves
+from engine.match.apply import TAPS_FRAMES, TONE_HZ, apply_curves
 from engine.match.curves import TONES, Curves
 from engine.match.frames import Audio, Floats, Grid, power2db
 
@@ -45,7 +45,7 @@ class Tone:
 
 def audio2tone(audio: Audio, rate: int) -> Tone:
     """Of a whole sound, by windows of about 170 ms that overlap by half; what is shorter is filled up with silence."""
-    size = TONE_FRAMES * Grid(rate).size
+    size = TAPS_FRAMES * Grid(rate).size
     if audio.shape[1] < size:
         audio = np.pad(audio, ((0, 0), (0, size - audio.shape[1])))
     window = np.hanning(size).astype(np.float32)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, audio2tone, design_curves, fit_tone
-from engine.match.apply import tone2filter
-from engine.match.curves import TONES, Curves
+from engine.match.apply import gains2filter
+from engine.match.curves import BANDS, TONES, Curves
 from engine.match.design import pace
 from engine.match.frames import Floats, power2db
 from engine.match.level import MAX_HOLD_DB, limit_curves
@@ -63,7 +63,7 @@ def test_nothing_is_fitted_to_silence() -> None:
 @given(st.lists(st.floats(-24.0, 9.0), min_size=TONES, max_size=TONES))
 def test_a_tone_filter_has_its_gains_and_begins_at_once(gains: list[float]) -> None:
     smooth = np.convolve(np.pad(gains, 2, mode="edge"), np.ones(5) / 5, "valid").astype(np.float32)
-    taps = tone2filter(smooth, RATE)
+    taps = gains2filter(np.zeros(BANDS, np.float32), smooth, RATE)
     response = 20 * np.log10(np.abs(np.fft.rfft(taps, 1 << 16)) + 1e-9)
     centres = 31.5 * 2 ** (np.arange(TONES) / 3)
     heard = response[np.round(centres * (1 << 16) / RATE).astype(int)]
