@@ -27,6 +27,7 @@ from engine.match import (
     Distances,
     Goal,
     Grid,
+    Placed,
     Profile,
     Tone,
     apply_curves,
@@ -37,16 +38,19 @@ from engine.match import (
     design_curves,
     fit_tone,
     flat_curves,
+    hold_silence,
     levels2profile,
     limit_curves,
+    loud_rests,
     profiles2distances,
     reach,
 )
 from engine.matched import Clipped, Group, group2curves, reference2clipped
 from engine.rendering import Clip
 from engine.report import ShareReporter, Tick, wait_for
+from engine.rests import part2rests, usual_in_rests
 from engine.sampler import Instrument, candidates
-from engine.sampler.mix import true_peaks
+from engine.sampler.mix import limit, true_peaks
 from engine.score import Part
 from engine.sounds import Sound
 from engine.splice import Audio, finish_tail, splice
@@ -56,6 +60,8 @@ from engine.stretches import Scene, reference2clip
 CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 """Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
 WORKED_ON = 2
+SURELY_BELOW = 0.6
+"""No sound whose samples stay below this has a true peak near full scale."""
 JUDGED_SECONDS = 30.0
 """So much of a matched song is measured to tell how near it has come."""
 Result = TypeVar("Result")
@@ -136,12 +142,10 @@ class Matcher:
         """New instruments and curves for the parts, then each part's sound; two are worked on at a time."""
         who = hands.run(cast, self.stems, parts, clip, hands.tick("choose", 0.0, CHOSEN))
         with tempfile.TemporaryFile() as spool:
-            raws = self._play_all(parts, who, spool, hands)
-            bus = np.zeros((2, self.stems.frame.samples), np.float32)
-            for raw in raws:
-                bus += raw[:, : bus.shape[1]]
+            raws, bus = self._play_all(parts, who, spool, hands)
             hands.tick("match", PLAYED, DESIGNED)(0.0)
             curves, before, after = hands.run(self._design, parts, bus, wanted)
+            del bus
             played: dict[str, str] = {}
             repaired = []
             running: deque[tuple[Part, Future[Sound]]] = deque()
@@ -177,21 +181,25 @@ class Matcher:
         )
         self.groups.append(group)
 
-    def _play_all(self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: _Hands) -> list[Audio]:
-        """The parts by their instruments with what rings on, float32 [2, samples + ringing], on disk: a song's stems
-        are too much for memory. Raises `JobError` where the disk is full."""
+    def _play_all(
+        self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: _Hands
+    ) -> tuple[list[_Spooled], Audio]:
+        """The parts by their instruments with what rings on, on disk: a song's stems are too much for memory; and
+        their sum [2, samples]. Raises `JobError` where the disk is full."""
         frame = self.stems.frame
         length = frame.samples + round(TAIL_SECONDS * frame.rate)
+        bus = np.zeros((2, frame.samples), np.float32)
         for k, part in enumerate(parts):
             low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
             tick = hands.tick(f"guide: {part.name}", low, high)
             raw = hands.run(self.stems.play, part, who.instruments[part.name], 0, length, tick)
+            bus += raw[:, : frame.samples]
             try:
                 spool.write(np.ascontiguousarray(raw).data)
                 spool.flush()
             except OSError as error:
                 raise disk_error(error, Path(tempfile.gettempdir())) from error
-        return list(np.memmap(spool, np.float32, "r", shape=(len(parts), 2, length)))
+        return [_Spooled(spool, k, length) for k in range(len(parts))], bus
 
     def _design(self, parts: Sequence[Part], bus: Audio, wanted: _Wanted) -> tuple[Curves, Distances, Distances]:
         """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""
@@ -223,9 +231,10 @@ class Matcher:
         """Whether the parts are all that sounds in the take."""
         return {p.name for p in parts} == {p.name for p in self.stems.score.parts if p.notes or p.role == "vocals"}
 
-    def _finish(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
+    def _finish(self, part: Part, instrument: Instrument, played: _Spooled, curves: Curves) -> Sound:
         """A part's sound from what was played. Where a check fails that the usual instrument passes, that one plays in
         its place, and where it fails because of the bus stage, the guide stands in as it is, as loud."""
+        raw = played.read()
         sound = self._checked(part, instrument, raw, curves)
         if sound.verdict.good:
             return sound
@@ -247,7 +256,7 @@ class Matcher:
     def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
         frame, stems = self.stems.frame, self.stems
         with stems.watch.timing("match", part.name):
-            audio = apply_curves(raw, curves)
+            audio = self._settled(part, instrument, (raw, 0), (apply_curves(raw, curves), 0))
         old = stems.edited(part)
         if old is None:
             audio, tail = finish_tail(audio, frame.samples, stems.request.tail, frame.rate)
@@ -259,6 +268,18 @@ class Matcher:
             tail = ringing if spans[-1][1] == frame.samples else tail
             audio = splice(before, new, spans, frame.rate)
         return Sound(audio, tail, instrument, stems.check(audio, part))
+
+    def _settled(self, part: Part, instrument: Instrument, raw: Placed, matched: Placed) -> Audio:
+        """The matched sound, silent where what was played is and where the usual instrument would be, and below full
+        scale: stems may reach above it where others take away from their sum."""
+        stems, frame = self.stems, self.stems.frame
+        audio, begin = matched
+        guides, usual = [raw], stems.instrument(part)
+        if usual.name != instrument.name:
+            rests = part2rests(part, stems.clock, frame.rate, frame.start_sample, begin + audio.shape[1])
+            guides += usual_in_rests(stems, part, usual, loud_rests(audio, frame.rate, begin, rests))
+        audio = hold_silence(audio, frame.rate, begin, guides)
+        return audio if float(np.abs(audio).max(initial=0.0)) < SURELY_BELOW else limit(audio, frame.rate)[0]
 
     def _going_on(self, part: Part, clipped: Clipped | None) -> Group | None:
         """The earlier take's group that a part of an edit goes on in: the same reference, or none is given now."""
@@ -283,6 +304,7 @@ class Matcher:
             raw = stems.play(part, instrument, low, stop + around, hands.tick(f"guide: {part.name}", 0.0, 0.5))
             with stems.watch.timing("match", part.name):
                 audio = apply_curves(raw, curves, first, stop, low)
+                audio = self._settled(part, instrument, (raw, low), (audio, first))
             mode = "file" if stems.request.tail == "file" else "cut"
             if end == frame.samples:
                 new[:, first:end], tail = finish_tail(audio, end - first, mode, frame.rate)
@@ -306,6 +328,20 @@ class Matcher:
                 self.groups[k] = msgspec.structs.replace(row, stems={**row.stems, part.name: instrument.name})
                 return
         self.groups.append(msgspec.structs.replace(group, stems={part.name: instrument.name}))
+
+
+@dataclass(frozen=True)
+class _Spooled:
+    """A part as it was played, float32 [2, length], the `number`th in a file."""
+
+    file: IO[bytes]
+    number: int
+    length: int
+
+    def read(self) -> Audio:
+        """A copy in memory."""
+        shape = (2, self.length)
+        return np.array(np.memmap(self.file, np.float32, "r", 8 * self.length * self.number, shape))
 
 
 @dataclass(frozen=True)

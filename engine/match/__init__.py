@@ -9,6 +9,7 @@ from engine.match.frames import Grid, Levels, audio2levels
 from engine.match.level import limit_curves
 from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.room import change_room
+from engine.match.silence import Placed, hold_silence, loud_rests
 from engine.match.texture import RATE
 from engine.match.tone import Tone, audio2tone, fit_tone
 
@@ -20,6 +21,7 @@ __all__ = [
     "Goal",
     "Grid",
     "Levels",
+    "Placed",
     "Profile",
     "Tone",
     "Wanted",
@@ -35,8 +37,10 @@ __all__ = [
     "design_curves",
     "fit_tone",
     "flat_curves",
+    "hold_silence",
     "levels2profile",
     "limit_curves",
+    "loud_rests",
     "passage2levels",
     "profiles2distances",
     "reach",
