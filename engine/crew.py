@@ -60,8 +60,12 @@ class Crew:
         return tuple(self._keepers)
 
     def run(self, run: Run) -> None:
-        """Gives an idle worker a job."""
-        next(keeper for keeper in self._keepers if keeper.idle).run(run)
+        """Gives an idle worker a job; the others leave it alone from now on."""
+        idle = next(keeper for keeper in self._keepers if keeper.idle)
+        for keeper in self._keepers:
+            if keeper is not idle:
+                keeper.leave(run.request.job)
+        idle.run(run)
 
     def release(self) -> int:
         """Starts all idle workers anew that have worked; see `Keeper.release`. Says how many."""
@@ -72,6 +76,11 @@ class Crew:
         for keeper in self._keepers:
             if keeper.job == job:
                 keeper.stop(keep=keep)
+
+    def leave(self, job: str) -> None:
+        """A job that waits shall not be worked on; see `Keeper.leave`."""
+        for keeper in self._keepers:
+            keeper.leave(job)
 
     def close(self) -> None:
         """Kills the workers and starts no other."""

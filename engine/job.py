@@ -107,7 +107,8 @@ def request2work(request: Render | Listen) -> float:
 
 
 def may_share(request: Render | Listen | None) -> TypeGuard[Render]:
-    """Whether a waiting job's chords can be written along with another's: nothing has to be heard or read first."""
+    """Whether a waiting job's chords can be written and its stems painted along with another's: nothing has to be heard
+    or read first."""
     if not isinstance(request, Render) or request.scope is not None or request.continues:
         return False
     arrangement = request.arrangement

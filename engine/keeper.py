@@ -82,6 +82,7 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._job = ""
+        self._guests: set[str] = set()
         self._why_broken: Broken | None = None
         self._worked = self._releasing = False
         self._started_at = 0.0
@@ -127,6 +128,7 @@ class Keeper:
         """Gives the idle worker a job."""
         assert self._worker is not None
         self._job, self._took, self._worked = run.request.job, False, True
+        self._guests = {one.job for one in run.coming}
         self._worker.send(run)
 
     def release(self) -> bool:
@@ -145,6 +147,12 @@ class Keeper:
         self._worker.send(Stop(self._job, keep))
         if self._timer is None:
             self._set_timer(STOP_WITHIN)
+
+    def leave(self, job: str) -> None:
+        """Has the worker leave a coming job alone, where it was told of it."""
+        if self._worker is not None and job in self._guests:
+            self._guests.remove(job)
+            self._worker.send(Stop(job))
 
     def close(self) -> None:
         """Kills the worker and starts no other."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -31,11 +32,13 @@ from engine.conform import (
     is_silent,
     join_windows,
 )
+from engine.guests import NO_CLIPS, Clips
 from engine.pieces import Band, Piece, StemInWork, next_batch, painted2repairs, stem2painted
 from engine.rendering import Audio, Clip, Renderer, Stretch, Task
 from engine.report import ShareReporter, Tick, wait_for
 from engine.sampler.catalogue import table
 from engine.score import Part
+from engine.sharing import Shared
 from engine.sounds import Sound
 from engine.splice import finish_tail, splice
 from engine.stems import TAIL_SECONDS, StemMaker
@@ -49,6 +52,7 @@ TRIES = 3
 """Seeds that a stretch is tried with before the guide stands in."""
 CUT_RINGING_SECONDS = 0.1
 """A stem whose ringing is cut is rendered so far past its end: the cut shall not fall on the model's last frame."""
+RINGING_STEP_SECONDS = 1.0
 SILENT = 10 ** (-90 / 20)
 VOICE_REMARK = "a voice has no notes in the score: its timing and pitch were not measured"
 Floats = NDArray[np.float64]
@@ -70,13 +74,27 @@ class LeftOut:
 @dataclass(frozen=True)
 class Painter:
     """Paints the stems of one take. `rows` and `renderers` are by the stem's name; `open_bytes`: what stems that are on
-    their way may hold, but for one that always may be."""
+    their way may hold, but for one that always may be. `clips`: what was rendered ahead of the take's turn."""
 
     stems: StemMaker
     scene: Scene
     rows: Mapping[str, ModelRow]
     renderers: Mapping[str, Renderer]
     open_bytes: int = OPEN_BYTES
+    clips: Clips = NO_CLIPS
+
+    def ahead(self, parts: Sequence[Part], tick: Tick) -> None:
+        """Offers the first tries of the parts for free rows of their renderers, which are `Shared`, and keeps what
+        comes of them in `clips`. Raises as `paint` does."""
+        band = Band(self.stems)
+        for part in parts:
+            stem = self._begin(part, band, tick)
+            pieces = [piece for piece in stem.waiting if not piece.ahead]
+            assert isinstance(stem.renderer, Shared)
+            stem.renderer.along([piece.stretch for piece in pieces], tick, partial(self._keep, part, pieces))
+
+    def _keep(self, part: Part, pieces: Sequence[Piece], number: int, clip: Clip) -> None:
+        self.clips.keep(part, pieces[number], clip)
 
     def paint(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
@@ -102,9 +120,8 @@ class Painter:
             if not batch:
                 return None
             renderer = batch[0][0].renderer
-            stretches = [piece.stretch for _, piece in batch]
             told = tick(", ".join(dict.fromkeys(stem.part.name for stem, _ in batch)))
-            return pool.submit(self._render, renderer, stretches, told), batch
+            return pool.submit(self._answers, renderer, batch, told), batch
 
         try:
             while waiting or working:
@@ -144,7 +161,7 @@ class Painter:
         guide = np.zeros((2, scene.frame.samples + ringing), np.float32)
         if part.notes:
             guide = stems.guide(part, ringing, tick)
-            guide = guide[:, : scene.frame.samples + _audible(guide[:, scene.frame.samples :])]
+            guide = guide[:, : scene.frame.samples + _audible(guide[:, scene.frame.samples :], rate)]
         old = stems.edited(part)
         earlier, spans = None, []
         if old is not None:
@@ -182,7 +199,9 @@ class Painter:
                     earlier=earlier,
                     spans=spans,
                 )
-            stem.pieces.append(self._piece(part, window, stretch, renderer.task(stretch), onsets, spans))
+            piece = self._piece(part, window, stretch, renderer.task(stretch), onsets, spans)
+            piece.ahead = piece.answer is None and renderer.batch > 1 and self.clips.find(part, piece) is not None
+            stem.pieces.append(piece)
         stem.remarks = tuple(dict.fromkeys(r for piece in stem.pieces for r in renderer.remarks(piece.stretch)))
         return stem
 
@@ -212,6 +231,13 @@ class Painter:
         )
         return Piece(window, stretch, task, target)
 
+    def _answers(self, renderer: Renderer, batch: Sequence[tuple[StemInWork, Piece]], tick: Tick) -> list[Clip | str]:
+        """What was rendered ahead, and the rest now."""
+        known = [self.clips.find(stem.part, piece) if piece.ahead else None for stem, piece in batch]
+        missing = [piece.stretch for (_, piece), clip in zip(batch, known, strict=True) if clip is None]
+        made = iter(self._render(renderer, missing, tick) if missing else ())
+        return [next(made) if clip is None else clip for clip in known]
+
     def _render(self, renderer: Renderer, stretches: Sequence[Stretch], tick: Tick) -> list[Clip | str]:
         """The answers; a text in place of one that is no sound at all."""
         with self.stems.watch.timing("render"):
@@ -235,7 +261,7 @@ class Painter:
             piece.answer, stem.failed = fitted, ", ".join(fitted.faults)
             return
         seed = try2seed(self.stems.request.seed, stem.part.name, piece.tries)
-        piece.stretch = replace(piece.stretch, seed=seed)
+        piece.stretch, piece.ahead = replace(piece.stretch, seed=seed), False
 
     def _fit(self, piece: Piece, answer: Clip | str) -> Fitted:
         """An answer held to its guide."""
@@ -322,7 +348,9 @@ def _inside(at: float, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start - 0.5 <= at < end for start, end in spans)
 
 
-def _audible(ringing: Audio) -> int:
-    """Samples of what rings on up to the last that can be heard."""
+def _audible(ringing: Audio, rate: int) -> int:
+    """Samples of what rings on up to the last that can be heard, in whole steps, so that stems of one length as a rule
+    have windows of one length, which may share a call."""
     heard = np.flatnonzero(np.abs(ringing).max(axis=0, initial=0.0) > SILENT)
-    return int(heard[-1]) + 1 if heard.size else 0
+    step = round(RINGING_STEP_SECONDS * rate)
+    return min(-(-(int(heard[-1]) + 1) // step) * step, int(ringing.shape[1])) if heard.size else 0

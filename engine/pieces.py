@@ -21,13 +21,15 @@ MOVED_MS = 2.0
 
 @dataclass(eq=False)
 class Piece:
-    """A window of a stem on its way. `answer` None while it waits or is out."""
+    """A window of a stem on its way. `answer` None while it waits or is out. `ahead`: its first try is rendered and
+    kept already."""
 
     window: Window
     stretch: Stretch
     task: Task
     target: Target | None
     tries: int = 0
+    ahead: bool = False
     answer: Fitted | None = None
     refused: list[str] = field(default_factory=list)
 
@@ -82,12 +84,15 @@ class Band:
 
 
 def next_batch(working: Sequence[StemInWork], busy: Sequence[Piece]) -> list[tuple[StemInWork, Piece]]:
-    """The next stretches for one renderer, first come first served; `busy` ones are out or being judged."""
+    """The next stretches for one renderer, first come first served, as many as it renders at once beside those that
+    are rendered already; `busy` ones are out or being judged."""
     ready = [(stem, piece) for stem in working for piece in stem.waiting if piece not in busy]
     if not ready:
         return []
     renderer = ready[0][0].renderer
-    return [row for row in ready if row[0].renderer is renderer][: max(renderer.batch, 1)]
+    rows = [row for row in ready if row[0].renderer is renderer]
+    to_do = [row for row in rows if not row[1].ahead][: max(renderer.batch, 1)]
+    return [row for row in rows if row[1].ahead or row in to_do]
 
 
 def stem2painted(stem: StemInWork, *, used: bool) -> Painted:

@@ -85,6 +85,9 @@ class Renderer(Protocol):
         """Stretches of equal shape share a call of the network; asked by one thread at a time, never while it renders.
         May load the weights. Raises as `task` and `render` do."""
 
+    def width(self, stretch: Stretch) -> int:
+        """Rows of the network's call that the stretch goes into, wanted or not; the same for all of its shape."""
+
     def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
         """One stereo clip for each stretch, at the rate and of the length of its guide. Same seeds, same samples,
         whatever other stretches there are.

@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bridge.handover.files import PROBES
 from bridge.messages import (
     Cancelled,
     Done,
@@ -32,6 +30,7 @@ from engine.crew import Crew
 from engine.job import Final, Job, may_share, paused
 from engine.jobs import JobTable
 from engine.keeper import StartWorker
+from engine.leftovers import remove_logs, remove_probes, remove_unfinished, write_log
 from engine.news import News
 from engine.stats import Tally
 from engine.store.jobs import JobStore, Kept
@@ -131,6 +130,7 @@ class Runner:
                 self.news.emit(job.id, Progress(job.id, "cancelling", fraction))
             self.crew.stop(job.id)
         elif job.id not in self._ending:
+            self.crew.leave(job.id)
             self._sweep_and_finish(job, Cancelled(job.id))
 
     def pause(self, job: Job) -> None:
@@ -140,6 +140,7 @@ class Runner:
                 self.table.wish(job, pause=True)
                 self.crew.stop(job.id, keep=True)
         elif job.state == "queued":
+            self.crew.leave(job.id)
             self.table.pause(job)
             self.news.emit(job.id, paused(job))
 
@@ -360,41 +361,3 @@ class Runner:
 def duration(seconds: float) -> str:
     """For people: "2.0 hours", "45 seconds"."""
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds:g} seconds"
-
-
-def write_log(path: Path, text: str) -> None:
-    """Keeps the last words of a job's worker."""
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        path.write_text(text)
-    except OSError as error:
-        log.error("%s cannot be written: %s", path, error)
-
-
-def remove_logs(folder: Path, known: Collection[str]) -> None:
-    """Removes the logs of parked jobs that are forgotten."""
-    for path in folder.glob("*.log"):
-        if path.name not in known:
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def remove_probes(folders: Sequence[Path]) -> None:
-    """Removes what a look at the free space of jobs' folders has left, where that was broken off."""
-    for home in {home for folder in folders for home in (folder, *folder.parents[:2])}:
-        for probe in home.glob(PROBES):
-            with contextlib.suppress(OSError):
-                probe.unlink()
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Removes a job's takes without a manifest (it is written last), and its folder where nothing else is in it."""
-    if not folder.is_dir():
-        return
-    for take in folder.glob("take-*"):
-        if not (take / "manifest.json").exists():
-            shutil.rmtree(take, ignore_errors=True)
-    try:
-        folder.rmdir()
-    except OSError:
-        log.info("%s keeps what was finished", folder)

@@ -24,13 +24,14 @@ from bridge.messages import ModelRow, Render
 from bridge.timeline import Clock
 from engine.announce import stem2event
 from engine.checks.levels import audio2lufs, audio2true_peak
+from engine.guests import Clips
 from engine.helpers import NO_HELPERS, Helpers, SharedStems
 from engine.matched import MATCH_NAME, Group, MatchFile, carried_over, groups2style, read_groups
 from engine.matching import Matcher
 from engine.painting import OPEN_BYTES, LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
-from engine.report import ShareReporter, Stopwatch, wait_for
+from engine.report import ShareReporter, Stopwatch, Tick, wait_for
 from engine.sampler import Bank, Instrument, mix_stems
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
@@ -64,7 +65,8 @@ class TakeMaker:
     `playing` is held while the bank plays, which holds one note at a time; `rows` are the machines of the stems by
     name, `renderers` those of them that may drift; `key` is a hash of all that the stems are made from, under which
     `stages` keeps them; `helpers` may play some of them; `made`: the stems by name where they are there already.
-    `side_by_side`: takes that are made at the same time, of which one has the `turn` to play."""
+    `side_by_side`: takes that are made at the same time, guests' as well; of those of one job one has the `turn` to
+    play."""
 
     request: Render
     clock: Clock
@@ -137,6 +139,12 @@ class TakeMaker:
             stems.sort(key=lambda files: order.index(files.name))
             return self._finish(folder, stems, total, left_out, share)
 
+    def ahead(self, tick: Tick) -> None:
+        """Has what `make` will first ask the renderers rendered in others' company, and keeps it in `stages`; see
+        `engine.guests`. Raises `StembridgeError` as `make` does, and what `tick` raises."""
+        painted = [p for p in self._fresh if p.name in self.renderers]
+        self._painter.ahead([p for p in painted if self.stages.get(self._stem2key("stem", p)) is None], tick)
+
     def _known(self) -> list[StemFiles]:
         """The stems that an attempt which broke off had written."""
         found = (self.stages.get(self._stem2key("files", part)) for part in self.score.parts)
@@ -151,7 +159,7 @@ class TakeMaker:
         if self.made:
             yield from ((part, self.made[part.name]) for part in self.score.parts)
             return
-        fresh = [p for p in self.score.parts if self._kept(p) is None and _sounds(p)]
+        fresh = self._fresh
         painted = [p for p in fresh if p.name in self.renderers]
         matched = [p for p in fresh if self._machine(p).name == MATCH and p.notes and self._has_match(p)]
         played = [p for p in self.score.parts if p not in painted and p not in matched]
@@ -164,6 +172,17 @@ class TakeMaker:
                 at += MATCHED_WEIGHT * width * len(matched)
         if painted:
             yield from self._paint(painted, share, at, STEMS_UNTIL - at)
+
+    @property
+    def _fresh(self) -> list[Part]:
+        """The parts whose sound is made now."""
+        return [p for p in self.score.parts if self._kept(p) is None and _sounds(p)]
+
+    @property
+    def _painter(self) -> Painter:
+        scene = Scene(self.request, self.clock, self.frame, self.score)
+        clips = Clips(self.stages, self.key)
+        return Painter(self._stems, scene, self.rows, self.renderers, OPEN_BYTES // self.side_by_side, clips)
 
     def _has_match(self, part: Part) -> bool:
         """Whether there is a reference to bring the part to, or an edited take in which it has been."""
@@ -219,10 +238,8 @@ class TakeMaker:
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
     ) -> Iterator[tuple[Part, Sound | LeftOut]]:
         """Parts that their renderers paint, but for those that `stages` holds; `width` is the share of all."""
-        scene = Scene(self.request, self.clock, self.frame, self.score)
-        painter = Painter(self._stems, scene, self.rows, self.renderers, OPEN_BYTES // self.side_by_side)
         missing = [part for part in parts if self.stages.get(self._stem2key("stem", part)) is None]
-        fresh = painter.paint(missing, share, begin, width)
+        fresh = self._painter.paint(missing, share, begin, width)
         for part in parts:
             key = self._stem2key("stem", part)
             if part not in missing:

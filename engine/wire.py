@@ -25,7 +25,8 @@ class Run(msgspec.Struct, frozen=True, tag_field="do", tag="run"):
 
 
 class Stop(msgspec.Struct, frozen=True, tag_field="do", tag="stop"):
-    """Break the job off at the next step. `keep`: what it has finished stays, for it will go on."""
+    """Break the job off at the next step, or leave it alone where it is but coming. `keep`: what it has finished stays,
+    for it will go on."""
 
     job: str
     keep: bool = False

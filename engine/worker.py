@@ -41,6 +41,7 @@ from bridge.messages import (
 )
 from bridge.paths import TRACES, data_folder
 from bridge.transport.endpoint import make_private
+from engine.coming import Coming
 from engine.memory import accelerator_bytes, resident_bytes
 from engine.report import JobCancelled, JobPaused, Reporter
 from engine.stages import NO_STAGES, StageCache, program2hash
@@ -78,7 +79,7 @@ class PipelineLike(Protocol):
         *,
         stages: StageCache,
         first_take: int,
-        coming: Sequence[Render],
+        coming: Sequence[Coming],
     ) -> Done: ...
 
     def listen(self, request: Listen, reporter: Reporter) -> Heard: ...
@@ -163,6 +164,7 @@ class Worker:
         self._channel = channel
         self._runs: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._stops: dict[str, StopSign] = {}
+        self._guests: dict[str, StopSign] = {}
         threading.Thread(target=self._read_commands, name="commands", daemon=True).start()
 
     def serve(self, load: Callable[[], PipelineLike], stages: StageStore | None = None) -> None:
@@ -185,7 +187,7 @@ class Worker:
             reporter = JobReporter(run.request.job, self._channel, stop)
             if stages is not None:
                 stages.begin(run.request.job)
-            work = functools.partial(run_job, runner, run, reporter, stages or NO_STAGES)
+            work = functools.partial(run_job, runner, run, reporter, stages or NO_STAGES, self._coming(run, stages))
             try:
                 final = traced(run.request.job, run.waited, data_folder() / TRACES, work) if run.trace else work()
             except DeviceLost as lost:
@@ -194,6 +196,14 @@ class Worker:
             reporter.flush()
             del self._stops[run.request.job]
             self._channel.send(Said(final, fresh=stages is None or stages.hits == 0))
+
+    def _coming(self, run: Run, stages: StageStore | None) -> list[Coming]:
+        """The jobs that run next, each with its place in the store and the sign that it is wanted no longer."""
+        return [
+            Coming(request, NO_STAGES if stages is None else stages.beside(request.job), sign.is_set)
+            for request in run.coming
+            if (sign := self._guests.get(request.job)) is not None
+        ]
 
     def _tell_vitals(self, pipeline: PipelineLike) -> None:
         """Runs in its own thread: tells what the worker holds, when that has changed."""
@@ -217,22 +227,32 @@ class Worker:
             command = to_worker.decode(raw)
             if isinstance(command, Run):
                 self._stops[command.request.job] = StopSign()
+                before = self._guests
+                self._guests = {one.job: before.get(one.job) or StopSign() for one in command.coming}
                 self._channel.send(Took(command.request.job))
                 self._runs.put(command)
             elif command.job in self._stops:
                 self._stops[command.job].keep = command.keep
                 self._stops[command.job].set()
+            elif (guest := self._guests.pop(command.job, None)) is not None:
+                guest.set()
         os._exit(0)
 
 
-def run_job(pipeline: PipelineLike, run: Run, reporter: Reporter, stages: StageCache = NO_STAGES) -> Event:
+def run_job(
+    pipeline: PipelineLike,
+    run: Run,
+    reporter: Reporter,
+    stages: StageCache = NO_STAGES,
+    coming: Sequence[Coming] = (),
+) -> Event:
     """Runs one job to its final event; every error becomes one, but for `DeviceLost`."""
     request = run.request
     try:
         if isinstance(request, Listen):
             return pipeline.listen(request, reporter)
         return pipeline.render(
-            request, Path(run.out), reporter, stages=stages, first_take=run.first_take, coming=run.coming
+            request, Path(run.out), reporter, stages=stages, first_take=run.first_take, coming=coming
         )
     except JobCancelled:
         return Cancelled(request.job)

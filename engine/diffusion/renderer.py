@@ -104,7 +104,11 @@ class DiffusionRenderer(ABC):
         if stretch.strength == 0.0:
             return None  # the guide itself
         with self._lock:
-            return self._width(stretch), self._key(self.open(), stretch)
+            return self.width(stretch), self._key(self.open(), stretch)
+
+    def width(self, stretch: Stretch) -> int:
+        """See `engine.rendering.Renderer`. It depends on nothing but the stretch and the device."""
+        return max(1, min(self.batch, int(CALL_SECONDS / stretch.guide.seconds)))
 
     def open(self) -> Any:
         """The pipeline, loaded when first wanted."""
@@ -158,23 +162,19 @@ class DiffusionRenderer(ABC):
                 hint="Ask for the part in shorter sections.",
             )
 
-    def _width(self, stretch: Stretch) -> int:
-        """Rows of the stretch's call. It depends on nothing but the stretch and the device."""
-        return max(1, min(self.batch, int(CALL_SECONDS / stretch.guide.seconds)))
-
     def _groups(self, wanted: Sequence[int], stretches: Sequence[Stretch]) -> list[list[int]]:
         found: dict[Hashable, list[int]] = {}
         for i in wanted:
             found.setdefault(self.shape(stretches[i]), []).append(i)
         groups = []
         for rows in found.values():
-            width = self._width(stretches[rows[0]])
+            width = self.width(stretches[rows[0]])
             groups += [rows[at : at + width] for at in range(0, len(rows), width)]
         return groups
 
     def _answer(self, pipe: Any, rows: Sequence[Stretch], steps: Steps) -> list[Clip]:
         """Where memory does not bear the rows, they have a call each, now and from now on."""
-        width = self._width(rows[0])
+        width = self.width(rows[0])
         try:
             sounds = self._run(pipe, [*rows, *[rows[-1]] * (width - len(rows))], steps)[: len(rows)]
         except torch.OutOfMemoryError as problem:

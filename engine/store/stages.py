@@ -16,9 +16,10 @@ import secrets
 import sqlite3
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.stages import Chunk
+from engine.stages import Chunk, StageCache
 from engine.store.database import open_database
 
 SMALL = 64 << 10
@@ -62,8 +63,22 @@ class StageStore:
             self._job, self.hits = job, 0
             self._write("DELETE FROM uses WHERE job NOT IN (SELECT id FROM jobs WHERE final IS NULL)")
 
+    def beside(self, job: str) -> StageCache:
+        """The same store for a job that waits, while the one that `begin` named runs."""
+        return _Beside(self, job)
+
     def get(self, key: str) -> bytes | None:
         """See `StageCache`."""
+        value = self.find(key, self._job)
+        self.hits += value is not None
+        return value
+
+    def put(self, key: str, *chunks: Chunk) -> None:
+        """See `StageCache`."""
+        self.keep(key, self._job, *chunks)
+
+    def find(self, key: str, job: str) -> bytes | None:
+        """What was put under the key, which this job uses then."""
         with self._lock:
             row = self._connection.execute("SELECT digest, value FROM stages WHERE key = ?", (key,)).fetchone()
             if row is None:
@@ -75,12 +90,11 @@ class StageStore:
                 log.warning("a kept stage was damaged; it is made again")
                 self._drop(key, digest)
                 return None
-            self.hits += 1
-            self._use(key)
+            self._use(key, job)
             return bytes(value)
 
-    def put(self, key: str, *chunks: Chunk) -> None:
-        """See `StageCache`."""
+    def keep(self, key: str, job: str, *chunks: Chunk) -> None:
+        """Puts what this job has made."""
         size = sum(memoryview(chunk).nbytes for chunk in chunks)
         digest = hashlib.sha256()
         for chunk in chunks:
@@ -93,7 +107,7 @@ class StageStore:
             with self._lock:
                 sql = "INSERT OR REPLACE INTO stages (key, digest, size, value, used) VALUES (?, ?, ?, ?, 0)"
                 self._connection.execute(sql, (key, name, size, value))
-                self._use(key)
+                self._use(key, job)
                 self._make_room()
         except (OSError, sqlite3.Error) as error:
             log.warning("a finished stage could not be kept: %s", error)
@@ -127,10 +141,10 @@ class StageStore:
         finally:
             part.unlink(missing_ok=True)
 
-    def _use(self, key: str) -> None:
+    def _use(self, key: str, job: str) -> None:
         """Counts, for a clock may be set back."""
         self._write("UPDATE stages SET used = (SELECT max(used) + 1 FROM stages) WHERE key = ?", key)
-        self._write("INSERT OR IGNORE INTO uses (job, key) VALUES (?, ?)", self._job, key)
+        self._write("INSERT OR IGNORE INTO uses (job, key) VALUES (?, ?)", job, key)
 
     def _write(self, sql: str, *values: str) -> None:
         """Bookkeeping: what cannot be written now costs order, not results."""
@@ -156,3 +170,19 @@ class StageStore:
             total -= size
             if total <= self._max_bytes:
                 return
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """A `StageCache`."""
+
+    store: StageStore
+    job: str
+
+    def get(self, key: str) -> bytes | None:
+        """See `StageCache`."""
+        return self.store.find(key, self.job)
+
+    def put(self, key: str, *chunks: Chunk) -> None:
+        """See `StageCache`."""
+        self.store.keep(key, self.job, *chunks)

@@ -3,8 +3,9 @@
 What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once",
 "crash=always" or "crash=until cure=FILE" (the process kills itself in the middle), "deaf" (it reports nothing, so it
 cannot be stopped), "error=job", "error=bug", "error=memory" (it fails), "noise" (it prints, as libraries do),
-"hold=FILE" (it goes on when FILE is there), "fat" (it keeps 300 MB when the job is over), "error=gpu" or
-"error=gpu-once" (torch's own error for a lost GPU, always or at the first attempt).
+"hold=FILE" (it goes on when FILE is there), "company=FILE" (it writes down who is coming while it is held), "fat" (it
+keeps 300 MB when the job is over), "error=gpu" or "error=gpu-once" (torch's own error for a lost GPU, always or at the
+first attempt).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 from bridge.errors import JobError
 from bridge.messages import Checks, Done, Heard, Listen, ModelList, ModelRow, Render, StemReady
 from bridge.paths import data_folder
+from engine.coming import Coming
 from engine.report import Reporter
 from engine.stages import StageCache
 
@@ -45,9 +47,9 @@ class EchoPipeline:
         *,
         stages: StageCache,
         first_take: int,
-        coming: Sequence[Render],
+        coming: Sequence[Coming],
     ) -> Done:
-        began = time.monotonic()
+        began, self.coming = time.monotonic(), coming
         steps, pause = int(wish(request, "steps", "4")), float(wish(request, "pause", "0.005"))
         clock, arrangement = request.arrangement.timeline(), request.arrangement
         samples = clock.span2samples(arrangement.start, arrangement.end, arrangement.sample_rate)
@@ -86,6 +88,8 @@ class EchoPipeline:
             return
         held = wish(request, "hold")
         while held and not Path(held).exists():
+            if wish(request, "company"):
+                Path(wish(request, "company")).write_text(" ".join(one.job for one in self.coming if not one.gone()))
             time.sleep(0.01)
         mark = out.parent / f"{request.job}.crashed"
         uncured = wish(request, "crash") == "until" and not Path(wish(request, "cure")).exists()

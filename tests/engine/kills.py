@@ -24,6 +24,7 @@ import psutil
 from bridge.client import Client, find_engine, start_engine, stop_engine
 from bridge.errors import StembridgeError
 from bridge.messages import Done, Event, Render, Status, StemReady
+from engine.coming import Coming
 from engine.pipeline import Pipeline
 from engine.report import Reporter
 from engine.stages import Chunk, StageCache
@@ -65,7 +66,7 @@ class CountingPipeline(Pipeline):
         *,
         stages: StageCache,
         first_take: int = 1,
-        coming: Sequence[Render] = (),
+        coming: Sequence[Coming] = (),
     ) -> Done:
         counted = CountingStages(stages, Path(os.environ[COUNTS]) / request.job)
         return super().render(request, out, report, stages=counted, first_take=first_take, coming=coming)

@@ -134,6 +134,25 @@ def test_a_waiting_job_is_paused_and_resumed(client: Client, endpoint: Endpoint,
         assert isinstance(list(other.request(Status("a")))[-1], Done)
 
 
+def test_a_worker_hears_of_a_coming_job_that_comes_no_longer(client: Client, tmp_path: Path) -> None:
+    gate, company = tmp_path / "go", tmp_path / "company"
+    company.touch()
+    client.pause()
+    put(client, song("first", tmp_path, f"hold={gate} company={company}"))
+    for name in ("a", "b", "c"):
+        put(client, song(name, tmp_path))
+    client.resume()
+    wait_for(lambda: company.read_text() == "a b c")
+    client.pause("a")
+    wait_for(lambda: company.read_text() == "b c")
+    assert client.cancel("b") == Cancelled("b")
+    wait_for(lambda: company.read_text() == "c")
+    gate.touch()
+    client.resume("a")
+    wait_for(lambda: all(row.state in ("done", "cancelled") for row in rows(client).values()))
+    assert [name for name, row in rows(client).items() if row.state == "cancelled"] == ["b"]
+
+
 def test_a_running_job_is_paused_and_frees_the_worker(client: Client, tmp_path: Path) -> None:
     following = client.request(song("long", tmp_path, "steps=300 pause=0.01"))
     next(event for event in following if isinstance(event, Progress))

@@ -195,7 +195,96 @@ def test_a_stretch_that_has_no_shape_is_its_caller_s_error() -> None:
 
 def test_one_machine_is_shared_once() -> None:
     one, other = DoubleRenderer("one", filtered), DoubleRenderer("other", filtered)
-    shared = share_renderers({"bass": one, "keys": one, "lead": other})
+    known: dict[int, Shared] = {}
+    shared = share_renderers({"bass": one, "keys": one, "lead": other}, known)
     assert shared["bass"] is shared["keys"]
     assert shared["lead"] is not shared["bass"]
     assert (shared["lead"].name, shared["lead"].batch) == ("other", other.batch)
+    assert share_renderers({"drums": one}, known)["drums"] is shared["bass"]
+
+
+class Narrow(DoubleRenderer):
+    """A double whose calls have so many rows of a stretch."""
+
+    rows = 4
+
+    def width(self, wish: Stretch) -> int:
+        return self.rows
+
+
+def offer(
+    pool: ThreadPoolExecutor, shared: Shared, wishes: list[Stretch], tick: Tick = silent_tick
+) -> tuple[Future[None], dict[int, Clip]]:
+    """A guest that is known to wait, and what it has got."""
+    before, got = shared.offered, {}
+    future = pool.submit(shared.along, wishes, tick, got.__setitem__)
+    wait_until(lambda: shared.offered == before + len(wishes))
+    return future, got
+
+
+@pytest.mark.parametrize(
+    ("rows", "host", "batches"),
+    [
+        (4, [1], [[1, 10, 11, 12]]),
+        (4, [1, 2, 3], [[1, 2, 3, 10]]),
+        (4, [1, 2, 3, 4], [[1, 2, 3, 4]]),
+        (2, [1, 2], [[1, 2]]),
+        (2, [1, 2, 3], [[1, 2, 3, 10]]),
+        (1, [1], [[1]]),
+    ],
+)
+def test_guests_get_the_rows_of_a_call_that_are_free(
+    pool: ThreadPoolExecutor, rows: int, host: list[int], batches: list[list[int]]
+) -> None:
+    double = Narrow("double", filtered, batch=4)
+    double.rows = rows
+    shared = Shared(double)
+    left = threading.Event()
+
+    def tick(fraction: float) -> None:
+        if left.is_set():
+            raise JobCancelled
+
+    guest, got = offer(pool, shared, [wish(n) for n in (10, 11, 12)], tick)
+    assert seeds(double) == [], "a guest asks for no call"
+    clips = shared.render([wish(n) for n in host], silent_tick)
+    assert seeds(double) == batches
+    assert [np.array_equal(c.audio, filtered(wish(n))) for c, n in zip(clips, host, strict=True)] == [True] * len(host)
+    found = [n for n in batches[0] if n >= 10]
+    wait_until(lambda: len(got) == len(found))
+    assert [np.array_equal(got[i].audio, filtered(wish(n))) for i, n in enumerate(found)] == [True] * len(found)
+    left.set()
+    if len(found) < 3:
+        with pytest.raises(JobCancelled):
+            guest.result()
+    else:
+        guest.result()
+    assert shared.offered == 0
+
+
+def test_a_guest_of_another_shape_waits_on(pool: ThreadPoolExecutor) -> None:
+    double = Narrow("double", filtered, batch=4)
+    shared = Shared(double)
+    guest, got = offer(pool, shared, [wish(10, "keys")])
+    shared.render([wish(1)], silent_tick)
+    assert (seeds(double), got) == ([[1]], {})
+    shared.render([wish(2, "keys")], silent_tick)
+    guest.result()
+    assert seeds(double) == [[1], [2, 10]]
+
+
+def test_a_host_that_stops_takes_no_guest_along(pool: ThreadPoolExecutor) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.0:
+            raise JobCancelled
+
+    double = Narrow("double", filtered, batch=4)
+    shared = Shared(double)
+    guest, got = offer(pool, shared, [wish(10)])
+    with pytest.raises(JobCancelled):
+        shared.render([wish(1)], stop)
+    assert (shared.offered, got) == (1, {})
+    shared.render([wish(2)], silent_tick)
+    guest.result()
+    assert seeds(double) == [[1, 10], [2, 10]]
+    assert np.array_equal(got[0].audio, filtered(wish(10)))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bridge.errors import JobError, RequestError
 from bridge.messages import Cancelled, Done, Event, Failed, Heard, Listen, ModelList, Progress, Render
 from engine import worker
+from engine.coming import Coming
 from engine.report import JobCancelled, Reporter
 from engine.stages import StageCache
 from engine.wire import FromWorker, Run, Said, Stop, from_worker, line, to_worker
@@ -85,7 +86,7 @@ class Raising:
         *,
         stages: StageCache,
         first_take: int,
-        coming: Sequence[Render],
+        coming: Sequence[Coming],
     ) -> Done:
         raise self.how
 

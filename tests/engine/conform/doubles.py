@@ -82,6 +82,10 @@ class DoubleRenderer:
         with self._busy:
             return self.task(stretch), stretch.stem, stretch.guide.audio.shape
 
+    def width(self, stretch: Stretch) -> int:
+        """See `Renderer`."""
+        return self.batch
+
     def render(self, stretches: Sequence[Stretch], tick: Tick) -> list[Clip]:
         """See `Renderer`."""
         assert 1 <= len(stretches) <= self.batch

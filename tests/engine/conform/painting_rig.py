@@ -15,11 +15,11 @@ import pytest
 from bridge.handover.manifest import Manifest, StemFiles, read_manifest
 from bridge.messages import ModelRow, PieceReady, Render, StemReady
 from engine import pipeline as pipelines
-from engine.compose import Writers
 from engine.pipeline import Pipeline
 from engine.rendering import Renderer
 from engine.report import JobCancelled
 from engine.score import Score
+from engine.setting import Setting
 from tests.e2e.songs import eight_bars
 from tests.engine.conform.doubles import Answer, DoubleRenderer
 
@@ -63,13 +63,13 @@ class Painting(Pipeline):
     def open_renderer(self, row: ModelRow) -> Renderer | None:
         return self.doubles.get(row.name)
 
-    def _write(self, writers: Writers, take: Render, *rest: Any) -> Score:
+    def _write(self, setting: Setting, take: Render, *rest: Any) -> Score:
         if take.scope is not None:
-            return super()._write(writers, take, *rest)
+            return super()._write(setting, take, *rest)
         stems = tuple(msgspec.structs.replace(s, renderer="", strength=None, words="") for s in take.stems)
         wish = msgspec.json.encode((take.arrangement.sections, take.arrangement.clock, stems, take.seed, take.style))
         if wish not in self._scores:
-            self._scores[wish] = super()._write(writers, take, *rest)
+            self._scores[wish] = super()._write(setting, take, *rest)
         return self._scores[wish]
 
 

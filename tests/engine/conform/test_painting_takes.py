@@ -45,8 +45,8 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> list[Shared]:
     """The shared renderers of the pipeline, in the order in which they were made."""
     made: list[Shared] = []
 
-    def watched(renderers: dict[str, Renderer]) -> dict[str, Renderer]:
-        answer = share_renderers(renderers)
+    def watched(renderers: dict[str, Renderer], known: dict[int, Shared]) -> dict[str, Renderer]:
+        answer = share_renderers(renderers, known)
         made.extend({id(m): m for m in answer.values() if isinstance(m, Shared)}.values())
         for machine in renderers.values():
             if isinstance(machine, Held):

@@ -203,8 +203,8 @@ def test_a_call_has_always_the_same_rows_and_lasts_no_longer_than_a_window(
         renderer.render([stretch(seed=n) for n in range(count)], silent_tick)
     assert set(sizes) == {4}
     silence = [Clip(np.zeros((2, 8000 * seconds), np.float32), 8000) for seconds in (10, 30, 31, 50, 100, 120)]
-    assert [renderer._width(stretch(guide=guide)) for guide in silence] == [4, 4, 3, 2, 1, 1]
-    assert open_renderer(checkpoints[kind])._width(stretch()) == 1
+    assert [renderer.width(stretch(guide=guide)) for guide in silence] == [4, 4, 3, 2, 1, 1]
+    assert open_renderer(checkpoints[kind]).width(stretch()) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -236,3 +236,19 @@ def test_what_json_cannot_say_to_the_bit_is_not_kept(store: StageStore, caplog: 
 
 def test_keys_do_not_run_together() -> None:
     assert stage2key("x", b"ab", b"c") != stage2key("x", b"a", b"bc")
+
+
+def test_what_is_made_for_a_waiting_job_is_its_own(store: StageStore, tmp_path: Path) -> None:
+    add_job(tmp_path, "job")
+    add_job(tmp_path, "waiting")
+    beside = store.beside("waiting")
+    beside.put("clip", value(1))
+    assert beside.get("clip") == value(1)
+    assert store.hits == 0, "the running job has used nothing"
+    add_job(tmp_path, "job", final=b"{}")
+    for number in range(6):
+        store.put(f"{number}", value(number))
+    store.begin("waiting")
+    assert store.get("clip") == value(1), "it was kept for the job that waits"
+    assert store.hits == 1
+    assert store.get("0") is None
