@@ -160,7 +160,12 @@ def test_guests_that_came_too_late_share_the_next_job_s_call(
     double = DoubleRenderer("double", late := Late(), batch=4)
     store.begin(jobs[0].job)
     late.until = lambda: sum(shared.offered for shared in made) >= 2
-    run(pipeline, double, jobs[0], store, *(coming(store, j) for j in jobs[1:]))
+
+    def after_the_first_call() -> bool:
+        wait_until(lambda: len(double.asked) > 0)
+        return False
+
+    run(pipeline, double, jobs[0], store, *(coming(store, j, after_the_first_call) for j in jobs[1:]))
     assert [len(batch) for batch in double.asked] == [1], "the host waited for nobody"
     late.until = lambda: True
     store.begin(jobs[1].job)
