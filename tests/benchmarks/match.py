@@ -1,15 +1,17 @@
-"""`python -m tests.benchmarks.match [--clips N] [--sounds N]`: does the band sound like the reference?
+"""`python -m tests.benchmarks.match [--clips A:B] [--sounds A:B] [--kept FILE]`: how near the reference is the band?
 
 One song of the band's, brought to real clips and to sounds of a held-out bank (`match_material`); every result is
 measured against a part of the reference that the engine was not given (`match_measures`). Rows: the guide; the guide
-through fixed gains per band, width and loudness (static), and that fitted to its own result in third octaves
-(fitted); the guide through the whole bus stage (quantile); instruments
+through fixed gains per band, width and loudness (static); the guide through the whole bus stage (quantile); instruments
 chosen and nothing else (retrieval); `match` itself (ours); the song in the reference's very sound, or the clip's own
 other half (oracle); `match` for another reference (wrong). Then: how often is the nearest of all references the one
 that was asked for, what choosing and matching cost, and what stays as it was (time, silence, pitch, clicks).
 
+About half a minute of CPU for each reference, so it can run in pieces (0:5, 5:10, ...): `--kept` holds what all of them
+measured, and every run reports all of it; with empty pieces (0:0) it only reports.
+
 Needs `pip install immich-memories-music tinysoundfont librosa pretty_midi` and `pip install --no-deps musicnn==0.1.0`;
-sets whose package is not there are left out. About half a minute of CPU for each reference.
+sets whose package is not there are left out.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from bridge.messages import Render, StemWanted
 from engine.casting import cast
 from engine.helpers import Unheard
 from engine.match import (
+    Curves,
     Goal,
     Grid,
     apply_curves,
@@ -39,6 +42,7 @@ from engine.match import (
     audio2tone,
     design_curves,
     fit_tone,
+    hold_silence,
     limit_curves,
 )
 from engine.matching import Matcher
@@ -49,27 +53,31 @@ from engine.sampler.mix import limit, true_peaks
 from engine.stems import StemMaker, request2frame
 from engine.stretches import Scene
 from tests.benchmarks import match_safety
+from tests.benchmarks.match_kept import Costs, Kept, Numbers, Tried, keep, read
 from tests.benchmarks.match_material import PLAYED, RATE, Clip, excerpt, held_out_sounds, real_clips
 from tests.benchmarks.match_measures import NAMES, Measured, distances, measure
 from tests.benchmarks.musicnn_judge import why_absent
 
 Audio = NDArray[np.float32]
-ROWS = ("guide", "static", "fitted", "quantile", "retrieval", "ours", "oracle", "wrong")
+ROWS = ("guide", "static", "quantile", "retrieval", "ours", "oracle", "wrong")
+
+CLIPS, SOUNDS = 20, 10
+"""How many references each set has."""
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A song brought to a reference: `stems` as they are handed over, `raw` as the chosen instruments play them,
-    seconds per stage."""
+    """A song brought to a reference: `stems` as they are handed over, `raw` as the chosen instruments play them, `who`
+    they are, and why stems were `repaired`."""
 
     stems: dict[str, Audio]
     raw: dict[str, Audio]
-    seconds: dict[str, float]
-    repaired: int
+    who: dict[str, str]
+    repaired: dict[str, tuple[str, ...]]
 
     @property
     def mix(self) -> Audio:
-        return np.sum(list(self.stems.values()), axis=0, dtype=np.float32)
+        return added(self.stems)
 
 
 class Studio:
@@ -89,42 +97,41 @@ class Studio:
         stems = self._maker((Reference(str(path)),))
         matcher = Matcher(stems, Scene(stems.request, self.clock, stems.frame, self.score))
         share = ShareReporter(Unheard(), 0.0, 1.0)
-        began = time.perf_counter()
         sounds = {part.name: sound for part, sound in matcher.match(self.score.parts, share, 0.0, 1.0)}
-        whole = time.perf_counter() - began
         who = {name: sound.instrument for name, sound in sounds.items()}
         raw = {name: self._play(name, stems, who[name]) for name in sounds}
-        seconds = {**stems.watch.seconds, "whole": whole}
-        repaired = sum(bool(sound.renderer) for sound in sounds.values())
-        return Matched({name: sound.audio for name, sound in sounds.items()}, raw, seconds, repaired)
+        return Matched(
+            {name: sound.audio for name, sound in sounds.items()},
+            raw,
+            {name: player.name if player else "" for name, player in who.items()},
+            {name: tuple(sound.verdict.checks.repaired) for name, sound in sounds.items()},
+        )
 
-    def by_curves(self, clip: Clip, *, moving: bool, fitted: bool = True) -> Audio:
-        """The guide's mix through the bus stage, or its fixed steps alone, with or without what is fitted at last."""
-        bus = np.sum(list(self.guide.values()), axis=0, dtype=np.float32)
+    def by_curves(self, clip: Clip, *, moving: bool) -> Audio:
+        """The guide's mix through the bus stage, or through its fixed gains, width and loudness alone."""
+        bus = added(self.guide)
+        return apply_curves(bus, self._curves(bus, clip, moving=moving))
+
+    def costs(self, clip: Clip) -> Costs:
+        """CPU seconds of choosing, and of the bus stage for all stems, design included."""
+        began = time.process_time()
+        cast(self.stems, self.score.parts, RenderedClip(clip.given, RATE), lambda _: None)
+        chosen = time.process_time()
+        bus = added(self.guide)
+        curves = self._curves(bus, clip, moving=True)
+        for raw in self.guide.values():
+            hold_silence(apply_curves(raw, curves), RATE, 0, [(raw, 0)])
+        minutes = bus.shape[1] / RATE / 60
+        return Costs(len(self.guide), chosen - began, (time.process_time() - chosen) / minutes)
+
+    def _curves(self, bus: Audio, clip: Clip, *, moving: bool) -> Curves:
         profile = audio2profile(clip.given, RATE)
         assert profile is not None
         curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile, moving=moving), RATE)
-        if fitted:
-            curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
-        return apply_curves(
-            bus, limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db if moving else None)
-        )
-
-    def costs(self, clip: Clip) -> tuple[float, float]:
-        """CPU seconds of choosing, and of the bus stage for all stems, design included."""
-        began = time.process_time()
-        who = cast(self.stems, self.score.parts, RenderedClip(clip.given, RATE), lambda _: None)
-        chosen = time.process_time()
-        assert who.after <= who.before
-        bus = np.sum(list(self.guide.values()), axis=0, dtype=np.float32)
-        profile = audio2profile(clip.given, RATE)
-        assert profile is not None
-        curves = design_curves(audio2levels(bus, Grid(RATE)), Goal(profile), RATE)
+        if not moving:
+            return limit_curves(bus, curves, profile.lufs, true_peaks)
         curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
-        curves = limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db)
-        for raw in self.guide.values():
-            apply_curves(raw, curves)
-        return chosen - began, time.process_time() - chosen
+        return limit_curves(bus, curves, profile.full_lufs, true_peaks, profile.peak_db, full=True)
 
     def _maker(self, references: tuple[Reference, ...]) -> StemMaker:
         end = self.clock.end
@@ -141,89 +148,111 @@ class Studio:
         return stems.play(part, instrument or stems.instrument(part), 0, stems.frame.samples, lambda _: None)
 
 
-@dataclass(frozen=True)
-class Tried:
-    """One reference: what it is measured as, and every row's measures."""
-
-    clip: Clip
-    judged: Measured
-    rows: dict[str, Measured]
-    matched: Matched
+def added(stems: dict[str, Audio]) -> Audio:
+    """The sum of stems."""
+    return np.asarray(np.sum(list(stems.values()), axis=0, dtype=np.float32))
 
 
-def try_clip(studio: Studio, clip: Clip, guide: Measured) -> Tried:
+def try_clip(studio: Studio, title: str, clip: Clip, guide: Measured) -> Tried:
     """All rows but the wrong reference's."""
     matched = studio.match(clip)
-    retrieval, _ = limit(np.sum(list(matched.raw.values()), axis=0, dtype=np.float32), RATE)
+    retrieval, _ = limit(added(matched.raw), RATE)
     mixes = {
-        "static": studio.by_curves(clip, moving=False, fitted=False),
-        "fitted": studio.by_curves(clip, moving=False),
+        "static": studio.by_curves(clip, moving=False),
         "quantile": studio.by_curves(clip, moving=True),
         "retrieval": retrieval,
         "ours": matched.mix,
         "oracle": clip.given if clip.truth is None else clip.truth,
     }
     rows = {"guide": guide, **{name: measure(mix, RATE) for name, mix in mixes.items()}}
-    return Tried(clip, measure(clip.judged, RATE), rows, matched)
+    left = [
+        match_safety.leave(
+            part,
+            studio.clock,
+            (studio.guide[part.name], matched.raw[part.name], matched.stems[part.name]),
+            matched.who[part.name],
+            matched.repaired[part.name],
+        )
+        for part in studio.score.parts
+    ]
+    numbers = {name: Numbers.of(row) for name, row in rows.items()}
+    return Tried(title, clip.name, Numbers.of(measure(clip.judged, RATE)), numbers, left)
 
 
 def table(title: str, tried: Sequence[Tried]) -> list[str]:
     """Mean distances per row; how often ours is nearer than static."""
     lines = [f"{title} ({len(tried)} references)", f"  {'':<10}" + "".join(f"{name:>14}" for name in NAMES)]
+    judged = [t.judged.measured() for t in tried]
+
+    def away(row: str, by: int = 0) -> NDArray[np.float64]:
+        others = [tried[(k + by) % len(tried)] for k in range(len(tried))]
+        return np.array([distances(o.rows[row].measured(), j) for o, j in zip(others, judged, strict=True)])
+
     for row in ROWS:
-        if row == "wrong":
-            others = [tried[(k + len(tried) // 2) % len(tried)] for k in range(len(tried))]
-            values = [distances(o.rows["ours"], t.judged) for o, t in zip(others, tried, strict=True)]
-        else:
-            values = [distances(t.rows[row], t.judged) for t in tried]
-        mean = np.mean(values, axis=0)
+        mean = (away("ours", len(tried) // 2) if row == "wrong" else away(row)).mean(axis=0)
         lines.append(f"  {row:<10}" + f"{mean[0]:>14.3f}" + "".join(f"{x:>14.2f}" for x in mean[1:]))
-    ours = np.array([distances(t.rows["ours"], t.judged) for t in tried])
-    static = np.array([distances(t.rows["static"], t.judged) for t in tried])
-    better = (ours < static).mean(axis=0)
+    better = (away("ours") < away("static")).mean(axis=0)
     lines.append(f"  {'ours wins':<10}" + "".join(f"{x:>14.0%}" for x in better) + "   (against static)")
+    for row in ("guide", "static", "ours", "oracle"):
+        judge, all_ = found(tried, row)
+        lines.append(
+            f"  nearest of {len(tried)} is its own, {row}: {judge:.0%} by the judge, {all_:.0%} by all distances"
+        )
     return lines
 
 
 def found(tried: Sequence[Tried], row: str) -> tuple[float, float]:
     """Share of references whose row's nearest judged half is their own: by the judge's embedding, and by all distances
     together (each divided by its mean)."""
-    every = np.array([[distances(t.rows[row], other.judged) for other in tried] for t in tried])
+    judged = [t.judged.measured() for t in tried]
+    every = np.array([[distances(t.rows[row].measured(), other) for other in judged] for t in tried])
     own = np.arange(len(tried))
     scaled = (every / every.mean(axis=(0, 1))).sum(axis=2)
     return float((every[..., 0].argmin(axis=1) == own).mean()), float((scaled.argmin(axis=1) == own).mean())
 
 
+def piece(text: str) -> slice:
+    """A:B of a set, or so many from its beginning."""
+    first, _, last = text.rpartition(":")
+    return slice(int(first or 0), int(last))
+
+
 def main() -> None:
-    """Prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=20)
-    parser.add_argument("--sounds", type=int, default=10)
+    """Measures the pieces that are asked for, and reports all that is kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=piece, default=slice(0, CLIPS), help="which of the twenty real clips, A:B")
+    parser.add_argument("--sounds", type=piece, default=slice(0, SOUNDS), help="which of the ten held-out sounds, A:B")
+    parser.add_argument("--kept", type=Path, help="a JSON file that keeps what was measured")
     options = parser.parse_args()
     if why := why_absent():
         raise SystemExit(f"the judge is {why}")
     with tempfile.TemporaryDirectory() as name:
-        studio = Studio(Path(name))
-        mix, _ = limit(np.sum(list(studio.guide.values()), axis=0, dtype=np.float32), RATE)
-        guide = measure(mix, RATE)
-        sets = {"real clips": real_clips(options.clips), "held-out sounds": held_out_sounds(options.sounds)}
-        everything: list[Tried] = []
-        for title, clips in sets.items():
-            tried = []
-            for clip in clips:
-                tried.append(try_clip(studio, clip, guide))
-                heard = {row: distances(m, tried[-1].judged) for row, m in tried[-1].rows.items()}
-                print(f"{clip.name}: " + ", ".join(f"{row} {d[0]:.3f}" for row, d in heard.items()), flush=True)
-            everything += tried
-            if not tried:
-                print(f"{title}: none here")
-                continue
-            print("\n".join(table(title, tried)), flush=True)
-            for row in ("guide", "static", "fitted", "ours", "oracle"):
-                judge, all_ = found(tried, row)
-                by = f"{judge:.0%} by the judge, {all_:.0%} by all distances"
-                print(f"  nearest of {len(tried)} is its own, {row}: {by}", flush=True)
-        print("\n".join(match_safety.report(studio, everything)))
+        kept = options.kept or Path(name) / "kept.json"
+        wanted = [
+            *(("real clips", clip) for clip in real_clips(CLIPS, options.clips)),
+            *(("held-out sounds", clip) for clip in held_out_sounds(SOUNDS, options.sounds)),
+        ]
+        if wanted:
+            studio = Studio(Path(name))
+            mix, _ = limit(added(studio.guide), RATE)
+            guide = measure(mix, RATE)
+            if read(kept).costs is None:
+                keep(kept, [], studio.costs(wanted[0][1]))
+            for title, clip in wanted:
+                one = try_clip(studio, title, clip, guide)
+                keep(kept, [one])
+                near = {row: distances(m.measured(), one.judged.measured())[0] for row, m in one.rows.items()}
+                print(f"{clip.name}: " + ", ".join(f"{row} {d:.3f}" for row, d in near.items()), flush=True)
+        report(read(kept))
+
+
+def report(kept: Kept) -> None:
+    """Prints the tables."""
+    for title in dict.fromkeys(row.set for row in kept.tried):
+        print("\n".join(table(title, [row for row in kept.tried if row.set == title])))
+    if kept.tried:
+        print("\n".join(table("all", kept.tried)))
+        print("\n".join(match_safety.report(kept)))
 
 
 if __name__ == "__main__":

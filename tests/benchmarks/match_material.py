@@ -45,6 +45,7 @@ PLAYED = ("hard rock", 11)
 """Style and seed of the song that is brought to all references."""
 OTHER = ("neo-soul", 23)
 FROM_BAR, BARS = 12, 13
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,23 @@ def excerpt(style: str, seed: int) -> tuple[Score, Clock]:
     return replace(score, parts=tuple(parts), chords=()), Clock.steady(clock.bpm_at(0.0), high - low)
 
 
-def real_clips(count: int) -> list[Clip]:
-    """Clips of the package, evenly over moods and kinds; none where it is not installed."""
+def real_clips(count: int, which: slice = ALL) -> list[Clip]:
+    """Of so many clips of the package, evenly over moods and kinds, those that are asked for; none where it is not
+    installed."""
     spec = importlib.util.find_spec("immich_memories_music")
     if spec is None or spec.origin is None:
         return []
     files = sorted(Path(spec.origin).parent.glob("tracks/*/*.opus"))
     files = [files[i] for i in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int)]
-    return [_halves(file.stem, *_read(file)) for file in files]
+    return [_halves(file.stem, *_read(file)) for file in files[which]]
 
 
-def held_out_sounds(count: int, seed: int = 0) -> list[Clip]:
-    """The other song in sounds of the held-out bank; none where that is not installed."""
+def held_out_sounds(count: int, which: slice = ALL, seed: int = 0) -> list[Clip]:
+    """The other song in sounds of the held-out bank: of so many those that are asked for; none where the bank is not
+    installed."""
     font = held_out_font()
-    if font is None:
+    wanted = range(count)[which]
+    if font is None or not wanted:
         return []
     rng = np.random.default_rng(seed)
     free = {role: untwinned(role, font) for role in PROGRAMS}
@@ -98,6 +102,8 @@ def held_out_sounds(count: int, seed: int = 0) -> list[Clip]:
     for number in range(count):
         programs = {role: int(rng.choice(free[role])) for role in PROGRAMS} | {"drums": int(rng.choice(KITS))}
         effects = int(rng.integers(1 << 30))
+        if number not in wanted:
+            continue
         given = _dress(*excerpt(*OTHER), font, programs, effects)
         truth = _dress(*excerpt(*PLAYED), font, programs, effects)
         clips.append(replace(_halves(f"held out {number}", given, RATE), truth=truth))
@@ -143,7 +149,7 @@ def _dress(score: Score, clock: Clock, font: Path, programs: dict[str, int], eff
     sound = sound + scipy.signal.oaconvolve(sound, tail, axes=1)[:, : sound.shape[1]]
     middle, side = (sound[0] + sound[1]) / 2, (sound[0] - sound[1]) / 2 * rng.uniform(0.2, 1.8)
     sound = np.stack([middle + side, middle - side])
-    return (sound * 10 ** (rng.uniform(-12, -3) / 20) / np.abs(sound).max()).astype(np.float32)
+    return np.asarray(sound * 10 ** (rng.uniform(-12, -3) / 20) / np.abs(sound).max(), dtype=np.float32)
 
 
 def _play(part: Part, clock: Clock, font: Path, program: int) -> Audio:

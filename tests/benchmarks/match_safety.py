@@ -1,9 +1,6 @@
-"""What matching must leave as it was, and what it costs: onsets, pitch, silence, sums, clicks, seconds."""
+"""What matching must leave as it was, and what it costs: onsets, pitch, silence, clicks, seconds."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,70 +9,69 @@ from bridge.timeline import Clock
 from engine.checks.onsets import measure_onsets
 from engine.match.clicks import find_clicks
 from engine.score import Part
+from tests.benchmarks.match_kept import Kept, Left
 from tests.benchmarks.match_material import RATE
-
-if TYPE_CHECKING:
-    from tests.benchmarks.match import Studio, Tried
 
 Audio = NDArray[np.float32]
 PITCH_SECONDS, RING_SECONDS, PITCH_SIZE = (0.08, 0.33), 0.05, 1 << 17
 SILENT_DB, BLOCK_SECONDS, QUIET_BLOCKS = -90.0, 0.05, 8
 """The guide counts as silent where it has been below this for so many blocks."""
+FEW = 8
+"""Of fewer onsets than this no median is told."""
 
 
-def report(studio: Studio, tried: Sequence[Tried]) -> list[str]:
+def leave(
+    part: Part, clock: Clock, sounds: tuple[Audio, Audio, Audio], instrument: str, repaired: tuple[str, ...]
+) -> Left:
+    """What matching left of a stem; `sounds`: the guide, what the chosen instrument plays, the matched stem."""
+    guide, raw, new = sounds
+    return Left(
+        part.name,
+        instrument,
+        moved(raw, new, part, clock),
+        [] if part.role == "drums" else detuned(raw, new, part, clock),
+        silent_levels(guide, new),
+        silent_levels(raw, new),
+        find_clicks(raw, new, RATE).tolist(),
+        list(repaired),
+    )
+
+
+def report(kept: Kept) -> list[str]:
     """Lines of the last table."""
-    shifts: list[float] = []
-    waves: list[float] = []
-    cents: list[float] = []
-    silence: list[float] = []
-    own: list[float] = []
-    clicks = 0
-    for one in tried:
-        for part in studio.score.parts:
-            raw, new = one.matched.raw[part.name], one.matched.stems[part.name]
-            shifts += moved(raw, new, part, studio.clock)
-            waves += lags(raw, new, part, studio.clock)
-            silence += silent_levels(studio.guide[part.name], new)
-            own += silent_levels(raw, new)
-            if part.role != "drums":
-                cents += [abs(away) for away in detuned(raw, new, part, studio.clock)]
-            clicks += len(find_clicks(raw, new, RATE))
-    late = np.abs(shifts)
-    repaired = sum(one.matched.repaired for one in tried)
-    costs = np.array([studio.costs(one.clip) for one in tried[:2]])
-    minutes = studio.stems.frame.samples / RATE / 60
-    within = (late < 1.0).mean()
+    stems = [(one.name, stem) for one in kept.tried for stem in one.left]
+    late = np.abs([x for _, stem in stems for x in stem.shifts] or [0.0])
+    medians = [
+        (float(np.median(np.abs(stem.shifts))), f"{stem.instrument} for {name}")
+        for name, stem in stems
+        if len(stem.shifts) >= FEW
+    ]
+    cents = np.abs([x for _, stem in stems for x in stem.cents] or [0.0])
+    worst, whose = max(medians, default=(0.0, "none"))
+    on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms (n = {len(late)})"
+    clicks = sum(len(stem.clicks) for _, stem in stems)
+    repaired = [f"{name}: {stem.stem}: {why}" for name, stem in stems for why in stem.repaired]
     lines = [
         "what matching leaves as it was",
-        f"  waves around notes moved: at most {np.abs(waves).max():.2f} ms (n = {len(waves)})",
-        f"  onsets by the checks' measure: median {np.median(late):.2f} ms, {within:.0%} below 1 ms (n = {len(late)})",
-        f"  pitch moved: median {np.median(cents):.2f}, at most {max(cents):.2f} cents (n = {len(cents)})"
-        if cents
-        else "  pitch moved: no note sounds alone for long enough",
-        f"  clicks found: {clicks}; stems that failed a check and were repaired: {repaired}",
-        f"  choosing: {costs[:, 0].mean():.1f} CPU seconds a song of {len(studio.score.parts)} stems, two threads",
-        f"  matching: {costs[:, 1].mean() / minutes:.1f} CPU seconds a minute of {len(studio.score.parts)} stems",
+        f"  onsets moved: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})",
+        f"  pitch moved: median {np.median(cents):.2f}, at most {cents.max():.2f} cents (n = {len(cents)})",
+        f"  clicks found: {clicks}; stems repaired: {len(repaired)} of {len(stems)}",
+        *(f"    {text}" for text in repaired),
     ]
-    for who, levels in (("guide", silence), ("chosen instrument", own)):
+    for who in ("guide", "own"):
+        levels = [x for _, stem in stems for x in getattr(stem, who)]
         if levels:
+            named = "guide" if who == "guide" else "chosen instrument"
             quiet = f"median {np.median(levels):.0f}, at most {max(levels):.0f} dBFS"
-            lines.append(f"  where the {who} is silent: {quiet} (n = {len(levels)} blocks of 50 ms)")
+            over = f"above -72: {sum(x > -72.0 for x in levels)} of {len(levels)} blocks of 50 ms"
+            lines.append(f"  where the {named} is silent: {quiet}, {over}")
+    if kept.costs is not None:
+        costs = kept.costs
+        lines += [
+            f"  choosing: {costs.choosing:.1f} CPU seconds a song of {costs.stems} stems, by two threads",
+            f"  matching: {costs.matching:.1f} CPU seconds a minute of {costs.stems} stems, by two threads",
+        ]
     return lines
-
-
-def lags(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
-    """ms by which the 60 ms around notes moved: where both correlate most."""
-    found = []
-    for note in part.notes[::3]:
-        at = max(round(clock.beat2second(note.start) * RATE) - RATE // 100, 0)
-        one, two = (sound[0, at : at + RATE * 6 // 100] for sound in (raw, new))
-        if len(one) == RATE * 6 // 100 and np.abs(one).max() > 1e-3:
-            size = 1 << 13
-            both = np.fft.irfft(np.fft.rfft(two, size) * np.conj(np.fft.rfft(one, size)))
-            best = int(np.abs(np.roll(both, size // 2)).argmax()) - size // 2
-            found.append(1000.0 * best / RATE)
-    return found
 
 
 def moved(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:

@@ -38,7 +38,7 @@ def test_pieces_read_as_the_whole_does() -> None:
 
 
 def test_the_fullest_stretch_is_what_counts() -> None:
-    loud, soft = steady(36.0), steady(40.0, seed=5) * 0.1
+    loud, soft = steady(36.0), steady(40.0, seed=5) * 0.5
     power = audio2power(np.concatenate([soft, loud, soft], axis=1), RATE, STEP)
     alone = audio2power(loud, RATE, STEP)
     each = STEP / RATE
