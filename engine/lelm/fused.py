@@ -4,8 +4,7 @@ Same mathematics and published names as `engine.llama` (a test holds it to that)
 another. Two ways to go on: `run` takes S positions that all rows share (prompts, single songs, blocks to verify),
 `step` one position per row, each at its own place, with shapes that never change: what a CUDA graph can replay.
 
-Conventions: B rows, S positions, D width, H heads, E = D / H. Caches [2, B, H, positions, E] per layer; on a CPU in
-float32 positions lie next to each other in memory, so that one query's products run along them.
+Conventions: B rows, S positions, D width, H heads, E = D / H. Keys and values are kept by `engine.lelm.caches`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.lelm.pages import zeros
+from engine.lelm.caches import Apart, Cache, Whole, new_cache
 from engine.lelm.products import Product, activations, make_product
 from engine.llama import LlamaShape, rotary
 
@@ -77,54 +76,42 @@ class FusedStack:
         signed = torch.cat((-sin[:, :half], sin[:, half:]), 1)
         self.cos, self.sin = cos.to(device, self.dtype), signed.to(device, self.dtype)
 
-    def new_cache(self, rows: int, positions: int) -> list[Tensor]:
-        """Empty keys and values, one tensor [2, rows, H, positions, E] for each layer."""
-        heads = self.shape.heads
-        size = [2, rows, heads, positions, self.shape.dim // heads]
-        if self.device != "cpu" or self.dtype != torch.float32:
-            return [zeros(size, self.dtype, self.device) for _ in self.layers]
-        size[3:] = size[:2:-1]
-        return [zeros(size, self.dtype, self.device).transpose(3, 4) for _ in self.layers]
+    def new_cache(self, rows: int, positions: int, prefix: int = 0) -> Whole | Apart:
+        """Empty keys and values for `positions` positions, `prefix` of which are filled from what was read before."""
+        c = self.shape
+        return new_cache(c.layers, rows, c.heads, c.dim // c.heads, positions, self.dtype, self.device, prefix)
 
-    def run(self, x: Tensor, cache: list[Tensor], start: int) -> Tensor:
+    def run(self, x: Tensor, cache: Cache, start: int) -> Tensor:
         """Positions start .. start + S of every row: embeddings [B, S, D] -> normed hidden states [B, S, D]."""
         rows, length, dim = x.shape
         stop = start + length
         turn = self.cos[start:stop, None, None], self.sin[start:stop, None, None]
-        mask = None
-        if start and length > 1:
-            mask = torch.ones(length, stop, dtype=torch.bool, device=x.device).tril(start)
         heads, half = self.shape.heads, dim // self.shape.heads // 2
         x = x.reshape(rows * length, dim).to(self.dtype)
-        for layer, kv in zip(self.layers, cache, strict=True):
+        for n, layer in enumerate(self.layers):
             qkv = layer.qkv(self._normed(x, layer.before_attention)).view(rows, length, 3, heads, -1)
             qk = qkv[:, :, :2]
             qk = torch.addcmul(qk * turn[0], qk.roll(half, -1), turn[1]).transpose(1, 3)
-            kv[0, :, :, start:stop] = qk[:, :, 1]
-            kv[1, :, :, start:stop] = qkv[:, :, 2].transpose(1, 2)
-            y = _attention(qk[:, :, 0], kv[:, :, :, :stop], mask)
+            y = cache.run(n, qk[:, :, 0], qk[:, :, 1], qkv[:, :, 2].transpose(1, 2), start)
             x = layer.out(y.transpose(1, 2).reshape(rows * length, dim), x)
             x = self._mlp(layer, x)
         return self._normed(x, self.norm).view(rows, length, dim)
 
-    def step(self, x: Tensor, cache: list[Tensor], at: Tensor, reach: int) -> Tensor:
+    def step(self, x: Tensor, cache: Cache, at: Tensor, reach: int) -> Tensor:
         """One position of each row: embeddings [B, D], places `at` [B] int64 -> normed hidden states [B, D].
 
-        Looks at the cache's first `reach` positions, those behind a row's place hidden: no shape depends on a place.
+        Looks at the cache's first `reach` positions, those behind a row's place hidden.
         """
         rows, dim = x.shape
         heads, half = self.shape.heads, dim // self.shape.heads // 2
         turn = self.cos[at][:, None, None], self.sin[at][:, None, None]
-        each = torch.arange(rows, device=x.device)
-        mask = (torch.arange(reach, device=x.device) <= at[:, None])[:, None, None]
+        view = cache.view(at, reach)
         x = x.to(self.dtype)
-        for layer, kv in zip(self.layers, cache, strict=True):
+        for n, layer in enumerate(self.layers):
             qkv = layer.qkv(self._normed(x, layer.before_attention)).view(rows, 3, heads, -1)
             qk = qkv[:, :2]
             qk = torch.addcmul(qk * turn[0], qk.roll(half, -1), turn[1])
-            kv[0][each, :, at] = qk[:, 1]
-            kv[1][each, :, at] = qkv[:, 2]
-            y = _attention(qk[:, 0, :, None], kv[:, :, :, :reach], mask)
+            y = cache.step(n, qk[:, 0], qk[:, 1], qkv[:, 2], view)
             x = layer.out(y.reshape(rows, dim), x)
             x = self._mlp(layer, x)
         return self._normed(x, self.norm)
@@ -140,16 +127,3 @@ class FusedStack:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x.float(), (x.shape[-1],), weight, self.shape.eps).to(x.dtype)
-
-
-def _attention(q: Tensor, kv: Tensor, mask: Tensor | None) -> Tensor:
-    """q [B, H, S, E] over kv [2, B, H, P, E] -> [B, H, S, E]. Without a mask one query sees all, several are causal."""
-    if kv.stride(4) == 1:
-        return F.scaled_dot_product_attention(q, kv[0], kv[1], mask, is_causal=mask is None and q.shape[2] > 1)
-    if q.shape[2] > 1:
-        k, v = kv.contiguous()
-        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
-    weights = torch.matmul(q * q.shape[3] ** -0.5, kv[0].transpose(2, 3))
-    if mask is not None:
-        weights = weights.masked_fill(~mask, -torch.inf)
-    return torch.matmul(weights.softmax(-1), kv[1])

@@ -1,7 +1,7 @@
 """A stack's step as one recorded CUDA graph for each reach: a GPU replays it without waiting for Python.
 
-`FusedStack.step` has shapes that depend on nothing but the rows and the reach, so what is recorded once serves every
-later step. Elsewhere than on CUDA the step is run as it is, on the same fixed buffers.
+`FusedStack.step` has shapes there that depend on nothing but the rows and the reach, so what is recorded once serves
+every later step. Elsewhere than on CUDA the step is run as it is, on the same fixed buffers.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.lelm.caches import Cache
 from engine.lelm.fused import FusedStack
 
 WARM_UPS = 2
@@ -18,7 +19,7 @@ WARM_UPS = 2
 class Replay:
     """Steps of one stack over one cache."""
 
-    def __init__(self, stack: FusedStack, cache: list[Tensor], rows: int) -> None:
+    def __init__(self, stack: FusedStack, cache: Cache, rows: int) -> None:
         self.stack, self.cache = stack, cache
         self.x = torch.zeros(rows, stack.shape.dim, dtype=stack.dtype, device=stack.device)
         self.at = torch.zeros(rows, dtype=torch.int64, device=stack.device)

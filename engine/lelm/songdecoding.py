@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.lelm.caches import Cache
 from engine.lelm.choosing import Chance, SongSampling, choose, penalise
-from engine.lelm.songnet import ReadPrefix, SongNet, guided, place
+from engine.lelm.songnet import ReadPrefix, SongNet, guided
 from engine.report import Tick
 
 POLL = 25
@@ -43,7 +44,7 @@ class MainLine:
         chance: Chance,
         banned: Tensor | None = None,
         shape: Shape | None = None,
-        cache: list[Tensor] | None = None,
+        cache: Cache | None = None,
     ) -> None:
         """`rows`: the conditional prefix, and the null one unless guidance is 1; `banned`: codes never written;
         `cache`: its rows of a cache that songs share."""
@@ -51,9 +52,9 @@ class MainLine:
         self.banned, self.shape = banned, shape
         self.delay = net.config.delays[1]
         self.prefix = rows[0].length
-        self.cache = cache or net.main.new_cache(len(rows), self.prefix + frames + self.delay)
-        place([row.main for row in rows], self.cache)
         steps = frames + self.delay
+        self.cache: Cache | None = cache or net.main.new_cache(len(rows), self.prefix + steps, self.prefix)
+        self.cache.fill([row.main for row in rows])
         self.hidden = torch.zeros(len(rows), steps, net.config.dim, dtype=net.dtype, device=net.device)
         self.codes = torch.full((1, steps + 1), net.config.special, device=net.device)
         self.step = 0
@@ -65,6 +66,7 @@ class MainLine:
         """Writes steps up to `stop`, or to the end of the song, whose tail of hidden states it then adds."""
         while not self.ended and self.step < min(stop, self.frames):
             tick()
+            assert self.cache is not None
             hidden = self.net.main.run(self.feed()[:, None], self.cache, self.prefix + self.step)[:, 0]
             self.take(hidden, self.net.head(guided(hidden, self.sampling.guidance)))
         self.finish()
@@ -84,8 +86,10 @@ class MainLine:
     def finish(self) -> None:
         """Adds the tail of hidden states where the song has ended."""
         self.known = max(self.known, self.step)
-        if self.ended and self.cache:
-            self._tail()
+        if self.ended and self.cache is not None:
+            self._tail(self.cache)
+            # A long song's keys and values are gigabytes, and the sub-transformer's come next.
+            self.cache = None
 
     def _write(self, step: int, logits: Tensor) -> None:
         if self.shape is not None:
@@ -107,26 +111,24 @@ class MainLine:
             self.codes[:, self.step + 1 :] = self.net.config.special
         self.ended = bool(len(ends)) or step == self.frames
 
-    def _tail(self) -> None:
+    def _tail(self, cache: Cache) -> None:
         stop = self.limit + self.delay
         if stop > self.step:
             x = F.embedding(self.codes[:, self.step : stop], self.net.emb).expand(self.hidden.shape[0], -1, -1)
-            self.hidden[:, self.step : stop] = self.net.main.run(x, self.cache, self.prefix + self.step)
+            self.hidden[:, self.step : stop] = self.net.main.run(x, cache, self.prefix + self.step)
         self.known = stop
-        # A long song's keys and values are gigabytes, and the sub-transformer's come next.
-        self.cache.clear()
 
 
 class SubLine:
     """Codebooks 1 and 2 of one song, as far as the main line is."""
 
-    def __init__(self, main: MainLine, rows: list[ReadPrefix], cache: list[Tensor] | None = None) -> None:
+    def __init__(self, main: MainLine, rows: list[ReadPrefix], cache: Cache | None = None) -> None:
         """`cache`: its rows of a cache that songs share."""
         self.main, self.net, self.sampling = main, main.net, main.sampling
         self.rows = rows
-        self.cache = cache or []
-        if cache:
-            place([row.sub for row in rows], cache)
+        self.cache = cache
+        if cache is not None:
+            cache.fill([row.sub for row in rows])
         self.codes = torch.full((2, main.frames + main.delay + 1), self.net.config.special, device=self.net.device)
         self.step = 0
         self.cut = main.frames
@@ -157,9 +159,10 @@ class SubLine:
         first, self.step = self.step, min(self.main.delay, self.main.known)
         self._run(first, self.step)
 
-    def feed(self) -> Tensor:
-        """Embeddings [rows, D] of what the next step is predicted from."""
-        return self._inputs(self.step, self.step + 1)[:, 0]
+    def feed(self) -> tuple[Tensor, Tensor]:
+        """What the next step is predicted from: other codebooks' embeddings and main hidden states, [rows, D] each."""
+        x2 = self.net.others(self.codes[:, self.step]).expand(self.main.hidden.shape[0], -1)
+        return x2, self.main.hidden[:, self.step]
 
     def take(self, logits: Tensor) -> None:
         """Writes the next step from guided logits [1, 2 V]."""
@@ -174,9 +177,10 @@ class SubLine:
         return self.net.mix(x2, self.main.hidden[:, first:stop])
 
     def _run(self, first: int, stop: int) -> Tensor:
-        if not self.cache:
-            self.cache = self.net.sub.new_cache(len(self.rows), self.main.prefix + self.main.frames + self.main.delay)
-            place([row.sub for row in self.rows], self.cache)
+        if self.cache is None:
+            prefix = self.main.prefix
+            self.cache = self.net.sub.new_cache(len(self.rows), prefix + self.main.frames + self.main.delay, prefix)
+            self.cache.fill([row.sub for row in self.rows])
         return self.net.sub.run(self._inputs(first, stop), self.cache, self.main.prefix + first)
 
     def _write(self, step: int, logits: Tensor) -> None:

@@ -32,6 +32,10 @@ class ReadPrefix:
         """Positions."""
         return int(self.sub[0].shape[3])
 
+    def behind_main(self) -> ReadPrefix:
+        """What is still needed when the main transformer has its own."""
+        return ReadPrefix([], self.sub)
+
     def waiting(self) -> ReadPrefix:
         """The same in the computer's memory, to be kept for later songs."""
         return ReadPrefix([kv.cpu() for kv in self.main], [kv.cpu() for kv in self.sub])
@@ -93,19 +97,12 @@ class SongNet:
         main, sub = self.main.new_cache(1, length), self.sub.new_cache(1, length)
         hidden = self.main.run(first, main, 0)
         self.sub.run(self.mix(second, hidden), sub, 0)
-        return ReadPrefix(main, sub)
-
-
-def place(rows: list[list[Tensor]], cache: list[Tensor], at: int = 0) -> None:
-    """Copies what rows have read, each a list by layer, into the rows of a cache from `at` on."""
-    for n, row in enumerate(rows):
-        for kept, kv in zip(row, cache, strict=True):
-            kv[:, at + n : at + n + 1, :, : kept.shape[3]] = kept
+        return ReadPrefix(main.kept, sub.kept)
 
 
 def guided(hidden: Tensor, guidance: float) -> Tensor:
     """Hidden states [rows, ..., D], the conditional row first -> [1, ..., D] steered away from the null row."""
     if hidden.shape[0] == 1:
         return hidden
-    conditional, null = hidden.float().chunk(2)
+    conditional, null = torch.split(hidden.float(), 1)
     return (null + guidance * (conditional - null)).to(hidden.dtype)

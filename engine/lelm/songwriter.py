@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from bridge.errors import RequestError
+from engine.lelm.caches import Cache
 from engine.lelm.checkpoint import SongTensors, read_song_tensors
 from engine.lelm.choosing import SeededChance, SongSampling
 from engine.lelm.conditions import Conditions
@@ -143,8 +144,7 @@ class SongWriter:
         with torch.inference_mode():
             rows = self.read(job, sampling)
             line = self.line(job, rows, sampling)
-            # The line holds its own copy by now; the null row's stays for later songs.
-            rows[0].main.clear()
+            rows = [row.behind_main() for row in rows]
             return write_song(line, rows, tick, on_frames)
 
     def write_several(
@@ -193,7 +193,7 @@ class SongWriter:
         return [*rows, self._null[null]]
 
     def line(
-        self, job: SongJob, rows: list[ReadPrefix], sampling: SongSampling, cache: list[Tensor] | None = None
+        self, job: SongJob, rows: list[ReadPrefix], sampling: SongSampling, cache: Cache | None = None
     ) -> MainLine:
         """The main line of a song whose prefixes are read. Codes of a prompt's mix are never written again."""
         banned = None if job.prompt is None else torch.unique(job.prompt[0])

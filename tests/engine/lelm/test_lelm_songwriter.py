@@ -232,7 +232,7 @@ def test_the_fused_stack_is_the_llama_stack() -> None:
     assert torch.allclose(torch.cat(parts, 1), whole(x), atol=1e-5)
     shifted = stack.new_cache(2, 24)
     for i in range(3):
-        stack.run(x[:1, i : i + 1], [kv[:, :1] for kv in shifted], i)
+        stack.run(x[:1, i : i + 1], shifted.part(slice(0, 1)), i)
     apart = stack.step(torch.stack((x[0, 3], x[1, 0])), shifted, torch.tensor([3, 0]), 24)
     assert torch.allclose(apart, torch.stack((whole(x)[0, 3], whole(x)[1, 0])), atol=1e-5)
     replay, again = Replay(stack, stack.new_cache(2, 24), 2), stack.new_cache(2, 24)
