@@ -63,6 +63,14 @@ class KeyAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return TONICS[self.tonic]
 
 
+class ChordAt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A chord of the user's from `beat` to the next one: "C", "Am7", "F#m7b5", "Bb9", "Dmaj9", "C/E"; "N.C." leaves the
+    beats from here open. See `bridge.chordnames`."""
+
+    beat: float
+    symbol: str
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A stretch of the song. `label` is one of `LABELS`; `energy` is 0-1, or None for the label's usual one."""
 
@@ -84,7 +92,8 @@ class ContextTrack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Notes (`midi`) or sound (`audio`) already in the project; its first beat lies at `start`.
 
     `role` None means: guess it. `use`: `follow` (write around it), `vary` (seed of what is written), `replace`.
-    Paths are absolute, or relative to the project's root.
+    `strength` of `vary`: how far our part leaves it, from 0 (the same notes) to 1 (new); None carries it on with small
+    changes. Paths are absolute, or relative to the project's root.
     """
 
     name: str
@@ -93,6 +102,7 @@ class ContextTrack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio: str | None = None
     start: float = 0.0
     use: Use = "follow"
+    strength: float | None = None
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +125,7 @@ class Arrangement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sections: tuple[Section, ...] = ()
     tracks: tuple[ContextTrack, ...] = ()
     references: tuple[Reference, ...] = ()
+    chords: tuple[ChordAt, ...] = ()
 
     def timeline(self) -> Clock:
         """The exact clock. Raises `RequestError` naming the pair or metre that is wrong."""

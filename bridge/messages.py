@@ -36,6 +36,11 @@ class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `renderer` "" takes the request's. `strength` is how far a diffusion renderer may leave the guide: 0 keeps its
     sound, 1 keeps only its notes' times; None for the checkpoint's own. `words` tell such a renderer of this stem.
+
+    `density`, `register` and `complexity` (-1 to 1) ask for less or more than the music would have; None lets it be.
+    Density: half as many strikes at -1, twice as many at 1. Register: an octave down or up. Complexity: straighter and
+    plainer, or more syncopated with richer chords. `leave_space_for`: the stem or track, by name or role, whose onsets
+    this one keeps clear of.
     """
 
     role: str
@@ -44,6 +49,10 @@ class StemWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     renderer: str = ""
     strength: float | None = None
     words: str = ""
+    density: float | None = None
+    register: float | None = None
+    complexity: float | None = None
+    leave_space_for: str = ""
 
     @property
     def title(self) -> str:
@@ -56,6 +65,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `start` and `end` (beats) narrow it to the bars that they touch. A stem that the take does not have yet is added.
     `notes` keep: the same notes in another sound (renderer, instrument, reference, sound font); nothing is composed.
+    `strength`: how far the new notes leave the take's, from 0 (the same) to 1 (as new as the seed makes them).
     """
 
     take: str
@@ -64,6 +74,7 @@ class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: float | None = None
     end: float | None = None
     notes: Literal["new", "keep"] = "new"
+    strength: float = 1.0
 
 
 class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="render"):
@@ -74,6 +85,7 @@ class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     words of what shall not sound, `language` the lyrics' (ISO 639-1). `commercial`: the result will be sold, so models
     whose licence forbids that are out. `priority` batch waits behind what a musician waits for. `time_limit`: seconds
     that it may run (None: as long as the engine lets any). `trace`: note what the time goes to, for Perfetto.
+    `harmony` free: nothing holds what is written to scale, chords, ranges and hands (see `engine.compose.safe`).
     """
 
     job: str
@@ -97,6 +109,7 @@ class Render(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     priority: Literal["interactive", "batch"] = "interactive"
     time_limit: float | None = None
     trace: bool = False
+    harmony: Literal["safe", "free"] = "safe"
 
 
 class Listen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="listen"):

@@ -19,6 +19,7 @@ from bridge.errors import RequestError
 from bridge.messages import PROTOCOL, Listen, Project, Render, Request, StemWanted, decode_shape
 from bridge.paths import AUDIO_ENDINGS, MIDI_ENDINGS, SOUNDFONT_ENDINGS, resolve_file, resolve_folder
 from bridge.timeline import Clock
+from bridge.wishes import check_wishes
 
 MAX_MESSAGE = 8 << 20
 MAX_SECTIONS, MAX_STEMS, MAX_TRACKS, MAX_REFERENCES, MAX_TAKES = 500, 24, 128, 16, 8
@@ -125,6 +126,7 @@ def check_render(request: Render, roots: Sequence[Path]) -> Render:
         raise RequestError(
             "language", f"{request.language[:20]!r} is no language.", field="language", hint="en, de, zh"
         )
+    check_wishes(request, clock)
     _check_scope(request, stems)
     _check_continues(request)
     soundfont = request.soundfont

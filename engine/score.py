@@ -6,7 +6,7 @@ Conventions: beats are quarter notes of the request's clock; pitches are MIDI nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.timeline import Bar
 
@@ -37,6 +37,21 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     "9": (0, 4, 7, 10, 14),
 }
 """Chord qualities, in the plan model's token order, as semitones above the root."""
+EXTENDED: dict[str, tuple[str, tuple[int, ...]]] = {
+    "maj9": ("maj7", (0, 4, 7, 11, 14)),
+    "m9": ("m7", (0, 3, 7, 10, 14)),
+    "add9": ("", (0, 4, 7, 14)),
+    "madd9": ("m", (0, 3, 7, 14)),
+    "69": ("6", (0, 4, 7, 9, 14)),
+    "7b9": ("7", (0, 4, 7, 10, 13)),
+    "7#9": ("7", (0, 4, 7, 10, 15)),
+    "7sus4": ("sus4", (0, 5, 7, 10)),
+    "9sus4": ("sus4", (0, 5, 7, 10, 14)),
+    "mmaj7": ("m", (0, 3, 7, 11)),
+}
+"""Qualities that only the user gives: the quality that the models know them by, and their semitones."""
+TONES: dict[str, tuple[int, ...]] = {**QUALITIES, **{name: tones for name, (_, tones) in EXTENDED.items()}}
+"""Semitones above the root of every quality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,14 @@ class Chord:
     @property
     def pitch_classes(self) -> frozenset[int]:
         """Chord tones, with the slash bass."""
-        tones = {(self.root + d) % 12 for d in QUALITIES[self.quality]}
+        tones = {(self.root + d) % 12 for d in TONES[self.quality]}
         return frozenset(tones if self.bass is None else tones | {self.bass})
+
+    @property
+    def plain(self) -> Chord:
+        """The chord in a quality that the models know."""
+        known = EXTENDED.get(self.quality)
+        return self if known is None else replace(self, quality=known[0])
 
     @property
     def symbol(self) -> str:

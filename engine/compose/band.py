@@ -20,6 +20,7 @@ from engine.compose.form import SectionShape
 from engine.compose.go_on import continue_band
 from engine.compose.harmony import settle_mode, write_chords
 from engine.compose.keys import Keys
+from engine.compose.lock import coupled
 from engine.compose.material import Base, Material, base_stream, heard2material, own_notes, rows_with
 from engine.compose.measure import (
     backbeat_stability,
@@ -36,6 +37,8 @@ from engine.compose.pitches import in_order
 from engine.compose.room import Room, answer, given_melody, heard2room
 from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
+from engine.compose.symbols import with_chords
+from engine.compose.wishes import mean_bpm, request2wishes
 from engine.compose.writers import Writers, plan_of, write_canvas
 from engine.diffusion.canvas import STREAMS
 from engine.report import Tick, part_of
@@ -57,6 +60,7 @@ def compose_band(
     Raises `RequestError` for stems that cannot be played (`stem.vocals`), for no sections (`sections.none`) and for a
     scope that names what is not there; whatever `tick` raises goes through.
     """
+    heard = with_chords(heard, request.arrangement)
     seats = stems2seats(request.stems)
     form = tuple(form) or (previous.sections if previous is not None else ())
     if not form:
@@ -70,7 +74,8 @@ def compose_band(
         words = section_words(request, form)
         return continue_band(request, clock, form, words, seats, heard, writers, tick, previous)
     if previous is not None and request.scope is not None:
-        return edit_band(request, request2shapes(request, clock, form, seats), seats, heard, writers, tick, previous)
+        shapes = request2shapes(request, clock, form, seats)
+        return edit_band(request, clock, shapes, seats, heard, writers, tick, previous)
     opening = open_song(request, clock, form, heard, seats)
     shapes, picked, key, keys = opening.shapes, opening.groove, opening.key, opening.keys
     tick(0.02)
@@ -82,19 +87,23 @@ def compose_band(
         plan_of(writers, part_of(tick, 0.02, 0.25)),
         request.seed,
         given_melody(heard),
+        safe=request.harmony == "safe",
     )
     settled_line = ""
     if not key.given and heard.key_confidence == 0.0:
         settled = settle_mode(key, harmony.chords)
         settled_line = f"; its chords make it {settled.name}" if settled != key else ""
         keys = Keys.steady(settled)
-    song = Song(shapes, harmony.chords, keys, picked, request.seed)
+    song = Song(
+        shapes, harmony.chords, keys, picked, request.seed, mean_bpm(clock, form), request.harmony == "safe",
+        request2wishes(request, heard),
+    )  # fmt: skip
     material = heard2material(heard, seats)
-    bases = {stream: base_stream(song, stream, material.get(stream, Material())) for stream in wanted_streams(seats)}
+    bases = {stream: base_of(song, stream, material) for stream in wanted_streams(seats)}
     tick(0.3)
     room = heard2room(heard)
     streams, lines = write_streams(song, bases, material, room, writers, part_of(tick, 0.3, 0.95))
-    written = streams2parts(song, seats, streams, material, bases, room)
+    written, wished = streams2parts(song, seats, streams, material, bases, room)
     played = tuple(
         (seat.title, start, end) for seat in seats if seat.rank == 0 for start, end in bases[seat.stream].played
     )
@@ -104,7 +113,7 @@ def compose_band(
     remarks = (
         opening.key_line + settled_line, opening.groove_line,
         f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
-        *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)),
+        *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)), *wished,
         *measured_lines(parts, song, room),
     )  # fmt: skip
     changes = keys.changes if len(keys.changes) > 1 else ()
@@ -139,12 +148,23 @@ def write_streams(
     lines: list[str] = []
     for stream in (s for s in STREAMS if s in bases):
         versions: dict[str, Sequence[Note]] = {SEED: bases[stream].notes}
-        versions.update({f"parts model, draw {k + 1}": draw[stream] for k, draw in enumerate(drawn)})
+        versions.update(
+            {
+                f"parts model, draw {k + 1}": coupled(song, stream, draw[stream], material)
+                for k, draw in enumerate(drawn)
+            }
+        )
         if stream == "lead":
             versions = {name: answer(notes, room) for name, notes in versions.items()}
-        chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", ()))
+        chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", notes.get("drums", ())))
         lines += choices2remarks(choices)
     return chosen, tuple(lines)
+
+
+def base_of(song: Song, stream: str, material: Mapping[str, Material]) -> Base:
+    """A stream before the parts model, laid on the user's kick or bass where they gave one."""
+    base = base_stream(song, stream, material.get(stream, Material()))
+    return replace(base, notes=coupled(song, stream, base.notes, material))
 
 
 def wanted_streams(seats: Sequence[Seat]) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from bridge.errors import RequestError
 from bridge.messages import Render, Scope
+from bridge.timeline import Clock
 from engine.compose.form import SectionShape
 from engine.compose.keys import Keys
 from engine.compose.pitches import clip_notes
 from engine.compose.rewrite import rewrite
 from engine.compose.seats import Seat
 from engine.compose.song import Song
+from engine.compose.wishes import mean_bpm, request2wishes
 from engine.compose.writers import Writers
 from engine.grooves import groove
 from engine.report import Tick
@@ -28,6 +30,7 @@ Spans = Sequence[tuple[float, float]]
 
 def edit_band(
     request: Render,
+    clock: Clock,
     shapes: Sequence[SectionShape],
     seats: Sequence[Seat],
     heard: Heard,
@@ -45,10 +48,13 @@ def edit_band(
     titles = _named_stems(scope, seats)
     check_composed(previous, "scope.take")
     spans = scope2spans(scope, form)
-    song = Song(tuple(shapes), previous.chords, score2keys(previous), groove(previous.feel.groove), request.seed)
+    song = Song(
+        tuple(shapes), previous.chords, score2keys(previous), groove(previous.feel.groove), request.seed,
+        mean_bpm(clock, form), request.harmony == "safe", request2wishes(request, heard),
+    )  # fmt: skip
     rows = frozenset(row for row, bar in enumerate(song.bars) if within(bar.bar.start, spans))
     old = {part.name: part.notes for part in previous.parts}
-    new = rewrite(song, seats, titles, rows, old, heard, writers, tick)
+    new = rewrite(song, seats, titles, rows, old, heard, writers, tick, scope.strength)
     parts = tuple(
         Part(
             seat.title,

@@ -17,6 +17,7 @@ from engine.compose.rewrite import rewrite
 from engine.compose.room import given_melody
 from engine.compose.seats import Seat
 from engine.compose.song import Song
+from engine.compose.wishes import mean_bpm, request2wishes
 from engine.compose.writers import Writers, plan_of
 from engine.grooves import groove
 from engine.report import Tick, part_of
@@ -62,14 +63,19 @@ def continue_band(
     picked = groove(earlier.feel.groove)
     given = [replace(c, given=True) for c in earlier.chords] + [c for c in heard.chords if c.given and c.end > end]
     harmony = write_chords(
-        shapes, keys, given, picked, plan_of(writers, part_of(tick, 0.02, 0.3)), request.seed, given_melody(heard)
-    )
+        shapes, keys, given, picked, plan_of(writers, part_of(tick, 0.02, 0.3)), request.seed, given_melody(heard),
+        safe=request.harmony == "safe",
+    )  # fmt: skip
     theirs = {(c.root, c.quality, c.bass) for c in (*earlier.chords, *heard.chords) if c.given}
     chords = tuple(
         replace(c, given=(c.root, c.quality, c.bass) in theirs)
         for c in chords_in(harmony.chords, form[0].start, form[-1].end)
     )
-    song = Song(shapes, (*earlier.chords, *chords), keys, picked, request.seed)
+    whole_song = (*earlier.chords, *chords)
+    safe = request.harmony == "safe"
+    song = Song(
+        shapes, whole_song, keys, picked, request.seed, mean_bpm(clock, form), safe, request2wishes(request, heard)
+    )
     rows = frozenset(row for row, owner in enumerate(song.owners) if owner >= len(earlier.sections))
     old = {part.name: part.notes for part in earlier.parts}
     titles = frozenset(seat.title for seat in seats)

@@ -19,7 +19,7 @@ from engine.compose.harmonise import chords_fit, harmonise
 from engine.compose.keys import Keys, moved
 from engine.compose.pitches import EPS, chords_in
 from engine.grooves import Groove, groove2chords
-from engine.score import QUALITIES, SCALES, Chord, FormSection, Heard, Key, Note
+from engine.score import SCALES, TONES, Chord, FormSection, Heard, Key, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,15 @@ def write_chords(
     plan: Plan | None,
     seed: int,
     melody: Sequence[Note] = (),
+    *,
+    safe: bool = True,
 ) -> Harmony:
     """Chords over all sections. `given`: the user's; `plan` None when no plan model is loaded; `melody`: a tune of the
-    user's that the chords have to carry."""
+    user's that the chords have to carry. `safe`: chords of ours stay in a key that was given."""
     form = [s.section for s in shapes]
     have, sources = standing_chords(form, keys, given)
     tunes = [[n for n in melody if f.start - EPS <= n.start < f.end - EPS] for f in form]
-    written = _candidates(form, keys, have, groove, plan, seed)
+    written = _candidates(form, keys, have, groove, plan, seed, safe)
     for i, section in enumerate(form):
         if _covered(have[i], section) > 0.999:
             continue
@@ -132,7 +134,7 @@ def write_chords(
     chords = [c for h in have for c in h]
     if shapes and shapes[-1].bars[-1].ending:
         chords = _end_at_home(chords, shapes[-1], keys.at(shapes[-1].bars[-1].bar.start))
-    if keys.first.given:
+    if keys.first.given and safe:
         chords = [c if c.given else into_key(c, keys.at(c.beat)) for c in chords]
     lines = [f"chords: {f.name}: {source}" for f, source in zip(form, sources, strict=True)]
     return Harmony(tuple(_joined(chords, form)), tuple(lines))
@@ -215,7 +217,7 @@ def into_key(chord: Chord, key: Key) -> Chord:
     if chord.pitch_classes <= key.scale:
         return chord
     bass = chord.bass if chord.bass is not None and chord.bass in key.scale else None
-    third = QUALITIES[chord.quality][1]
+    third = TONES[chord.quality][1]
     plainer = ("", "sus4", "sus2") if third == 4 else ("m", "dim") if third == 3 else ("", "m")
     root = (
         chord.root
@@ -247,6 +249,7 @@ def _candidates(
     groove: Groove,
     plan: Plan | None,
     seed: int,
+    safe: bool,
 ) -> Callable[[FormSection], list[tuple[str, tuple[Chord, ...]]]]:
     """For a section, the chords on offer by name: the plan model's (two draws) and the groove's own ideas."""
     home, question = keys.first, plan_question(form, keys, have, seed)
@@ -263,7 +266,7 @@ def _candidates(
         for k in range(max(1, min(2, len(same_level)))):
             chords = groove2chords(groove, level, key, section.bars, shift + k)
             offers.append((f"groove {groove.name}, idea {k + 1}", chords))
-        if key.given:
+        if key.given and safe:
             offers = [(name, tuple(into_key(c, key) for c in chords)) for name, chords in offers]
         return offers
 

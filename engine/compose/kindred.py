@@ -12,6 +12,7 @@ from engine.compose.pitches import EPS, chords_in, clip_notes, in_order, no_over
 from engine.compose.seats import RANGES, Seat
 from engine.grooves import Groove, Voicing, book, ending, last_voicing, realise
 from engine.grooves.groove import ROOTED
+from engine.grooves.pace import can_pace, paced
 from engine.score import Chord, Note
 
 
@@ -28,13 +29,14 @@ def kindred_comp(
     there is one; of a style that shares a word, else one of the same tempo. None where the book has no other groove of
     this grid and metre."""
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
-    beside = [other for other in book() if other.name != groove.name and _plays_along(groove, other)]
+    others = [paced(other, groove.pace) for other in book() if not groove.pace or can_pace(other, groove.pace)]
+    beside = [other for other in others if other.name != groove.name and _plays_along(groove, other)]
     beside = [other for other in beside if _suits(other, seat.role)] or beside
     akin = [other for other in beside if set(groove.tags) & set(other.tags)]
-    paced = [other for other in beside if other.bpm_low < groove.bpm_high and groove.bpm_low < other.bpm_high]
+    in_pace = [other for other in beside if other.bpm_low < groove.bpm_high and groove.bpm_low < other.bpm_high]
     fitting = [
         (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, keys), other.name, other)
-        for other in akin or paced or beside
+        for other in akin or in_pace or beside
     ]
     if not fitting:
         return None

@@ -9,12 +9,13 @@ from itertools import pairwise
 from bridge.timeline import Bar
 from engine.compose.form import BarShape
 from engine.compose.measure import bar_notes
-from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, nearest, no_overlaps, scale_tones
+from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, no_overlaps
 from engine.compose.room import heard_parts
 from engine.compose.seats import ROLE_STREAM, Seat
 from engine.compose.song import Song, seed_rows, seed_stream
+from engine.compose.strikes import repitch
 from engine.compose.vary import vary_bar
-from engine.score import Chord, Heard, Key, Note
+from engine.score import Heard, Note
 
 SOUNDING = 0.25
 """Beats that a note must ring into a bar to count as played there."""
@@ -130,7 +131,7 @@ def carried(
             out += bar_notes(seed, bar.bar)
             continue
         source = row if row in filled else here[(row - here[0]) % len(here)] if here else _like(song, row, filled)
-        moved = _moved(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
+        moved = moved_bar(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
         if source == row and bar.position % 4 < 2:
             standing.add(row)
         elif source == row or bar.position % 4 == 3:
@@ -161,15 +162,6 @@ def follow_spans(song: Song, rows: frozenset[int]) -> tuple[tuple[float, float],
     return tuple(spans)
 
 
-def repitch(pitch: int, old: Chord | None, new: Chord | None, key: Key) -> int:
-    """A pitch over chord `old` as its like over `new`: chord tone to chord tone, else the nearest tone of the scale."""
-    if old is None or new is None or (old.root, old.quality) == (new.root, new.quality):
-        return pitch
-    shift = (new.root - old.root + 6) % 12 - 6
-    tones = new.pitch_classes if pitch % 12 in old.pitch_classes else scale_tones(key, new)
-    return nearest(pitch + shift, tones, max(pitch + shift - 6, 0), min(pitch + shift + 6, 127))
-
-
 def _held_in(song: Song, note: Note) -> Note:
     """A note of the user's inside the run of sections it belongs to: not before it begins, not after it ends."""
     first = min((f.start for f in song.form if f.start - EARLY <= note.start < f.end), default=note.start)
@@ -195,7 +187,7 @@ def _like(song: Song, row: int, filled: frozenset[int]) -> int:
     return run[song.bars[row].position % len(run)]
 
 
-def _moved(song: Song, stream: str, notes: Sequence[Note], source: BarShape, target: BarShape) -> tuple[Note, ...]:
+def moved_bar(song: Song, stream: str, notes: Sequence[Note], source: BarShape, target: BarShape) -> tuple[Note, ...]:
     """The notes of one bar laid into another, along with the chords."""
     shift = target.bar.start - source.bar.start
     out = []

@@ -18,6 +18,7 @@ from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import Question, choose_key, plan_question, standing_chords
 from engine.compose.keys import Keys, given_keys
 from engine.compose.seats import Seat, stems2seats
+from engine.compose.symbols import with_chords
 from engine.grooves import Groove, choose
 from engine.score import Chord, FormSection, Heard, Key
 
@@ -91,6 +92,7 @@ def request2question(request: Render, clock: Clock, form: Sequence[FormSection],
     """What composing this request will ask the plan model; None where it asks nothing."""
     if not form:
         return None
+    heard = with_chords(heard, request.arrangement)
     opening = open_song(request, clock, form, heard, stems2seats(request.stems))
     sections = [shape.section for shape in opening.shapes]
     have, _ = standing_chords(sections, opening.keys, given_chords(heard))

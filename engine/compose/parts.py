@@ -1,4 +1,5 @@
-"""From streams to stems: who plays the stream, who doubles it, room for the given melody, pitches in key and range."""
+"""From streams to stems: who plays the stream, who doubles it, what the stem was asked for, room for the given melody,
+pitches in key, chord and range."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from engine.compose.doubles import arrange_double
 from engine.compose.material import Base, Material
 from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, in_order, nearest, no_overlaps, scale_tones
 from engine.compose.room import Room, answer, aside, below
+from engine.compose.safe import keep_safe
 from engine.compose.seats import RANGES, Seat
+from engine.compose.shaping import shape_parts, wish_lines
 from engine.compose.song import Song
 from engine.score import Note
 
@@ -21,9 +24,12 @@ def streams2parts(
     material: Mapping[str, Material],
     bases: Mapping[str, Base],
     room: Room,
-) -> dict[str, tuple[Note, ...]]:
-    """Notes of every stem by its title. What `bases` hold of the user's own notes is left as it is."""
+) -> tuple[dict[str, tuple[Note, ...]], tuple[str, ...]]:
+    """Notes of every stem by its title, and lines on how its wishes were met. What `bases` hold of the user's own notes
+    is left as it is."""
     written: dict[str, tuple[Note, ...]] = {}
+    ours: dict[str, tuple[Note, ...]] = {}
+    theirs_in: dict[str, tuple[Note, ...]] = {}
     for seat in sorted(seats, key=lambda s: s.rank):
         theirs = material.get(seat.stream, Material()).beside
         base = bases.get(seat.stream) if seat.rank == 0 else None
@@ -43,9 +49,19 @@ def streams2parts(
                 twin=sum(s.role == seat.role and 0 < s.rank < seat.rank for s in seats),
             )
         notes = notes or _plain(song, seat)
-        ours = [n for n in notes if not _inside(n, spans)]
-        written[seat.title] = in_order((*own, *_finished(song, seat, ours, room)))
-    return written
+        theirs_in[seat.title] = tuple(own)
+        ours[seat.title] = _finished(song, seat, [n for n in notes if not _inside(n, spans)], room)
+        written[seat.title] = in_order((*own, *ours[seat.title]))
+    if not song.wishes:
+        return written, ()
+    shaped = shape_parts(song, seats, ours, theirs_in)
+    whole = {
+        seat.title: in_order((*theirs_in[seat.title], *_finished(song, seat, shaped[seat.title], room)))
+        if seat.title in song.wishes
+        else written[seat.title]
+        for seat in seats
+    }
+    return whole, wish_lines(song, seats, written, whole)
 
 
 def _plain(song: Song, seat: Seat) -> tuple[Note, ...]:
@@ -86,15 +102,16 @@ def _around(
 
 
 def _finished(song: Song, seat: Seat, notes: Sequence[Note], room: Room) -> tuple[Note, ...]:
-    """Room for the given melody, the role's range, and the key where it was given; cut to the sections."""
+    """Room for the given melody; range, key, chords and hands unless harmony is free; cut to the sections."""
     if seat.stream == "lead":
         notes = answer(notes, room)
     elif seat.stream in ("comp", "pad"):
         notes = below(notes, room)
     elif seat.stream == "arp":
         notes = aside(notes, room)
-    if seat.stream != "drums":
+    if seat.stream != "drums" and song.safe:
         notes = _in_key(song, _ranged(seat, notes, room))
+        notes = keep_safe(song, seat, in_order(notes))
     kept = [n for f in song.form for n in clip_notes(notes, f.start, f.end)]
     return no_overlaps(kept)
 

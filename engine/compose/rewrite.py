@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.compose.candidates import SEED, choices2remarks, choose_versions
-from engine.compose.material import Base, Material, base_stream, heard2material
+from engine.compose.lock import coupled
+from engine.compose.material import Base, Material, base_stream, heard2material, moved_bar
 from engine.compose.measure import bar_notes
+from engine.compose.morph import morph
 from engine.compose.parts import streams2parts
 from engine.compose.pitches import EPS, in_order
 from engine.compose.room import heard2room
@@ -19,6 +21,8 @@ from engine.diffusion.canvas import STREAMS
 from engine.report import Tick
 from engine.score import Heard, Note
 
+NEIGHBOURS = (-4, 4, -8, 8, -2, 2, -1, 1, -3, 3)
+"""Bars before and after a hole that may fill it, the likeliest first: phrases are of four bars."""
 TRIES = 8
 """Rounds of small changes after which a section that still equals the old one stays (some bars have no other form)."""
 
@@ -26,7 +30,7 @@ TRIES = 8
 @dataclass(frozen=True)
 class Rewritten:
     """Notes of every stem for the whole song, of which only the wanted bars count; `played`: spans (stem, start beat,
-    end beat) that are the user's own playing; `remarks`: which version stands where."""
+    end beat) that are played already, by the user or in the take; `remarks`: which version stands where."""
 
     notes: dict[str, tuple[Note, ...]]
     played: tuple[tuple[str, float, float], ...]
@@ -42,12 +46,17 @@ def rewrite(
     heard: Heard,
     writers: Writers,
     tick: Tick,
+    strength: float = 1.0,
 ) -> Rewritten:
-    """Writes the bars `rows` of the stems `titles` by the song's seed, hearing `old` (notes by stem) on both sides."""
+    """Writes the bars `rows` of the stems `titles` by the song's seed, hearing `old` (notes by stem) on both sides.
+
+    `strength` 0-1: how far stems that `old` has leave it (`engine.compose.morph`).
+    """
     streams = {s: _leader_notes(s, seats, old) for s in STREAMS}
     inside = [seat for seat in seats if seat.title in titles]
     material = heard2material(heard, seats)
     bases = {s.stream: base_stream(song, s.stream, material.get(s.stream, Material())) for s in inside if s.rank == 0}
+    bases = {stream: replace(b, notes=coupled(song, stream, b.notes, material)) for stream, b in bases.items()}
     fresh = {stream: _fresh_seed(song, stream, base, streams[stream], rows) for stream, base in bases.items()}
     given = {s: frozenset(range(len(song.bars))) - (rows if s in fresh else frozenset()) for s in STREAMS}
     drawn = write_canvas(writers, song, streams, given, song.seed, tick)
@@ -55,16 +64,34 @@ def rewrite(
     chosen = dict(streams)
     for stream in (s for s in STREAMS if s in fresh):
         versions: dict[str, Sequence[Note]] = {SEED: fresh[stream]}
-        versions.update({f"parts model, draw {k + 1}": draw[stream] for k, draw in enumerate(drawn)})
+        versions.update(
+            {
+                f"parts model, draw {k + 1}": coupled(song, stream, draw[stream], material)
+                for k, draw in enumerate(drawn)
+            }
+        )
         notes, choices = choose_versions(song, stream, versions, chosen["drums"], sorted(rows))
         chosen[stream] = notes
         lines += choices2remarks(choices)
-    written = streams2parts(song, seats, chosen, material, bases, heard2room(heard))
+    written, wished = streams2parts(song, seats, chosen, material, bases, heard2room(heard))
+    stays: list[tuple[str, float, float]] = []
     for seat in inside:
         free = rows - _played_rows(song, bases.get(seat.stream)) if seat.rank == 0 else rows
-        written[seat.title] = _unlike(song, seat, written[seat.title], old.get(seat.title, ()), free)
+        before = old.get(seat.title, ())
+        written[seat.title] = _unlike(song, seat, written[seat.title], before, free)
+        if strength < 1.0 and before:
+            nearer = morph(song, _kind(seat), seat.title, before, written[seat.title], free, strength)
+            written[seat.title] = nearer.notes
+            stays += [(seat.title, song.bars[r].bar.start, song.bars[r].bar.end) for r in sorted(nearer.standing)]
     played = tuple((s.title, *span) for s in inside if s.rank == 0 for span in bases[s.stream].played)
-    return Rewritten(written, played, tuple(lines))
+    if strength < 1.0:
+        lines.append(f"strength {strength:g}: of the bars above, so much leaves what stood before")
+    return Rewritten(written, (*played, *stays), (*lines, *wished))
+
+
+def _kind(seat: Seat) -> str:
+    """Which small changes suit the seat."""
+    return "percussion" if seat.stream == "drums" and seat.rank else seat.stream
 
 
 def _leader_notes(stream: str, seats: Sequence[Seat], old: Mapping[str, tuple[Note, ...]]) -> tuple[Note, ...]:
@@ -73,18 +100,47 @@ def _leader_notes(stream: str, seats: Sequence[Seat], old: Mapping[str, tuple[No
 
 
 def _fresh_seed(song: Song, stream: str, base: Base, old: Sequence[Note], rows: frozenset[int]) -> tuple[Note, ...]:
-    """The stream as it stands with new form-rule bars in `rows`, every second of them changed a little more."""
+    """The stream as it stands with new bars in `rows`.
+
+    Where the part has notes, a re-roll: form-rule bars, every second of them changed a little more. A hole in a part
+    that plays elsewhere is filled from the part's own bars along the chords: they are the yardstick for what is written
+    there. A section in which it has none yet comes back changed a little, as everywhere in a song.
+    """
     played = _played_rows(song, base)
+    heard = frozenset(r for r, bar in enumerate(song.bars) if r not in rows and bar_notes(old, bar.bar))
     notes: list[Note] = []
     for row, bar in enumerate(song.bars):
         here = bar_notes(base.notes if row in rows else old, bar.bar)
-        if row in rows and row % 2 and not (bar.fill or bar.ending or row in played):
+        silent = row in rows and not bar_notes(old, bar.bar)
+        source = _source(song, heard, row) if silent and not bar.ending and row not in played else None
+        if source is not None:
+            here = moved_bar(song, stream, bar_notes(old, song.bars[source].bar), song.bars[source], bar)
+        again = source is not None and any(song.owners[r] == song.owners[row] for r in heard)
+        if row in rows and row % 2 and not (again or bar.fill or bar.ending or row in played):
             rng = song.draw("edit", stream, row)
             here = vary_bar(
                 stream, here, bar.bar, song.near(bar), song.key_at(bar), rng, steps=song.groove.steps_per_quarter
             )
         notes += here
     return in_order(notes)
+
+
+def _source(song: Song, heard: frozenset[int], row: int) -> int | None:
+    """The bar among those that are `heard` which bar `row` is most likely to be like: the same place in a section of
+    the same label, else one a few bars before or after. None where nothing is near."""
+    bar, label = song.bars[row], song.shapes[song.owners[row]].section.label
+    alike = [
+        r
+        for r in heard
+        if song.bars[r].position == bar.position
+        and song.owners[r] != song.owners[row]
+        and song.shapes[song.owners[r]].section.label == label
+    ]
+    if alike:
+        return min(alike, key=lambda r: (abs(r - row), r))
+    near = [row + step for step in NEIGHBOURS if row + step in heard]
+    same = [r for r in near if song.bars[r].level == bar.level]
+    return next(iter(same or near), None)
 
 
 def _played_rows(song: Song, base: Base | None) -> frozenset[int]:
@@ -97,7 +153,7 @@ def _unlike(
     song: Song, seat: Seat, notes: Sequence[Note], old: Sequence[Note], rows: frozenset[int]
 ) -> tuple[Note, ...]:
     """`notes`, changed where an edited section would otherwise sound exactly as before."""
-    kind = "percussion" if seat.stream == "drums" and seat.rank else seat.stream
+    kind = _kind(seat)
     by_section: dict[int, list[int]] = {}
     for row in sorted(rows):
         by_section.setdefault(song.owners[row], []).append(row)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from engine.compose.keys import Keys
 from engine.compose.melody import write_bar
 from engine.compose.pitches import EPS, clip_notes, no_overlaps
 from engine.compose.vary import vary_bar
+from engine.compose.wishes import Wish
 from engine.grooves import Groove, Voicing, ending, fill, last_voicing, realise, tidy
 from engine.score import Chord, FormSection, Key, Note
 
@@ -24,13 +25,18 @@ SEED_BARS = 2
 
 @dataclass(frozen=True)
 class Song:
-    """Form, chords and groove of the song that is being written. `seed` moves everything that is drawn."""
+    """Form, chords and groove of the song that is being written. `seed` moves everything that is drawn. `bpm`: its mean
+    tempo in quarter notes. `safe`: what is written is held to harmony and hands (`engine.compose.safe`). `wishes`: what
+    stems are asked for beyond the groove, by title."""
 
     shapes: tuple[SectionShape, ...]
     chords: tuple[Chord, ...]
     keys: Keys
     groove: Groove
     seed: int
+    bpm: float = 120.0
+    safe: bool = True
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
 
     @property
     def triplet(self) -> bool:

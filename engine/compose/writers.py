@@ -60,7 +60,11 @@ def plan_of(writers: Writers, tick: Tick) -> Plan | None:
             asked += coming.fitting(
                 BATCH // len(question.seeds) - 1, lambda other: len(form2slots(other.form, other.key.mode)) == slots
             )
-        wishes = [PlanWish(q.form, q.key, q.stands, seed % MAX_SEED) for q in asked for seed in q.seeds]
+        wishes = [
+            PlanWish(q.form, q.key, tuple(c.plain for c in q.stands), seed % MAX_SEED)
+            for q in asked
+            for seed in q.seeds
+        ]
         with span("plan model", plans=len(wishes)):
             plans = iter(write_plans(model, wishes, tick=tick))
         answers = [tuple(islice(plans, len(q.seeds))) for q in asked]
@@ -91,7 +95,7 @@ def write_canvas(
 
     canvas = Canvas(
         sections=song.form,
-        chords=song.chords,
+        chords=tuple(chord.plain for chord in song.chords),
         key=song.key,
         steps_per_quarter=song.groove.steps_per_quarter,
         notes={s: tuple(notes.get(s, ())) for s in STREAMS},

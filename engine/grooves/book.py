@@ -14,6 +14,7 @@ from bridge.errors import RequestError
 from bridge.paths import data_folder
 from engine.grooves.groove import Groove
 from engine.grooves.notation import read_groove
+from engine.grooves.pace import PACES, can_pace, paced
 
 FOLDER = Path(__file__).parent / "book"
 
@@ -52,14 +53,18 @@ def library() -> Library:
 
 
 def groove(name: str) -> Groove:
-    """The groove called `name`, or for "NAME/2" its first alternative. Raises `RequestError` naming all."""
-    base, _, number = name.partition("/")
+    """The groove called `name`, or for "NAME/2" its first alternative, for "NAME:half" it in half time. Raises
+    `RequestError` naming all."""
+    written, _, pace = name.partition(":")
+    base, _, number = written.partition("/")
     known = library()
     for found in known.grooves:
         if found.name == base and (
             not number or (number.isdecimal() and 1 < int(number) <= 1 + len(found.alternatives))
         ):
-            return found.version(int(number or 1) - 1)
+            version = found.version(int(number or 1) - 1)
+            if not pace or (pace in PACES and can_pace(version, pace)):
+                return paced(version, pace)
     raise RequestError(
         "groove.unknown", f"there is no groove '{name}'.", hint=f"One of {', '.join(g.name for g in known.grooves)}."
     )

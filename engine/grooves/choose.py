@@ -2,7 +2,8 @@
 
 Tags that stand in the style words count, early and longer tags more; among those that match, a groove in the asked
 metre is preferred; a tempo outside the groove's range costs. Where no word matches, a groove tagged "versatile" is
-taken. The seed also picks one of the groove's versions (its bass lines and voicings). Straight grooves are never played
+taken. A groove that is far too slow for the tempo is played in half time, one far too fast in double time. The seed
+also picks one of the groove's versions (its bass lines and voicings). Straight grooves are never played
 in compound metres, nor compound ones in simple metres; every other re-barring is allowed and is said in the reason.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from bridge.timeline import Metre
 from engine.grooves.book import library
 from engine.grooves.groove import Groove
+from engine.grooves.pace import DOUBLE, HALF, PACES, can_pace, paced
 from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
 
 SYNONYMS = {
@@ -33,6 +35,8 @@ SYNONYMS = {
 METRE_BONUS = 2.5
 VERSION_DRAW = 31
 """The seed's draw for the version is another than its draw between equals."""
+PACE_COST = {HALF: 0.5, DOUBLE: 0.8}
+"""Octaves of tempo that half or double time must bring a groove nearer to be taken: slow music may just be slow."""
 NEAR = 0.25
 """Grooves whose scores differ by less than this are equally good: the seed picks."""
 
@@ -50,6 +54,7 @@ class _Scored:
     groove: Groove
     score: float
     words: tuple[str, ...]
+    pace: str = ""
 
 
 def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
@@ -69,7 +74,7 @@ def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
         reason = f"{reason[:-1]}; in its version {version + 1}."
     for problem in known.damaged:
         reason += f" Your groove {problem.field} was left out: {problem.message}"
-    return Choice(picked.groove.version(version), reason)
+    return Choice(paced(picked.groove.version(version), picked.pace), reason)
 
 
 def can_rebar(groove: Groove, metre: Metre) -> bool:
@@ -98,8 +103,20 @@ def _score(groove: Groove, text: str, metre: Metre, bpm: float) -> _Scored:
     score = 0.6 * score + 0.4 * min(score, 4.0)
     if fits(groove, metre):
         score += METRE_BONUS
-    score -= 1.5 * abs(_tempo_distance(groove, metre, bpm))
-    return _Scored(groove, score, tuple(words))
+    pace, distance = choose_pace(groove, metre, bpm)
+    score -= 1.5 * distance
+    return _Scored(groove, score, tuple(words), pace)
+
+
+def choose_pace(groove: Groove, metre: Metre, bpm: float) -> tuple[str, float]:
+    """Half or double time where that brings the groove much nearer to its tempi, else ""; and the octaves of tempo that
+    it is off then, with the cost of the change."""
+    best = ("", abs(_tempo_distance(groove, metre, bpm)))
+    for pace, slower in PACES.items():
+        if can_pace(groove, pace):
+            off = abs(_tempo_distance(groove, metre, bpm / slower)) + PACE_COST[pace]
+            best = min(best, (pace, off), key=lambda option: option[1])
+    return best
 
 
 def _plain(words: str) -> str:
@@ -134,8 +151,10 @@ def _reason(picked: _Scored, style: str, metre: Metre, bpm: float) -> str:
         parts.append(_rebarred(groove, metre, asked))
     distance = _tempo_distance(groove, metre, bpm)
     if abs(distance) > 0.25:
-        pace = "faster" if distance > 0 else "slower"
-        parts.append(f"{bpm:.0f} bpm is {pace} than its usual {groove.bpm_low:.0f}-{groove.bpm_high:.0f}")
+        faster = "faster" if distance > 0 else "slower"
+        parts.append(f"{bpm:.0f} bpm is {faster} than its usual {groove.bpm_low:.0f}-{groove.bpm_high:.0f}")
+    if picked.pace:
+        parts.append(f"so it is played in {picked.pace} time")
     return "; ".join(parts) + "."
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bridge.errors import JobError
 from bridge.timeline import Bar
 from engine.grooves.groove import Degree, Groove, Progression
-from engine.score import QUALITIES, SCALES, Chord, Key
+from engine.score import QUALITIES, SCALES, TONES, Chord, Key
 
 EPS = 1e-6
 
@@ -57,14 +57,14 @@ def degree2semitones(degree: int, chord: Chord, key: Key) -> int:
 
     A ninth that the scale makes minor would grate: it becomes the octave.
     """
-    tones = QUALITIES[chord.quality]
+    tones = TONES[chord.quality]
     if degree == 9:
         second = degree2semitones(2, chord, key)
         return 12 + (second if second == 2 else 0)
     if degree == 8:
         return 12
     own = {1: 0, 3: tones[1], 5: tones[2]}
-    if len(tones) > 3:
+    if len(tones) > 3 and tones[3] < 12:
         own[6 if tones[3] == 9 and chord.quality != "dim7" else 7] = tones[3]
     if degree in own:
         return own[degree]
@@ -75,7 +75,7 @@ def degree2semitones(degree: int, chord: Chord, key: Key) -> int:
 
 def ladder(chord: Chord, low: int, high: int) -> tuple[int, ...]:
     """Chord tones (without a slash bass) from `low` to `high`, ascending."""
-    tones = {(chord.root + d) % 12 for d in QUALITIES[chord.quality]}
+    tones = {(chord.root + d) % 12 for d in TONES[chord.quality]}
     return tuple(p for p in range(low, high + 1) if p % 12 in tones)
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from engine.grooves.groove import ROOTED
 from engine.grooves.harmony import local_scale
-from engine.score import QUALITIES, Chord, Key, Note
+from engine.score import TONES, Chord, Key, Note
 
 MUD = 48
 """Below this pitch (C3) neighbouring voices keep at least a fourth apart."""
@@ -68,10 +68,15 @@ def _motion(before: tuple[int, ...], after: tuple[int, ...]) -> float:
 
 def _classes(chord: Chord, key: Key, shape: str) -> tuple[int, ...]:
     """Pitch classes of a voice-led shape, from the bottom of its first position."""
-    tones = QUALITIES[chord.quality]
+    tones = TONES[chord.quality]
     root, third, fifth = tones[0], tones[1], tones[2]
-    colour = tones[3] if len(tones) > 3 else None
+    colour = next((t for t in tones[3:] if t < 12), None)
+    own = next((t - 12 for t in tones[3:] if t > 12), None)
     ninth = 2 if (chord.root + 2) % 12 in local_scale(chord, key) and fifth == 7 and third in (3, 4) else root
+    if own is not None:
+        ninth = own
+        if shape in ("triad", "seventh"):
+            return tuple((chord.root + t) % 12 for t in (third, fifth if colour is None else colour, root, ninth))
     if shape == "triad":
         picked: tuple[int, ...] = (root, third, fifth)
     elif shape == "seventh":
@@ -97,7 +102,7 @@ def _close_positions(classes: Sequence[int], low: int, high: int) -> list[tuple[
 
 
 def _rooted(chord: Chord, shape: str, low: int, high: int) -> tuple[int, ...]:
-    tones = QUALITIES[chord.quality]
+    tones = TONES[chord.quality]
     third, fifth = tones[1], tones[2]
     root = low + (chord.root - low) % 12
     stacks = {
@@ -108,5 +113,7 @@ def _rooted(chord: Chord, shape: str, low: int, high: int) -> tuple[int, ...]:
     }
     stack = stacks[shape]
     if shape == "strum" and len(tones) > 3:
-        stack = (0, fifth, 12, 12 + third, 12 + tones[3])
+        stack = (
+            (0, fifth, 12, 12 + third, 12 + tones[3] % 12) if tones[3] < 12 else (0, fifth, 12, tones[3], 12 + third)
+        )
     return tuple(sorted({root + s for s in stack if root + s <= high}))

@@ -1,0 +1,64 @@
+"""What a request wishes of its stems beyond style and groove: how dense, how high, how complex, and beside whom.
+
+Wishes are relative to what the music has by itself: 0 leaves it as it is. They are met on the notes that the band has
+written (`engine.compose.shaping`), never on the user's own playing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.messages import Render
+from bridge.timeline import Clock
+from bridge.wishes import stem2rivals
+from engine.compose.room import heard_parts
+from engine.score import FormSection, Heard, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`density`, `register`, `complexity` -1 to 1. `rivals`: titles of stems, `theirs`: notes of the user's tracks (by
+    start), whose onsets the stem keeps clear of."""
+
+    density: float = 0.0
+    register: float = 0.0
+    complexity: float = 0.0
+    rivals: tuple[str, ...] = ()
+    theirs: tuple[Note, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is wished at all."""
+        return bool(self.density or self.register or self.complexity or self.rivals or self.theirs)
+
+
+def request2wishes(request: Render, heard: Heard) -> dict[str, Wish]:
+    """The wishes by title of the stem, without those that ask for nothing."""
+    wishes: dict[str, Wish] = {}
+    for stem in request.stems:
+        rivals = stem2rivals(request, stem)
+        wish = Wish(
+            density=stem.density or 0.0,
+            register=stem.register or 0.0,
+            complexity=stem.complexity or 0.0,
+            rivals=rivals,
+            theirs=_track_notes(heard, stem.leave_space_for) if stem.leave_space_for and not rivals else (),
+        )
+        if wish.asks:
+            wishes[stem.title] = wish
+    return wishes
+
+
+def mean_bpm(clock: Clock, form: Sequence[FormSection]) -> float:
+    """Quarter notes per minute over the sections as a whole."""
+    beats = sum(f.end - f.start for f in form)
+    seconds = sum(clock.beat2second(f.end) - clock.beat2second(f.start) for f in form)
+    return 60.0 * beats / max(seconds, 1e-9)
+
+
+def _track_notes(heard: Heard, name: str) -> tuple[Note, ...]:
+    """Notes of the user's tracks of that name, or else role, that stay in the song."""
+    stays = [part for part, use in heard_parts(heard) if use != "replace"]
+    named = [part for part in stays if part.name == name] or [part for part in stays if part.role == name]
+    return tuple(sorted((n for part in named for n in part.notes), key=lambda n: n.start))
