@@ -16,7 +16,7 @@ from engine.conform.changes import Changes, Spot, find_changes, onsets2spots
 from engine.conform.envelope import Audio, audio2mono
 from engine.conform.lags import cluster_onsets
 from engine.conform.level import close_gaps, count_clicks, count_flat, gain_to, is_silent, loudness
-from engine.conform.pitch import agreements, mono2circles, tuning_cents
+from engine.conform.pitch import agreements, displaced_bar, mono2circles, tuning_cents
 from engine.conform.rhythm import (
     LEAST_STEP_MS,
     MAX_WARP_MS,
@@ -188,6 +188,9 @@ def _pitch(mono: Audio, target: Target) -> tuple[float | None, list[str]]:
     if (fits < PITCH_FIT).any():
         wrong = int(np.flatnonzero(sounding)[int(fits.argmin())])
         return cents, [f"bar {wrong + 1} of the stretch has other notes"]
+    displaced = displaced_bar(target.circles, heard)
+    if displaced is not None:
+        return cents, ["bar {} of the stretch has the notes of bar {}".format(*(k + 1 for k in displaced))]
     return cents, []
 
 

@@ -1,6 +1,7 @@
 """Does a rendering sound at its guide's pitches: how many cents away as a whole, and the same pitch classes bar by bar?
 
-Peaks of long spectra are folded onto the octave's circle in steps of 10 cents.
+Peaks of long spectra are folded onto the octave's circle in steps of 10 cents. A bar may agree with its guide well
+enough and still be another bar's music, where the chords share notes: so it must not be nearer to another one either.
 
 Conventions: mono float32; cents are rendering - guide, within half a semitone; agreement is a correlation, -1 to 1.
 """
@@ -28,6 +29,11 @@ SEARCH = 15
 SILENT = 1e-4
 TONAL = 0.35
 """Below this share of a spectrum's power in its peaks there is no pitch to speak of."""
+TOWARDS = 0.75
+"""A bar that goes so much of the way from its own place (-1) to another bar's (1) has that bar's notes. Ninety
+instruments that played what they should went 0.62 at most, and half of those that played another bar 0.95 or more."""
+LEAST_APART = 0.1
+"""Bars of a guide that agree better than this short of 1 are the same music."""
 
 
 def mono2circles(mono: Audio, bars: Sequence[tuple[int, int]], rate: int) -> Floats:
@@ -63,6 +69,19 @@ def agreements(guide: Floats, heard: Floats) -> Floats:
     out[~guide.any(axis=1)] = np.nan
     out[:, ~heard.any(axis=1)] = np.nan
     return np.asarray(out)
+
+
+def displaced_bar(guide: Floats, heard: Floats) -> tuple[int, int] | None:
+    """(bar, other): the bar of the rendering that most clearly has the notes of another bar of the guide; or None."""
+    if len(guide) < 2:
+        return None
+    apart = 1.0 - agreements(guide, guide)
+    fits = agreements(guide, heard)
+    with np.errstate(invalid="ignore"):
+        towards = (fits - np.diag(fits)[None]) / np.where(apart >= LEAST_APART, apart, np.nan)
+    towards = np.nan_to_num(towards, nan=-np.inf)
+    other, bar = np.unravel_index(int(towards.argmax()), towards.shape)
+    return (int(bar), int(other)) if towards[other, bar] > TOWARDS else None
 
 
 def _normal(circle: Floats) -> Floats:

@@ -64,11 +64,11 @@ class Beat:
 
 @dataclass(frozen=True)
 class Timing:
-    """How a rendering lies: `bars`; `onsets` with their final lags; `beyond`: how many of them are too
-    far off to be moved; `followed` [K]: whether an onset is clear and can be moved; `found` [K]: the same
-    with less certainty where the guide swells; `stray`: share of the envelope
-    away from them; `median_ms` and `p99_ms` of |lag| over the onsets that are clear; `steady_ms`: steps of lag below
-    this are within the measure's own uncertainty."""
+    """How a rendering lies: `bars`; `onsets` with their final lags; `beyond`: how many of them are too far off to be
+    moved; `followed` [K]: whether an onset is clear, by its surroundings or its start, and can be moved; `found` [K]:
+    the same with less certainty where the guide swells; `stray`: share of the envelope away from them; `median_ms` and
+    `p99_ms` of |lag| over the onsets that are clear; `steady_ms`: steps of lag below this are within the measure's own
+    uncertainty."""
 
     bars: tuple[Lag, ...]
     onsets: OnsetLags
@@ -109,7 +109,7 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     steady = float(np.clip(noise, LEAST_STEP_MS, MEDIAN_MS))
     by_bar = tuple(bar_lags(beat.envelope, envelope, bars, rate))
     stray, found = _stray(envelope, beat.onsets, rate), (followed.fit >= FOUND_FIT) & near
-    return Timing(by_bar, lags, beyond, clear & near, found, stray, median, p99, steady), envelope
+    return Timing(by_bar, lags, beyond, (clear | (masked & sure)) & near, found, stray, median, p99, steady), envelope
 
 
 def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:

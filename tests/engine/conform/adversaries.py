@@ -78,14 +78,21 @@ def double_tempo(song: Song) -> Audio:
     return first + second
 
 
-def swapped_bars(song: Song) -> Audio:
+def swapped(note: Note) -> Note:
     """Every bar changes places with its neighbour."""
+    return replace(note, start=note.start + (4.0 if int(note.start // 4) % 2 == 0 else -4.0))
 
-    def change(note: Note) -> Note:
-        bar = int(note.start // 4)
-        return replace(note, start=note.start + (4.0 if bar % 2 == 0 else -4.0))
 
-    return played(song, change)
+def turned(note: Note) -> Note:
+    """Of every four bars the last is first, and the first last."""
+    bar, beat = divmod(note.start, 4.0)
+    return replace(note, start=4.0 * (bar - 2 * (bar % 4) + 3) + beat)
+
+
+def a_bar_late(note: Note) -> Note:
+    """Of every four bars the last is first, and the others follow."""
+    bar, beat = divmod(note.start, 4.0)
+    return replace(note, start=4.0 * (bar - bar % 4 + (bar + 1) % 4) + beat)
 
 
 def band_limited(song: Song) -> Audio:
@@ -157,6 +164,13 @@ GOOD: dict[str, Adversary] = {
 }
 PITCHED = ("40 cents sharp", "a semitone flat")
 """These say nothing to drums."""
+BARS_MOVED: dict[str, Callable[[Note], Note]] = {
+    "in place": lambda note: note,
+    "swapped": swapped,
+    "turned round": turned,
+    "a bar late": a_bar_late,
+}
+"""What moves whole bars of a part, and what does not."""
 HOPELESS: dict[str, Adversary] = {
     "starts 200 ms late": lambda song: moved(song.guide, 200.0),
     "drifts by 120 ms": lambda song: drifting(song, 120.0),
@@ -164,7 +178,7 @@ HOPELESS: dict[str, Adversary] = {
     "double tempo": double_tempo,
     "40 cents sharp": lambda song: played(song, lambda n: n, cents=40),
     "a semitone flat": lambda song: played(song, lambda n: n, cents=-100),
-    "swapped bars": swapped_bars,
+    "swapped bars": lambda song: played(song, swapped),
     "silence": lambda song: np.zeros_like(song.guide),
     "noise": noise,
     "too short": lambda song: song.guide[:, : round(0.7 * song.guide.shape[1])],

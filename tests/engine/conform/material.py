@@ -74,8 +74,8 @@ def make_part(role: str, bars: int = BARS, seed: int = 0) -> Part:
     for bar in range(bars):
         at, chord = bar * 4.0, CHORDS[bar % len(CHORDS)]
         if role == "drums":
-            for k in range(8):
-                add(at + k / 2, 0.1, 42 if (k + bar) % 5 else 46)
+            for n in range(8):
+                add(at + n / 2, 0.1, 42 if (n + bar) % 5 else 46)
             for k in ((0, 2.5), (0, 1.75, 2), (0, 2.25, 3.5), (0, 2, 2.75))[bar % 4]:
                 add(at + k, 0.2, 36)
             for k in ((1, 3), (1, 3), (1, 3, 3.75), (1, 3, 3.25, 3.5, 3.75))[bar % 4]:
@@ -90,13 +90,13 @@ def make_part(role: str, bars: int = BARS, seed: int = 0) -> Part:
             for k in ((0, 0.5, 1.5, 2, 3, 3.5), (0, 1, 1.5, 2.5, 3), (0, 0.5, 1, 2, 2.5, 3.5))[bar % 3]:
                 add(at + k, 0.4, *(pitch - 12 for pitch in chord))
         elif role == "arp":
-            for k in range(12):
-                add(at + (k // 3 * 4 + k % 3) / 4, 0.22, chord[(k + bar) % 3] + 12 * (k % 2))
+            for n in range(12):
+                add(at + (n // 3 * 4 + n % 3) / 4, 0.22, chord[(n + bar) % 3] + 12 * (n % 2))
         elif role == "pad":
             add(at, 3.9, *chord)
         else:
-            for i, k in enumerate(((0, 0.5, 1, 2, 3), (0, 1.5, 2, 2.5, 3), (0.5, 1, 2, 3.5))[bar % 3]):
-                add(at + k, 0.45, MELODY[(bar * 3 + i * 5) % len(MELODY)])
+            for n, k in enumerate(((0, 0.5, 1, 2, 3), (0, 1.5, 2, 2.5, 3), (0.5, 1, 2, 3.5))[bar % 3]):
+                add(at + k, 0.45, MELODY[(bar * 3 + n * 5) % len(MELODY)])
     return Part(role, role, tuple(sorted(notes, key=lambda n: (n.start, n.pitch))))
 
 
