@@ -20,23 +20,10 @@ from bridge.errors import StembridgeError
 from bridge.messages import Accepted, Done, Event, Failed, Listen, Status, StemReady
 from bridge.transport.endpoint import Endpoint, make_private
 from engine.worker import is_out_of_memory
-from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for, workers
+from tests.engine.rig import ECHO, own_places, song, wait_for, workers
 from tests.engine.store.test_database import old_database
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process can only be set on Linux")
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with echo_engine(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        connected.models()
-        yield connected
 
 
 @contextmanager

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from bridge.client import Client
 from bridge.messages import Done, Failed, Progress
 from bridge.transport.endpoint import Endpoint
 from engine.worker import is_device_lost, is_out_of_memory
 from tests.engine.fakes import lost_gpu
-from tests.engine.rig import echo_engine, song, wait_for, workers
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with echo_engine(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        connected.models()
-        yield connected
+from tests.engine.rig import song, wait_for, workers
 
 
 def test_a_job_whose_gpu_was_lost_is_tried_again_by_a_new_worker(

@@ -17,19 +17,13 @@ from bridge.client import Client, engine_status, find_engine, start_engine, stop
 from bridge.errors import StembridgeError
 from bridge.messages import Cancelled, Done, Failed, StemReady
 from bridge.transport.endpoint import Endpoint, Ports, is_locked, read_endpoint, write_endpoint
-from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for
+from tests.engine.rig import ECHO, own_places, song, wait_for
 
 
 @pytest.fixture
 def places(tmp_path: Path) -> Iterator[Path]:
     with own_places(tmp_path):
         yield tmp_path
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with echo_engine(tmp_path) as running:
-        yield running
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -40,18 +40,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        yield connected
-
-
-@pytest.fixture
-def other(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        yield connected
-
-
-@pytest.fixture
 def end_of_a_killed_worker() -> str:
     return "signal 9)"
 

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -32,18 +31,6 @@ from bridge.messages import (
 from bridge.transport.endpoint import Endpoint, read_endpoint
 from engine.runner import MAX_HALTS
 from tests.engine.rig import ECHO, echo_engine, song, wait_for
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with echo_engine(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        yield connected
 
 
 def named_client(endpoint: Endpoint, name: str, monkeypatch: pytest.MonkeyPatch) -> Client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,19 +16,6 @@ from bridge.metrics import stats2page, stats2prometheus
 from bridge.transport.endpoint import Endpoint
 from engine.stats import MIN_RATE_SECONDS, RATE_SECONDS, Tally
 from tests.engine.rig import echo_engine, song, wait_for
-
-
-@pytest.fixture
-def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    with echo_engine(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[Client]:
-    with Client(endpoint) as connected:
-        connected.models()
-        yield connected
 
 
 def figures(client: Client) -> dict[str, float]:
