@@ -164,11 +164,20 @@ class SongWriter:
         if not jobs:
             return []
         delay, done = self._net.config.delays[1], count()
+        like = [next(n for n, other in enumerate(jobs) if _begins_alike(job, other)) for job in jobs]
+        kept: dict[int, list[ReadPrefix]] = {}
+
+        def read(song: int) -> list[ReadPrefix]:
+            # Songs are asked for in order; takes of one song read its words once.
+            if like[song] == song:
+                kept[song] = self.read(jobs[song], sampling)
+            return kept[like[song]] if like[song] in like[song + 1 :] else kept.pop(like[song])
+
         work = sum(2 * job.frames + delay for job in jobs)
         with torch.inference_mode():
             return write_songs(
                 self._net,
-                [partial(self.read, job, sampling) for job in jobs],
+                [partial(read, song) for song in range(len(jobs))],
                 lambda n, rows, cache: self.line(jobs[n], rows, sampling, cache),
                 max(job.frames for job in jobs),
                 rows=1 if sampling.guidance == 1.0 else 2,
@@ -214,6 +223,12 @@ class SongWriter:
             )
         if job.prompt is not None:
             _check_prompt(job.prompt, self.facts)
+
+
+def _begins_alike(job: SongJob, other: SongJob) -> bool:
+    if job.prompt is None or other.prompt is None:
+        return job.words == other.words and job.prompt is other.prompt
+    return job.words == other.words and torch.equal(job.prompt, other.prompt)
 
 
 def _check_prompt(prompt: Tensor, facts: SongFacts) -> None:

@@ -20,6 +20,10 @@ FRAMES = 25
 WORKING_GIB = 1.5
 """Activations of the renderer's window and of the autoencoder's chunk, 16 bits."""
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.02}
+MOST_SONGS = 8
+"""That are written at a time; behind that their keys and values outweigh the weights that they share."""
+SAFE = 0.9
+"""Of the device's memory, so much is given out."""
 CPU_WORK = 2e11
 """Weights x steps that a CPU does in about a minute."""
 
@@ -51,6 +55,20 @@ def song_gib(checkpoint: Checkpoint, dtype: Precision, *, on_cpu: bool) -> tuple
     writing = checkpoint.parameters["transformer"] * BYTES[dtype] + cache + tables
     sound = checkpoint.parameters["renderer"] * width + checkpoint.parameters["vae"] * 4.0
     return writing / GIB, sound / GIB + WORKING_GIB * width / 2.0
+
+
+def songs_at_a_time(checkpoint: Checkpoint, fit: Fit, frames: int, hardware: Hardware) -> int:
+    """How many songs of so many frames are written together: those whose keys, values and hidden states find room
+    beside the weights, one at least."""
+    shape = checkpoint.song
+    assert shape is not None
+    width = 4.0 if fit.device == "cpu" else 2.0
+    weights = checkpoint.parameters["transformer"] * BYTES[fit.dtype] / GIB
+    sound = 0.0 if fit.offload else song_gib(checkpoint, fit.dtype, on_cpu=fit.device == "cpu")[1]
+    positions = ROWS * (PREFIX + frames + DELAY)
+    # Two tensors for each layer, prefixes of the sub-transformer kept for its turn, and what it is fed.
+    song = (positions * 2 * shape.main_layers + PREFIX * 2 * shape.sub_layers + positions) * shape.width * width / GIB
+    return int(min(max((SAFE * hardware.memory_gib - weights - sound) // song, 1), MOST_SONGS))
 
 
 def _slow(checkpoint: Checkpoint, hardware: Hardware) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,10 @@ from bridge.checkpoints import Checkpoint
 from bridge.errors import JobError
 from bridge.songgeneration import TOKENIZER
 from engine.fitting import Fit
+from engine.hardware import measure_hardware
 from engine.rendering import Clip
 from engine.report import Tick
+from engine.song.fit import songs_at_a_time
 from engine.song.plan import Clips, SongPlan, StoredCodes, check_tokens
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ PROMPT_SECONDS = 10.0
 
 
 class SongMachine:
-    """One song at a time. `make_room` is called before weights are loaded."""
+    """One song at a time, or the words of several. `make_room` is called before weights are loaded."""
 
     def __init__(self, checkpoint: Checkpoint, fit: Fit, make_room: Callable[[], None]) -> None:
         self.checkpoint = checkpoint
@@ -107,6 +109,18 @@ class SongMachine:
         words = SongWords(plan.lyric.text, plan.description, plan.kind)
         writer = self._loaded_writer(tick)
         return writer.write(words, prompt, frames=plan.frames, seed=seed, tick=tick, on_frames=on_frames)
+
+    def write_several(
+        self, plan: SongPlan, prompts: Sequence[Tensor | None], seeds: Sequence[int], tick: Tick
+    ) -> list[Tensor]:
+        """The codes that `write` gives for each prompt and seed, in one batch as far as memory allows."""
+        from engine.lelm.songwriter import SongJob, SongWords
+
+        words = SongWords(plan.lyric.text, plan.description, plan.kind)
+        writer = self._loaded_writer(tick)
+        slots = songs_at_a_time(self.checkpoint, self.fit, plan.frames, measure_hardware())
+        jobs = [SongJob(words, prompt, plan.frames, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return writer.write_several(jobs, slots=slots, tick=tick)
 
     def render(
         self,

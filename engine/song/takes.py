@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,9 @@ from engine.score import Key, Part, Score
 from engine.song.conform import Conformed, Residual
 from engine.song.hear import hear_key
 from engine.song.machine import SongMachine
-from engine.song.making import SongMaker, Stretch
+from engine.song.making import WRITE_SHARE, SongMaker, Stretch
 from engine.song.plan import SongPlan, request2plan
+from engine.song.together import write_together
 from engine.sounds import Sound, bytes2sound, sound2chunks
 from engine.splice import finish_tail
 from engine.stages import NO_STAGES, StageCache, kept_json, request2inputs, stage2key
@@ -58,24 +60,48 @@ class SongTakes:
         started = time.perf_counter()
         request, clock = self.request, self.request.arrangement.timeline()
         plan = request2plan(request, clock, self.machine.checkpoint)
+        takes = [
+            SongTake(
+                self, msgspec.structs.replace(request, seed=request.seed + number), clock, plan, out,
+                first_take + number, Stopwatch(),
+            )
+            for number in range(request.takes)
+        ]  # fmt: skip
+        wholes = [find_take(take.folder) for take in takes]
+        ready, codes = self._write(plan, [take for take, whole in zip(takes, wholes, strict=True) if not whole], report)
         manifests: list[str] = []
         warnings: list[str] = []
-        for number in range(request.takes):
-            share = ShareReporter(report, number / request.takes, 1.0 / request.takes)
-            folder = out / f"take-{first_take + number}"
-            whole = find_take(folder)
+        width = (1.0 - ready) / request.takes
+        for number, (take, whole) in enumerate(zip(takes, wholes, strict=True)):
             if whole is not None:
-                for event in take2events(request.job, folder, whole):
+                for event in take2events(request.job, take.folder, whole):
                     report.stem(event)
-                manifests.append(str(folder / MANIFEST_NAME))
-                warnings += [text for text in whole.warnings if text not in warnings]
-                continue
-            take = msgspec.structs.replace(request, seed=request.seed + number)
-            made = SongTake(self, take, clock, plan, out, first_take + number, Stopwatch())
-            result = made.make(share)
-            manifests.append(str(result[0]))
-            warnings += [text for text in result[1] if text not in warnings]
+                manifests.append(str(take.folder / MANIFEST_NAME))
+                told = whole.warnings
+            else:
+                made = replace(take, codes=codes.get(take.number))
+                manifest, told = made.make(ShareReporter(report, ready + number * width, width))
+                manifests.append(str(manifest))
+            warnings += [text for text in told if text not in warnings]
         return Done(request.job, tuple(manifests), round(time.perf_counter() - started, 3), tuple(warnings))
+
+    def _write(self, plan: SongPlan, takes: list[SongTake], report: Reporter) -> tuple[float, dict[int, Tensor]]:
+        """The takes' codes by their numbers, where there are several to be written, and the share of the job that is
+        done then."""
+        missing = [take for take in takes if not take.written]
+        if len(missing) < 2:
+            return 0.0, {}
+        share = WRITE_SHARE / (WRITE_SHARE + (1.0 - WRITE_SHARE) * len(takes))
+        progress = ShareReporter(report, 0.0, share)
+        seeds = [take.take.seed for take in missing]
+        with ExitStack() as timing:
+            for take in missing:
+                timing.enter_context(take.watch.timing("write"))
+            tick = progress.tick("write", 0.0, 1.0)
+            written = write_together(self.machine, plan, seeds, tick, progress.poll)
+        for take, codes in zip(missing, written, strict=True):
+            take.keep_codes(codes)
+        return share, {take.number: codes for take, codes in zip(missing, written, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -89,6 +115,19 @@ class SongTake:
     out: Path
     number: int
     watch: Stopwatch
+    codes: Tensor | None = None
+    """Written together with other takes'."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lands."""
+        return self.out / f"take-{self.number}"
+
+    @property
+    def written(self) -> bool:
+        """Whether an attempt that broke off left its codes, or all of its sound."""
+        stages = self.song.stages
+        return stages.get(self._key("codes")) is not None or stages.get(self._key("made")) is not None
 
     def make(self, share: ShareReporter) -> tuple[Path, tuple[str, ...]]:
         """(manifest, warnings). Raises as `engine.takes.TakeMaker.make`."""
@@ -153,7 +192,7 @@ class SongTake:
         ringing = 0 if self.take.tail == "cut" else round(TAIL_SECONDS * frame.rate)
         maker = SongMaker(
             self.song.machine, self.plan, self.take.seed, frame.rate, frame.samples, ringing, self._given, self.watch,
-            self._old_codes(), self._keep_codes,
+            self._old_codes() if self.codes is None else self.codes, self.keep_codes,
         )  # fmt: skip
         pieces.remove()
         try:
@@ -169,7 +208,8 @@ class SongTake:
 
         return torch.from_numpy(np.frombuffer(raw, "<i4").reshape(3, -1).astype(np.int64))
 
-    def _keep_codes(self, codes: Tensor) -> None:
+    def keep_codes(self, codes: Tensor) -> None:
+        """Keeps them for an attempt after this one."""
         self.song.stages.put(self._key("codes"), codes.numpy().astype("<i4").tobytes())
 
     def _sound(self, conformed: Conformed, key: Key, title: str, role: str) -> Sound:

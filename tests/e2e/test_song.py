@@ -219,13 +219,18 @@ def test_pure_music_on_stored_prompts_and_references_of_stems_go_the_same_road(r
     assert [stem.name for stem in manifest.stems] == ["band"]
     assert not (take / "vocals.wav").exists()
     assert any("stored codes of the kind Pop" in text for text in manifest.warnings)
-    apart = short(asked(running / "out", "apart"))
+    apart = short(asked(running / "out", "apart", takes=2))
     apart["arrangement"]["references"] = [
         {"audio": str(voice), "stems": ["vocals"]},
         {"audio": str(band), "stems": ["accompaniment"]},
     ]
-    _, manifest = take_of(ask(apart))
+    take, manifest = take_of(ask(apart))
     assert not any("not heard" in text for text in manifest.warnings)
+    # Both takes are written in one batch and sound different.
+    other = read_manifest(take.parent / "take-2")
+    assert other.stems[0].painted is not None
+    assert other.stems[0].painted.seeds == (6,)
+    assert (take / "vocals.wav").read_bytes() != (take.parent / "take-2" / "vocals.wav").read_bytes()
 
 
 @pytest.mark.usefixtures("running")

@@ -22,7 +22,7 @@ from bridge.songgeneration import AUTO_PROMPT, ENCODER
 from engine import models
 from engine.hardware import Hardware
 from engine.models import catalogue, check_choice, choose_model, find_song, stem_rows
-from engine.song.fit import fit_song, song_gib
+from engine.song.fit import fit_song, song_gib, songs_at_a_time
 from engine.song.machine import clips2sound, stored2codes
 from engine.song.plan import Clips, StoredCodes, check_tokens, request2plan
 from tests.engine.songgeneration_checkpoint import PROMPT_FRAMES, write_prompts
@@ -167,6 +167,16 @@ def test_memory_decides_precision_and_order(tmp_path: Path) -> None:
     assert writing == pytest.approx((weights + cache) / 2**30, rel=0.01)
     assert 2.0 < rendering < 4.0
     assert "hours" in fit_song(model, Hardware("cpu", "CPU", 64.0, 64.0)).slow
+
+
+def test_as_many_takes_are_written_together_as_there_is_room_for(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path)
+    frames = 270 * 25
+    songs = {size: songs_at_a_time(model, fit_song(model, card), frames, card) for size, card in CARDS.items()}
+    assert songs[8] == songs[12] == 1
+    assert songs[24] <= 3
+    assert songs[80] == 8
+    assert songs_at_a_time(model, fit_song(model, CARDS[24]), 60 * 25, CARDS[24]) > songs[24]
 
 
 def test_a_plan_tells_lyrics_tags_tempo_and_length(tmp_path: Path) -> None:

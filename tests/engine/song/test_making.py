@@ -67,6 +67,14 @@ class Played:
         self.said.append("written")
         return codes
 
+    def write_several(
+        self, plan: SongPlan, prompts: list[None], seeds: list[int], tick: Callable[[float], None]
+    ) -> list[Tensor]:
+        for step in range(20):
+            tick(step / 20)
+        self.said.append(f"{len(prompts)} written")
+        return [torch.arange(3 * self.frames).reshape(3, -1) + seed for seed in seeds]
+
     def render(
         self,
         codes: Tensor | Iterable[Tensor],

@@ -15,6 +15,7 @@ from bridge.arrangement import Arrangement, KeyAt, Section
 from bridge.handover.manifest import Manifest, read_manifest
 from bridge.messages import ModelRow, PieceReady, Render, StemReady, StemWanted
 from engine.listen.beats import sound2beats
+from engine.report import JobCancelled
 from engine.song.hear import stem2mono
 from engine.song.takes import SongTakes
 from tests.engine.rig import wait_for
@@ -33,9 +34,12 @@ class Heard:
 
     stems: list[StemReady] = field(default_factory=list)
     pieces: list[tuple[PieceReady, int]] = field(default_factory=list)
+    stop_at: str = ""
 
     def progress(self, stage: str, fraction: float, note: str = "") -> None:
         assert 0.0 <= fraction <= 1.0
+        if stage == self.stop_at:
+            raise JobCancelled
 
     def stem(self, event: StemReady) -> None:
         self.stems.append(event)
@@ -60,7 +64,7 @@ def song() -> Song:
     )
 
 
-def render(song: Song, folder: Path, **changes: Any) -> tuple[Path, Manifest, Heard]:
+def asked(song: Song, folder: Path, report: Heard, **changes: Any) -> SongTakes:
     sections = (
         Section("Intro", "intro", 0.0, 8.0),
         Section("Verse", "verse", 8.0, 24.0, lyrics="la la"),
@@ -70,11 +74,14 @@ def render(song: Song, folder: Path, **changes: Any) -> tuple[Path, Manifest, He
     stems = (StemWanted("vocals"), StemWanted("accompaniment", "band"))
     request = Render("job", arrangement, stems=stems, renderer="songgeneration-tiny", **changes)
     row = ModelRow("songgeneration-tiny", "renderer", True, "research", path=str(folder))
-    report = Heard()
     machine = cast(Any, Singer(song, folder / "model"))
     machine.before_last = lambda: wait_for(lambda: report.pieces)
-    takes = SongTakes(request, row, machine, cast(Any, None), threading.Lock())
-    done = takes.render(folder / "job", report, 1)
+    return SongTakes(request, row, machine, cast(Any, None), threading.Lock())
+
+
+def render(song: Song, folder: Path, **changes: Any) -> tuple[Path, Manifest, Heard]:
+    report = Heard()
+    done = asked(song, folder, report, **changes).render(folder / "job", report, 1)
     take = Path(done.manifests[0]).parent
     return take, read_manifest(take), report
 
@@ -131,3 +138,31 @@ def test_what_rings_on_goes_into_a_tail_of_its_own(song: Song, tmp_path: Path) -
     assert band.tail.start_sample == manifest.start_sample + manifest.samples
     assert 0 < band.tail.samples <= 6 * RATE
     assert (take / band.tail.wav).is_file()
+
+
+def test_several_takes_are_written_in_one_batch_and_land_each_with_its_seed(song: Song, tmp_path: Path) -> None:
+    report = Heard()
+    takes = asked(song, tmp_path, report, takes=3, seed=4)
+    done = takes.render(tmp_path / "job", report, 1)
+    manifests = [read_manifest(Path(path).parent) for path in done.manifests]
+    assert [manifest.stems[0].painted.seeds for manifest in manifests if manifest.stems[0].painted] == [
+        (4,),
+        (5,),
+        (6,),
+    ]
+    assert all(manifest.seconds["write"] > 0 for manifest in manifests)
+    said = cast(Any, takes.machine).said
+    assert said[:2] == ["prepare", "3 written"]
+    assert "written" not in said
+    again = asked(song, tmp_path, report, takes=3, seed=4)
+    assert again.render(tmp_path / "job", report, 1).manifests == done.manifests
+    assert cast(Any, again.machine).said == []
+
+
+def test_takes_that_are_written_together_can_be_stopped(song: Song, tmp_path: Path) -> None:
+    report = Heard(stop_at="write")
+    takes = asked(song, tmp_path, report, takes=2)
+    with pytest.raises(JobCancelled):
+        takes.render(tmp_path / "job", report, 1)
+    assert "2 written" not in cast(Any, takes.machine).said
+    assert not (tmp_path / "job").exists()
