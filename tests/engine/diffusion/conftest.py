@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.diffusion import ace_step_presets, stable_audio_words
 from tests.engine.diffusion.tiny_models import save_ace_step, save_stable_audio
+
+FEW_STEPS = 8
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +25,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sa-distilled": save_stable_audio(root / "sa-distilled", "distilled"),
         "sa-base": save_stable_audio(root / "sa-base", "base"),
     }
+
+
+@pytest.fixture(scope="module")
+def few_steps() -> Iterator[None]:
+    """Base and sft checkpoints take 8 steps in place of 50, where their number is not what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        for presets in (ace_step_presets.PRESETS, stable_audio_words.PRESETS):
+            for variant, preset in presets.items():
+                patch.setitem(presets, variant, replace(preset, steps=min(preset.steps, FEW_STEPS)))
+        yield

@@ -21,6 +21,7 @@ from tests.engine.diffusion.stretches import open_renderer, silent_tick, stretch
 
 KINDS = ("ace-turbo", "ace-base", "ace-sft", "sa-distilled", "sa-base")
 QUICK = ("ace-turbo", "sa-distilled")
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 def save_ace_step(folder: Path, variant: str = "turbo", codes: bool = True, seed: int = 0) -> Path:
     """An ACE-Step checkpoint of the variant; `codes`: with the tokenizer of semantic codes."""
     torch.manual_seed(seed)
-    channels, width, text = 8, 16, 16
+    channels, width, text = 4, 16, 16
     size = {
         "hidden_size": width,
         "intermediate_size": 32,
