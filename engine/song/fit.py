@@ -22,8 +22,8 @@ WORKING_GIB = 1.5
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.02}
 MOST_SONGS = 8
 """That are written at a time; behind that their keys and values outweigh the weights that they share."""
-SAFE = 0.9
-"""Of the device's memory, so much is given out."""
+GIVEN = {"cuda": 0.9, "mps": 0.5, "cpu": 0.5}
+"""Of the device's memory, so much is given out; a computer's own is the user's other programs', too."""
 CPU_WORK = 2e11
 """Weights x steps that a CPU does in about a minute."""
 
@@ -68,7 +68,7 @@ def songs_at_a_time(checkpoint: Checkpoint, fit: Fit, frames: int, hardware: Har
     positions = ROWS * (PREFIX + frames + DELAY)
     # Two tensors for each layer, prefixes of the sub-transformer kept for its turn, and what it is fed.
     song = (positions * 2 * shape.main_layers + PREFIX * 2 * shape.sub_layers + positions) * shape.width * width / GIB
-    return int(min(max((SAFE * hardware.memory_gib - weights - sound) // song, 1), MOST_SONGS))
+    return int(min(max((GIVEN[fit.device] * hardware.memory_gib - weights - sound) // song, 1), MOST_SONGS))
 
 
 def _slow(checkpoint: Checkpoint, hardware: Hardware) -> str:
