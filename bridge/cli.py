@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bridge import VERSION
+from bridge.commands.options import add_options
 from bridge.errors import JobError, RequestError, StembridgeError
 
 SCHEMA_FILE = Path(__file__).with_name("protocol.schema.json")
@@ -78,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--edit", metavar="JOB/take-N", help="write only --sections x --only anew, keep the rest")
     render.add_argument("--sections", help="comma-separated section names of the edit")
     render.add_argument("--only", help="comma-separated stems of the edit")
+    add_options(render)
     _json(render)
 
     demo = command("demo", "demo", "Render the demo song: six stems, checks, a REAPER project and a mix.")

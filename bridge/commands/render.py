@@ -13,6 +13,7 @@ import msgspec
 from bridge.arrangement import ACCOMPANIMENT
 from bridge.checkpoints import read_register
 from bridge.client import Client
+from bridge.commands.controls import with_controls
 from bridge.errors import RequestError
 from bridge.messages import Cancel, Done, Project, Render, Scope, StemWanted
 from bridge.paths import TRACES, data_folder
@@ -105,7 +106,7 @@ def with_options(request: Render, arguments: argparse.Namespace) -> Render:
         changes["trace"] = True
     if arguments.edit:
         changes["scope"] = Scope(arguments.edit, names(arguments.sections), names(arguments.only))
-    return msgspec.structs.replace(request, **changes)
+    return with_controls(msgspec.structs.replace(request, **changes), arguments)
 
 
 def _is_song(named: set[object]) -> bool:

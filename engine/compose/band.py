@@ -38,7 +38,7 @@ from engine.compose.room import Room, answer, given_melody, heard2room
 from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
 from engine.compose.symbols import with_chords
-from engine.compose.wishes import mean_bpm, request2wishes
+from engine.compose.wishes import mean_bpm, request2wishes, track_strengths
 from engine.compose.writers import Writers, plan_of, write_canvas
 from engine.diffusion.canvas import STREAMS
 from engine.report import Tick, part_of
@@ -98,7 +98,7 @@ def compose_band(
         shapes, harmony.chords, keys, picked, request.seed, mean_bpm(clock, form), request.harmony == "safe",
         request2wishes(request, heard),
     )  # fmt: skip
-    material = heard2material(heard, seats)
+    material = heard2material(heard, seats, track_strengths(request))
     bases = {stream: base_of(song, stream, material) for stream in wanted_streams(seats)}
     tick(0.3)
     room = heard2room(heard)

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from bridge.arrangement import Arrangement, Section
+from bridge.arrangement import LABEL_ENERGY, Arrangement, Section
 from bridge.timeline import Bar, Clock
 from engine.score import FormSection
 
@@ -33,6 +33,9 @@ WORD_STREAMS = {
     "guitar": "comp", "guitars": "comp", "chords": "comp", "pad": "pad", "pads": "pad", "strings": "pad", "arp": "arp",
     "lead": "lead", "melody": "lead",
 }  # fmt: skip
+LEVEL_ENERGY = {"intro": 0.3, "verse": 0.45, "chorus": 0.85, "bridge": 0.55}
+ENERGY_DENSITY = 0.4
+"""Density by which a section of full energy stands above one of none, within its level."""
 QUIET_WORDS = ("sparse", "quiet", "soft", "gentle", "stripped", "thin", "calm")
 LOUD_WORDS = ("full", "huge", "loud", "big", "massive", "intense")
 
@@ -165,6 +168,16 @@ def section_level(section: FormSection) -> str:
     if label == "interlude":
         return "intro" if energy < 0.3 else "verse"
     return "verse" if energy < 0.8 else "chorus"
+
+
+def energy_density(section: FormSection) -> float:
+    """The density (as stems wish for it, -1 to 1) that an energy of the user's asks for beyond the section's level: 0
+    at the usual energy of the label, or of the level where the energy has moved it to another."""
+    level = section_level(section)
+    usual = LABEL_ENERGY[section.label]
+    if section_level(replace(section, energy=usual)) != level:
+        usual = LEVEL_ENERGY[level]
+    return ENERGY_DENSITY * (section.energy - usual)
 
 
 def _wants(stream: str, label: str, energy: float, index: int) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 
 from bridge.timeline import Bar
 from engine.compose.form import BarShape
 from engine.compose.measure import bar_notes
+from engine.compose.morph import morph
 from engine.compose.pitches import EPS, chord_at, clip_notes, in_order, no_overlaps
 from engine.compose.room import heard_parts
 from engine.compose.seats import ROLE_STREAM, Seat
@@ -28,12 +30,14 @@ OWN_REST = 2
 @dataclass(frozen=True, slots=True)
 class Material:
     """The user's notes on one stream. `taken`: followed, and played as they stand by our stem of the same role.
-    `beside`: followed, and ours is written around them. `vary`: seeds. `names`: the tracks of each, for remarks."""
+    `beside`: followed, and ours is written around them. `vary`: seeds, left as far as `strength` says (0-1, None: with
+    small changes). `names`: the tracks of each, for remarks."""
 
     taken: tuple[Note, ...] = ()
     beside: tuple[Note, ...] = ()
     vary: tuple[Note, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+    strength: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,11 @@ class Base:
     played: tuple[tuple[float, float], ...] = ()
 
 
-def heard2material(heard: Heard, seats: Sequence[Seat]) -> dict[str, Material]:
+def heard2material(
+    heard: Heard, seats: Sequence[Seat], strengths: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, Material]:
     """Per stream what the user gave; tracks that shall be replaced, and roles without a stream, are left out.
+    `strengths`: how far varied tracks are left, by name.
 
     A followed track of the role of a stream's first stem is that stem where it sounds: the stem plays it and carries it
     on. A band has one bass player. Only a melody is never taken over: ours answers it.
@@ -61,7 +68,8 @@ def heard2material(heard: Heard, seats: Sequence[Seat]) -> dict[str, Material]:
             continue
         mine = material.get(stream, Material())
         if use == "vary":
-            kind, mine = "vary", replace(mine, vary=in_order((*mine.vary, *part.notes)))
+            kind, far = "vary", strengths.get(part.name, mine.strength)
+            mine = replace(mine, vary=in_order((*mine.vary, *part.notes)), strength=far)
         elif leaders.get(stream) == part.role and stream != "lead":
             kind, mine = "taken", replace(mine, taken=in_order((*mine.taken, *part.notes)))
         else:
@@ -73,6 +81,8 @@ def heard2material(heard: Heard, seats: Sequence[Seat]) -> dict[str, Material]:
 def base_stream(song: Song, stream: str, material: Material) -> Base:
     """A stream by form rule: the user's bars where they gave some to vary or to be taken over; else the groove's."""
     seed = seed_stream(song, stream)
+    if material.strength == 0.0:
+        material = replace(material, taken=in_order((*material.taken, *material.vary)))
     if material.taken:
         rows = rows_with(song, material.taken)
         moved, _ = carried(song, stream, material.taken, seed)
@@ -80,6 +90,11 @@ def base_stream(song: Song, stream: str, material: Material) -> Base:
         ours = [bar.bar for row, bar in enumerate(song.bars) if row not in rows]
         notes = [*own, *(n for bar in ours for n in clip_notes(moved, bar.start, bar.end))]
         return Base(in_order(notes), rows | seed_rows(song, stream), own, follow_spans(song, rows))
+    if material.vary and material.strength is not None:
+        filled = rows_with(song, material.vary)
+        kept, _ = carried(song, stream, material.vary, seed, changed=False)
+        morphed = morph(song, stream, "your track", kept, seed, filled, material.strength)
+        return Base(morphed.notes, morphed.standing | (seed_rows(song, stream) - filled))
     if material.vary:
         moved, standing = carried(song, stream, material.vary, seed)
         return Base(moved, standing | seed_rows(song, stream))
@@ -110,13 +125,13 @@ def own_notes(notes: Sequence[Note], bar: Bar) -> tuple[Note, ...]:
 
 
 def carried(
-    song: Song, stream: str, notes: Sequence[Note], seed: Sequence[Note]
+    song: Song, stream: str, notes: Sequence[Note], seed: Sequence[Note], *, changed: bool = True
 ) -> tuple[tuple[Note, ...], frozenset[int]]:
     """The stream made from the user's bars, and the bars that stand as they gave them (on the grid).
 
     Of the user's own bars the first two of every four stand and the others are varied. Where their idea ends before its
     section does it begins again; other sections take the bars of their label, or of any section the user filled, along
-    with the chords. `seed` supplies fills.
+    with the chords. `seed` supplies fills. Without `changed` all of their bars stand.
     """
     snapped = [replace(n, start=snap(n.start, song), offset_ms=0.0) for n in notes]
     snapped = list(no_overlaps(snapped))
@@ -132,7 +147,7 @@ def carried(
             continue
         source = row if row in filled else here[(row - here[0]) % len(here)] if here else _like(song, row, filled)
         moved = moved_bar(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
-        if source == row and bar.position % 4 < 2:
+        if source == row and (bar.position % 4 < 2 or not changed):
             standing.add(row)
         elif source == row or bar.position % 4 == 3:
             rng = song.draw("carry", stream, row)

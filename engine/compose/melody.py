@@ -7,6 +7,7 @@ only the ends of its phrases differ.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from engine.score import Chord, Key, Note
 LOW, HIGH = 57, 86
 CENTRES = {"intro": 69, "verse": 67, "bridge": 70, "chorus": 74, "ending": 69}
 BUSYNESS = {"intro": 0.25, "verse": 0.5, "bridge": 0.4, "chorus": 0.62, "ending": 0.2}
+FAST = 140.0
+"""Quarter notes a minute above which a tune is thinned."""
 
 Rhythm = tuple[tuple[float, float], ...]
 """(start, length) pairs in beats from the bar's start."""
@@ -62,8 +65,10 @@ def write_bar(
     *,
     triplet: bool,
     seed: int,
+    bpm: float = 120.0,
 ) -> tuple[Note, ...]:
-    """One bar of the theme of the section's label. `before` is the pitch that the tune comes from."""
+    """One bar of the theme of the section's label. `before` is the pitch that the tune comes from. At a fast tempo a
+    tune has fewer notes in a bar."""
     section = shape.section
     theme = zlib.crc32(f"{section.label} {bar.level}".encode())
     final = bar.position == len(shape.bars) - 1
@@ -77,7 +82,8 @@ def write_bar(
         motif = cadence(np.random.default_rng([seed, theme, 3, turn % 3]), metre, triplet)
     else:
         which = (0, 1, 0)[place]
-        motif = make_motif(np.random.default_rng([seed, theme, which]), metre, triplet, BUSYNESS[bar.level])
+        busyness = BUSYNESS[bar.level] - 0.3 * max(math.log2(bpm / FAST), 0.0)
+        motif = make_motif(np.random.default_rng([seed, theme, which]), metre, triplet, busyness)
     return sing(motif, bar, chords, key, before, CENTRES[bar.level], home=final)
 
 

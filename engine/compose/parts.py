@@ -12,7 +12,7 @@ from engine.compose.pitches import EPS, chord_at, chords_in, clip_notes, in_orde
 from engine.compose.room import Room, answer, aside, below
 from engine.compose.safe import keep_safe
 from engine.compose.seats import RANGES, Seat
-from engine.compose.shaping import shape_parts, wish_lines
+from engine.compose.shaping import is_asked, shape_parts, wish_lines
 from engine.compose.song import Song
 from engine.score import Note
 
@@ -52,13 +52,11 @@ def streams2parts(
         theirs_in[seat.title] = tuple(own)
         ours[seat.title] = _finished(song, seat, [n for n in notes if not _inside(n, spans)], room)
         written[seat.title] = in_order((*own, *ours[seat.title]))
-    if not song.wishes:
+    if not is_asked(song):
         return written, ()
     shaped = shape_parts(song, seats, ours, theirs_in)
     whole = {
         seat.title: in_order((*theirs_in[seat.title], *_finished(song, seat, shaped[seat.title], room)))
-        if seat.title in song.wishes
-        else written[seat.title]
         for seat in seats
     }
     return whole, wish_lines(song, seats, written, whole)

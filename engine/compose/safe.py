@@ -6,6 +6,7 @@ Strong places are the pulses of a bar (for a bass: the bar's first beat and wher
   grates with none of them; a bass the chord's tones; a tune the chord's tones, or a tone that steps on into one.
 * Scale everywhere else: the key's, bent to the chord of the moment (or the one that a note is pushed into). A bass may
   step by a semitone into its next note where the user gave no key.
+* No strike comes faster than a player of the role can follow up.
 * The range of the role; two hands on keys (five notes and a tenth each), six strings on a guitar, so many voices in
   a section of players.
 * Bass, lead and arpeggio sound one note at a time; every note ends, with its section at the latest.
@@ -24,7 +25,7 @@ from engine.compose.measure import GRID, strong_beats
 from engine.compose.pitches import EPS, chord_at, nearest, scale_tones
 from engine.compose.seats import RANGES, Seat
 from engine.compose.song import Song
-from engine.compose.strikes import NEAR, Strike, notes2strikes
+from engine.compose.strikes import NEAR, Strike, fastest_beats, notes2strikes
 from engine.score import Chord, Key, Note
 
 MONO = ("bass", "lead", "arp")
@@ -34,6 +35,8 @@ SPANS = {"guitar": 31, "brass": 31, "pad": 36, "strings": 43}
 """Semitones between the lowest and the highest note that are struck together; keys have two hands instead."""
 PUSHED = 1.0
 """Beats before a chord change within which a note that rings over it is meant for the new chord."""
+HASTE = 0.85
+"""Share of a player's shortest time between two strikes that a few of them may be apart."""
 BEYOND = 5
 """Semitones by which a part may leave its range, as everywhere in a band."""
 
@@ -43,6 +46,7 @@ def keep_safe(song: Song, seat: Seat, notes: Sequence[Note]) -> tuple[Note, ...]
     if seat.stream == "drums":
         return tuple(notes)
     line = seat.stream in MONO
+    notes = playable(song, seat, notes)
     held = one_at_a_time(notes, highest=seat.stream != "bass") if line else tuple(notes)
     strong = strong_places(song, seat.stream)
     out: list[Note] = []
@@ -53,6 +57,26 @@ def keep_safe(song: Song, seat: Seat, notes: Sequence[Note]) -> tuple[Note, ...]
         fitted = tuple({p: replace(n, pitch=p) for n in strike for p in (tuned[n.pitch],)}.values())
         out += fitted if line else within_reach(seat.role, fitted)
     return tuple(sorted(out if line else _let_go(seat.role, out), key=lambda n: (n.start, n.pitch)))
+
+
+def playable(song: Song, seat: Seat, notes: Sequence[Note]) -> tuple[Note, ...]:
+    """The notes without those that come faster than a player can strike: of two strikes that are too close the one on
+    the weaker place goes."""
+    apart = HASTE * fastest_beats(seat.role, song.bpm) - NEAR
+    strong = {round(b * GRID) for bar in song.bars for b in strong_beats(bar.whole)}
+    kept: list[Strike] = []
+    for strike in notes2strikes(notes):
+        if not kept or strike[0].start - kept[-1][0].start >= apart:
+            kept.append(strike)
+        elif _weight(strike, strong) > _weight(kept[-1], strong):
+            kept[-1] = strike
+    return tuple(note for strike in kept for note in strike)
+
+
+def _weight(strike: Strike, strong: set[int]) -> tuple[bool, bool, int]:
+    place = strike[0].start
+    eighth = abs(place * 2 - round(place * 2)) < 2 * NEAR
+    return round(place * GRID) in strong, eighth, max(n.velocity for n in strike)
 
 
 def strong_places(song: Song, stream: str) -> frozenset[int]:

@@ -1,4 +1,5 @@
-"""Wishes met: written parts made denser, more complex, higher, and clear of another, in that order.
+"""Wishes met: written parts made denser, more complex, higher, and clear of another, in that order. Where the user gave
+a section another energy than its label has by custom, it is denser or thinner by that, too.
 
 Parts that leave space for others are shaped after them. The user's own playing is never touched.
 """
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.compose.complexity import with_complexity
 from engine.compose.density import size, with_density
+from engine.compose.form import energy_density
 from engine.compose.measure import bar_notes
 from engine.compose.register import with_register
 from engine.compose.seats import Seat
@@ -17,6 +19,8 @@ from engine.compose.space import WITHIN, clear_of
 from engine.compose.wishes import Wish
 from engine.score import Note
 
+LEAST = 0.005
+"""Densities nearer to none are none."""
 FAR = 0.15
 """Share of the wished density, or octaves of the wished register, that may be missing before the result says so."""
 
@@ -28,11 +32,15 @@ def shape_parts(
     which stays, and which others keep clear of as well."""
     parts = {title: tuple(notes) for title, notes in ours.items()}
     for seat in in_turn(seats, song.wishes):
-        wish = song.wishes.get(seat.title)
-        if wish is not None:
-            whole = {title: (*notes, *own.get(title, ())) for title, notes in parts.items()}
-            parts[seat.title] = _shaped(song, seat, parts[seat.title], wish, rival_notes(wish, whole))
+        wish = song.wishes.get(seat.title, Wish())
+        whole = {title: (*notes, *own.get(title, ())) for title, notes in parts.items()}
+        parts[seat.title] = _shaped(song, seat, parts[seat.title], wish, rival_notes(wish, whole))
     return parts
+
+
+def is_asked(song: Song) -> bool:
+    """Whether any stem or section asks for other parts than the groove has."""
+    return bool(song.wishes) or any(abs(energy_density(shape.section)) > LEAST for shape in song.shapes)
 
 
 def in_turn(seats: Sequence[Seat], wishes: Mapping[str, Wish]) -> list[Seat]:
@@ -96,8 +104,10 @@ def meeting_rate(notes: Sequence[Note], others: Sequence[Note]) -> float:
 
 def _shaped(song: Song, seat: Seat, notes: tuple[Note, ...], wish: Wish, others: Sequence[Note]) -> tuple[Note, ...]:
     rows = range(len(song.bars))
-    if wish.density:
-        notes = with_density(song, seat, notes, wish.density, rows)
+    for i, shape in enumerate(song.shapes):
+        amount = wish.density + energy_density(shape.section)
+        if abs(amount) > LEAST:
+            notes = with_density(song, seat, notes, amount, [row for row in rows if song.owners[row] == i])
     if wish.complexity:
         notes = with_complexity(song, seat, notes, wish.complexity, rows)
     if wish.register:

@@ -92,8 +92,9 @@ def seed_stream(song: Song, stream: str) -> tuple[Note, ...]:
                 voice = tune = None
                 continue
             if stream == "lead" and not riff:
+                near, key = song.near(bar), song.key_at(bar)
                 written = list(
-                    write_bar(shape, bar, song.near(bar), song.key_at(bar), tune, triplet=song.triplet, seed=song.seed)
+                    write_bar(shape, bar, near, key, tune, triplet=song.triplet, seed=song.seed, bpm=song.bpm)
                 )
                 tune = written[-1].pitch if written else tune
             else:

@@ -50,6 +50,11 @@ def request2wishes(request: Render, heard: Heard) -> dict[str, Wish]:
     return wishes
 
 
+def track_strengths(request: Render) -> dict[str, float]:
+    """How far tracks that are varied shall be left, by name."""
+    return {track.name: track.strength for track in request.arrangement.tracks if track.strength is not None}
+
+
 def mean_bpm(clock: Clock, form: Sequence[FormSection]) -> float:
     """Quarter notes per minute over the sections as a whole."""
     beats = sum(f.end - f.start for f in form)
