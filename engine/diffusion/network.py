@@ -99,16 +99,19 @@ class PartsNet(nn.Module):
         x = x + torch.stack([table(rows[..., i]) for i, table in enumerate(self.features)]).sum(0)
         return self.blocks(x), looked
 
-    def loss(self, batch: Sequence[Tensor], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, batch: Sequence[Tensor], weights: Sequence[float], absent: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(training loss, nats [6, 3]: class and token sums and the number of hidden cells per stream).
 
         `batch`: shown cells, recalled cells, feature rows (as in `encode`), the whole cells [B, S, 6] and which of them
-        are hidden and count [B, S, 6]. `weights` scale the token loss per stream.
+        are hidden and count [B, S, 6]. `weights` scale the token loss per stream. `absent` [size] per stream: onset
+        tokens that no training song holds; they stay out of the softmax, or training would teach that nobody plays them.
         """
         cells, recalled, rows, truth, hidden = batch
         state, looked = self.encode(cells, recalled, rows)
         total = state.new_zeros(())
-        report = torch.zeros(len(STREAMS), 3)
+        report = torch.zeros(len(STREAMS), 3, device=state.device)
         count = hidden.sum().clamp(min=1)
         for s, head in enumerate(self.heads):
             where = hidden[..., s]
@@ -117,6 +120,8 @@ class PartsNet(nn.Module):
             kind_nats = F.cross_entropy(kinds.float(), aim.clamp(max=FIRST), reduction="sum")
             onset = aim >= FIRST
             logits = cast(StreamHead, head).tokens(inner[onset], options[onset])
+            if absent is not None:
+                logits = logits.masked_fill(absent[s], -1e4)
             token_nats = F.cross_entropy(logits.float(), aim[onset] - FIRST, reduction="sum")
             total = total + (kind_nats + weights[s] * token_nats) / count
             report[s] = torch.stack((kind_nats.detach(), token_nats.detach(), where.sum().float()))

@@ -85,8 +85,8 @@ class Vocabulary:
         drums: Iterable[Hits],
         shapes: Mapping[str, Iterable[Shape]],
         *,
-        most_drums: int = 1200,
-        most_shapes: int = 400,
+        most_drums: int = 2000,
+        most_shapes: int = 700,
     ) -> Vocabulary:
         """The most frequent combinations and shapes, in a fixed order."""
 

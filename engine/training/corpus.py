@@ -96,7 +96,7 @@ def save_corpus(path: Path, corpus: Corpus) -> None:
     first = np.concatenate(([0], np.cumsum([s.steps for s in corpus.songs])))
     path.parent.mkdir(parents=True, exist_ok=True)
     about = json.dumps({"grooves": corpus.grooves, "vocabulary": corpus.vocabulary.to_json()})
-    np.savez(path, allow_pickle=False, first=first, about=np.array(about), **arrays)
+    np.savez_compressed(path, allow_pickle=False, first=first, about=np.array(about), **arrays)
 
 
 def load_corpus(path: Path) -> Corpus:

@@ -24,7 +24,7 @@ from engine.lelm.slots import NONE, Slot, both_ways, chords2codes, form2slots, s
 from engine.score import Key
 from engine.training.form import random_form
 from engine.training.harmony import song2chords
-from engine.training.loop import Schedule, export, train
+from engine.training.loop import Schedule, export, train, trained
 from engine.training.songs import LEVEL_OF
 
 METRES = ((4, 4), (4, 4), (4, 4), (3, 4), (6, 8), (12, 8), (5, 4), (7, 8))
@@ -131,7 +131,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     model = PlanModel()
     if args.export:
-        model.load_state_dict(torch.load(args.out / "checkpoint.pt", weights_only=True)["average"])
+        model.load_state_dict(trained(args.out))
         export(model, {"config": model.config_json()}, args.export)
         return
     unseen = batch(held_out_numbers(64), np.random.default_rng(3), 256)

@@ -34,17 +34,20 @@ class Shared(nn.Module):
 
 def token_features(vocabulary: Vocabulary, stream: str) -> Tensor:
     """Counts of what each onset token of a stream is made of, [tokens, F]."""
+    return counts(made_of(vocabulary, stream))
+
+
+def made_of(vocabulary: Vocabulary, stream: str) -> list[list[object]]:
+    """What each onset token of a stream is made of."""
     if stream == "drums":
-        made_of: list[list[object]] = [[x for hit in hits for x in (hit[0], hit)] for hits in vocabulary.drums]
-    elif stream in LINES:
-        made_of = [[("form", f), ("place", p), ("level", v)] for f, p in TONES[stream] for v in range(3)]
-    else:
-        made_of = [
-            [*(x for tone in shape for x in (("form", tone[0]), tone)), ("level", v), ("tones", len(shape))]
-            for shape in vocabulary.shapes[stream]
-            for v in range(3)
-        ]
-    return counts(made_of)
+        return [[x for hit in hits for x in (hit[0], hit)] for hits in vocabulary.drums]
+    if stream in LINES:
+        return [[("form", f), ("place", p), ("level", v)] for f, p in TONES[stream] for v in range(3)]
+    return [
+        [*(x for tone in shape for x in (("form", tone[0]), tone)), ("level", v), ("tones", len(shape))]
+        for shape in vocabulary.shapes[stream]
+        for v in range(3)
+    ]
 
 
 def counts(made_of: Iterable[list[object]]) -> Tensor:

@@ -6,6 +6,7 @@ a seed is the same wherever and whenever it is made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +17,12 @@ from engine.grooves import Event, Groove, Level, Pattern, ending, fill, groove2c
 from engine.score import Chord, FormSection, Key, Note
 from engine.training.form import random_form
 from engine.training.harmony import song2chords
+from engine.training.sources.charts import Chart
 
-HELD_OUT = ("boom-bap", "disco", "funk", "power-ballad", "reggae", "shuffle-blues")
+HELD_OUT = (
+    "bebop", "bhangra", "boom-bap", "city-pop", "disco", "funk", "jig", "power-ballad", "reggae", "second-line",
+    "shuffle-blues", "viennese-waltz",
+)  # fmt: skip
 """Grooves that the shipped weights are not trained on. They are mashed up with each other only."""
 LEVEL_OF = {
     "intro": "intro", "verse": "verse", "pre-chorus": "verse", "chorus": "chorus", "post-chorus": "chorus",
@@ -38,6 +43,7 @@ LANE_SWAPS = {
     "ride": ("hat", "bell"),
     "clap": ("snare",),
 }
+FROM_CHART = 0.35
 UNPLAYED_IN_QUIET = (("lead", 0.5), ("arp", 0.3), ("drums", 0.25), ("bass", 0.2), ("pad", 0.1), ("comp", 0.15))
 
 
@@ -51,8 +57,11 @@ class Song:
     fills: np.ndarray
 
 
-def make_song(number: int, grooves: tuple[Groove, ...], seed: int, *, plain: bool = False) -> Song:
-    """Song `number` of the corpus `seed` made of `grooves`. `plain`: no variations, no mash-ups."""
+def make_song(
+    number: int, grooves: tuple[Groove, ...], seed: int, *, plain: bool = False, charts: Sequence[Chart] = ()
+) -> Song:
+    """Song `number` of the corpus `seed` made of `grooves`. `plain`: no variations, no mash-ups. `charts`: every third
+    song takes form and chords from one of its metre."""
     rng = np.random.default_rng((seed, number))
     base = grooves[number % len(grooves)]
     groove = base if plain else vary(mash(base, grooves, rng), rng)
@@ -60,7 +69,11 @@ def make_song(number: int, grooves: tuple[Groove, ...], seed: int, *, plain: boo
     sections = random_form(metre, rng)
     mode = str(rng.choice(list(MODE_ODDS), p=list(MODE_ODDS.values())))
     key = Key(int(rng.integers(12)), mode)
-    chords = choose_chords(groove, grooves, sections, key, rng)
+    pool = [c for c in charts if (c.metre.beats, c.metre.unit) == (base.beats, base.unit) and len(c.sections) > 1]
+    if pool and rng.random() < FROM_CHART:
+        sections, key, chords = pool[int(rng.integers(len(pool)))].moved(int(rng.integers(12)))
+    else:
+        chords = choose_chords(groove, grooves, sections, key, rng)
     playing = np.ones((len(sections), len(STREAMS)), dtype=bool)
     kept: dict[str, np.ndarray] = {}
     for i, section in enumerate(sections):
