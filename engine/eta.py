@@ -7,6 +7,7 @@ last jobs by least squares of the relative error; newer ones count more.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -77,7 +78,8 @@ class Speeds:
         return left * total * usual
 
 
-def _fit(lengths: Sequence[tuple[float, float]]) -> tuple[float, float]:
+@functools.lru_cache(maxsize=64)
+def _fit(lengths: tuple[tuple[float, float], ...]) -> tuple[float, float]:
     """(fixed, slope), neither negative, of seconds = fixed + slope x work. Jobs of one size are taken to scale."""
     rows = [(FADING**age / s**2, w, s) for age, (w, s) in enumerate(reversed(lengths))]
     weight = sum(k for k, _, _ in rows)

@@ -250,16 +250,16 @@ class JobTable:
         """The answer to a request: position in the queue (0: next, or running) and seconds until it is done."""
         queue = self.queued()
         at = queue.index(job) if job in queue else 0
-        end = self._ends(now).get(job.id, math.inf)
+        end = self._ends(queue, now).get(job.id, math.inf)
         return Accepted(job.id, at, end if math.isfinite(end) else None)
 
-    def _ends(self, now: float) -> dict[str, float]:
-        """Seconds until each running or queued job is done: every place takes the next job when it is free. Infinity
-        where that depends on a job whose length is not known."""
+    def _ends(self, queue: Iterable[Job], now: float) -> dict[str, float]:
+        """Seconds until each running job and each of the queue is done: every place takes the next one when it is free.
+        Infinity where that depends on a job whose length is not known."""
         ends = {job.id: self._left(job, now) for job in self.running}
         free = [self._loading_left()] * max(self._places - len(ends), 0) + list(ends.values())
         heapq.heapify(free)
-        for job in self.queued():
+        for job in queue:
             ends[job.id] = heapq.heappop(free) + self._left(job, now)
             heapq.heappush(free, ends[job.id])
         return ends
@@ -301,8 +301,9 @@ class JobTable:
 
     def rows(self, now: float) -> tuple[JobRow, ...]:
         """The list of jobs, newest last."""
-        positions = {job.id: at for at, job in enumerate(self.queued())}
-        etas = {job: round(end, 3) for job, end in self._ends(now).items() if math.isfinite(end)}
+        queue = self.queued()
+        positions = {job.id: at for at, job in enumerate(queue)}
+        etas = {job: round(end, 3) for job, end in self._ends(queue, now).items() if math.isfinite(end)}
         return tuple(self._row(job, positions, etas) for job in self._jobs.values())
 
     @staticmethod

@@ -7,8 +7,10 @@ before what was not. Within a client the order is its own: arrival, unless it mo
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -46,16 +48,43 @@ class Turns:
         later = Turns(dict(self.served), self.now)
         result: list[Job] = []
         for priority in CLASSES:
-            lanes: dict[str, deque[Job]] = {}
-            for job in sorted((j for j in waiting if j.priority == priority), key=lambda j: (not j.begun, j.rank)):
-                lanes.setdefault(job.client, deque()).append(job)
-            while lanes:
-                client = min(lanes, key=lambda c: (not lanes[c][0].begun, later._start(c), lanes[c][0].rank))
-                job = lanes[client].popleft()
-                later.take(job)
-                result.append(job)
-                if not lanes[client]:
-                    del lanes[client]
+            mine = [job for job in waiting if job.priority == priority]
+            result += sorted((j for j in mine if j.begun), key=lambda j: (later._start(j.client), j.rank))
+            result += later._take_all(sorted((j for j in mine if not j.begun), key=lambda j: j.rank))
+        return result
+
+    def _take_all(self, jobs: Sequence[Job]) -> list[Job]:
+        """Takes jobs that are not begun, sorted by rank, client by client as their turns come.
+
+        Clients whose finishing time has passed are level: the rank of their next job decides. The others follow by
+        that time.
+        """
+        lanes: dict[str, deque[Job]] = {}
+        for job in jobs:
+            lanes.setdefault(job.client, deque()).append(job)
+        level: list[tuple[float, int, str]] = []
+        ahead: list[tuple[float, float, int, str]] = []
+        count = itertools.count()
+
+        def line_up(client: str) -> None:
+            rank, until = lanes[client][0].rank, self.served.get(client, 0.0)
+            if until <= self.now:
+                heapq.heappush(level, (rank, next(count), client))
+            else:
+                heapq.heappush(ahead, (until, rank, next(count), client))
+
+        for client in lanes:
+            line_up(client)
+        result: list[Job] = []
+        while level or ahead:
+            client = heapq.heappop(level)[-1] if level else heapq.heappop(ahead)[-1]
+            result.append(lanes[client].popleft())
+            self.take(result[-1])
+            while ahead and ahead[0][0] <= self.now:
+                _, rank, _, passed = heapq.heappop(ahead)
+                heapq.heappush(level, (rank, next(count), passed))
+            if lanes[client]:
+                line_up(client)
         return result
 
     def take(self, job: Waiting) -> None:

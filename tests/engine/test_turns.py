@@ -93,6 +93,21 @@ def test_the_order_told_is_the_order_that_happens(jobs: list[Wish]) -> None:
     assert classes == sorted(classes, key=["interactive", "batch"].index)
 
 
+@given(wishes, st.dictionaries(st.sampled_from("abcd"), st.floats(0, 500)), st.floats(0, 500))
+def test_the_order_is_by_the_least_start(jobs: list[Wish], served: dict[str, float], now: float) -> None:
+    """The definition, word by word: of all clients' next jobs the one that starts first, begun ones before the rest."""
+    turns, expected = Turns(dict(served), now), []
+    left = sorted(jobs, key=lambda job: (job.priority == "batch", not job.begun, job.rank))
+    while left:
+        heads = {job.client: job for job in reversed(left) if job.priority == left[0].priority}
+        starts = {client: max(turns.now, turns.served.get(client, 0.0)) for client in heads}
+        job = min(heads.values(), key=lambda job: (not job.begun, starts[job.client], job.rank))
+        turns.take(job)
+        left.remove(job)
+        expected.append(job)
+    assert Turns(dict(served), now).order(jobs) == expected
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(1, 50)), min_size=10, max_size=60))
 def test_no_client_gets_ahead_by_more_than_a_job(asked: list[tuple[str, float]]) -> None:
     jobs = [Wish(client, float(i), work) for i, (client, work) in enumerate(asked)]
