@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from engine.lelm.checkpoint import read_song_tensors
-from engine.lelm.choosing import SongSampling
+from engine.lelm.choosing import SongSampling, choose, penalise
 from engine.lelm.conditions import Conditions
-from engine.lelm.network import LeLM
+from engine.lelm.network import LeLM, guide
+from engine.lelm.pattern import code_steps, steps_for, undelay
 from engine.lelm.songdecoding import MainLine, write_song
 from engine.lelm.songnet import ReadPrefix, SongNet
 from engine.lelm.text import SongText, null_style
@@ -154,3 +155,36 @@ def test_tokens_are_the_published_ones(model: Model, case: Case, early: bool) ->
     codes = write_song(line, rows, lambda fraction: None, heard.append if early else None)
     assert torch.equal(codes, wanted)
     assert all(torch.equal(part, wanted[:, : part.shape[1]]) for part in heard)
+
+
+@torch.inference_mode()
+def test_every_written_column_is_the_published_one_behind_an_end_too(model: Model, case: Case) -> None:
+    """Our lines stop where the song is cut; the published loop goes on until all codebooks have ended."""
+    file, sampling, config = case.file, case.sampling, model.tensors.lelm
+    given, frames = torch.from_numpy(file["seq_in"]), case.kwargs["max_gen_len"]
+    logits = model.whole(given.repeat(2, 1, 1), prefix=case.prefix()).permute(2, 0, 1, 3)
+    valid = code_steps(frames, config.delays)
+    chance = PublishedChance(len(logits) + 1, together=sampling.top_p > 0)
+    banned = torch.unique(case.prompt[0])
+    written = torch.full((1, 3, steps_for(frames, config.delays)), config.special)
+    ended = torch.zeros(3, dtype=torch.bool)
+    for step in range(1, len(logits) + 1):
+        assert torch.equal(written[0, :, step - 1], given[0, :, step - 1])
+        at = logits[step - 1]
+        guided = at[0] if sampling.guidance == 1.0 else guide(at, sampling.guidance)[0]
+        guided = case.forced_ends(0, step, guided)
+        if sampling.penalty_window and step > 1:
+            recent = written[0, :, max(1, step - sampling.penalty_window) : step]
+            guided = penalise(guided, recent, config.code_size)
+        guided[0, banned[banned < config.code_size]] = -torch.inf
+        drawn = sampling.temperature > 0
+        best = sampling.sub_is_best
+        first = choose(guided[:1], sampling, chance.main(step) if drawn else None, sampling.top_k)
+        column = torch.cat((first, choose(guided[1:], sampling, None if best else chance.sub(step), 0)))
+        column[~valid[:, step] | ended] = config.special
+        ended |= column == config.eos
+        written[0, :, step] = column
+    assert torch.equal(undelay(written, frames, config.delays), torch.from_numpy(file["tokens"]))
+    if case.eos_at:
+        assert bool(ended.all())
+        assert file["tokens"].shape[2] > file["tokens_cut"].shape[2]
