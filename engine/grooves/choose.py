@@ -20,18 +20,8 @@ from engine.grooves.book import library
 from engine.grooves.groove import Groove
 from engine.grooves.pace import DOUBLE, HALF, PACES, can_pace, paced
 from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
+from engine.grooves.synonyms import SYNONYMS
 
-SYNONYMS = {
-    "hiphop": "hip hop", "rhythm and blues": "r&b", "r and b": "r&b", "jazzy": "jazz", "bluesy": "blues",
-    "rocky": "rock", "poppy": "pop", "folky": "folk", "soulful": "soul", "dancey": "dance", "edm": "dance",
-    "electronica": "electronic", "orchestra": "orchestral", "symphonic": "orchestral", "d and b": "dnb",
-    "chillout": "chill", "gloomy": "dark", "songwriter": "singer songwriter", "ballade": "ballad",
-    "alternative rock": "alt rock", "mellow": "chill", "score": "film score", "celtic": "folk", "valse": "waltz",
-    "latino": "latin", "discotheque": "disco", "chiptune": "electro", "rocknroll": "rock and roll",
-    "tropicalia": "brazilian", "industrial": "electronic", "dreamlike": "dreamy",
-    "laidback": "laid back",
-}  # fmt: skip
-"""Words that people say for words that the tags use; the original words stay beside their synonym."""
 METRE_BONUS = 2.5
 VERSION_DRAW = 31
 """The seed's draw for the version is another than its draw between equals."""
@@ -59,12 +49,7 @@ class _Scored:
 
 def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
     """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals."""
-    text = normalise(style)
-    known = library()
-    scored = [_score(g, text, metre, bpm) for g in known.grooves if can_rebar(g, metre)]
-    named = [s for s in scored if s.words]
-    versatile = [s for s in scored if "versatile" in s.groove.tags]
-    pool = named or [s for s in versatile if fits(s.groove, metre)] or versatile
+    known, pool = library(), _pool(style, metre, bpm)
     best = max(s.score for s in pool)
     near = [s for s in pool if s.score > best - NEAR]
     picked = near[int(np.random.default_rng(seed).integers(len(near)))]
@@ -75,6 +60,27 @@ def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
     for problem in known.damaged:
         reason += f" Your groove {problem.field} was left out: {problem.message}"
     return Choice(paced(picked.groove.version(version), picked.pace), reason)
+
+
+def rank(style: str, metre: Metre, bpm: float) -> tuple[Groove, ...]:
+    """All grooves that the words name (else the versatile ones), the likeliest first."""
+    return tuple(s.groove for s in sorted(_pool(style, metre, bpm), key=lambda s: (-s.score, s.groove.name)))
+
+
+def named_words(style: str) -> frozenset[str]:
+    """The words of `style` (small letters) that belong to a tag, a title or a synonym which it names."""
+    text = normalise(style)
+    tags = {_plain(tag) for g in library().grooves for tag in (*g.tags, g.name, g.title)}
+    said = {tag for tag in tags if f" {tag} " in text} | {word for word in SYNONYMS if f" {word} " in text}
+    return frozenset(word for phrase in said for word in phrase.split())
+
+
+def _pool(style: str, metre: Metre, bpm: float) -> list[_Scored]:
+    """The grooves to choose from: those that a word names, else the versatile ones, of this metre where there are."""
+    text = normalise(style)
+    scored = [_score(g, text, metre, bpm) for g in library().grooves if can_rebar(g, metre)]
+    versatile = [s for s in scored if "versatile" in s.groove.tags]
+    return [s for s in scored if s.words] or [s for s in versatile if fits(s.groove, metre)] or versatile
 
 
 def can_rebar(groove: Groove, metre: Metre) -> bool:
