@@ -100,11 +100,10 @@ def test_wishes_break_no_rule(seed, style, density, register, complexity) -> Non
 
 def test_free_harmony_breaks_rules_that_safe_harmony_keeps() -> None:
     broken = 0
-    for seed in range(6):
-        request = asked(seed, ("Eb", "phrygian"), (4, 4), STYLES[seed])
-        free, safe = composed(changed(request, harmony="free")), composed(request)
-        broken += sum(faults(free).values())
-        assert not sum(faults(safe).values())
+    for style in ("bossa nova", "metal", "swing jazz"):
+        request = asked(3, ("F#", "locrian"), (4, 4), style)
+        broken += sum(faults(composed(changed(request, harmony="free"))).values())
+        assert not sum(faults(composed(request)).values())
     assert broken > 20
 
 
