@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from bridge.arrangement import Reference
+from engine.cutkit import CutKit
 from engine.match import Curves, Distances, bytes2curves
 from engine.previous import PreviousTake
 from engine.stages import file2hash
@@ -29,7 +30,8 @@ class Group(msgspec.Struct, frozen=True):
     `stems`: instrument by name of stem; `repaired`: those that failed a check; `alone`: they were the whole band;
     `sound_before`, `sound_after`: the texture's distance to the reference (1: one sound in two pieces of music) with
     the usual instruments and with the chosen ones; `before`, `after`: the bus stage's; `room_db`: the change of every
-    stem's share of the room; `curves` as `engine.match.curves2bytes` writes them.
+    stem's share of the room; `curves` as `engine.match.curves2bytes` writes them; `kit`: the one that was cut from the
+    reference, if one plays.
     """
 
     reference: Clipped
@@ -42,6 +44,7 @@ class Group(msgspec.Struct, frozen=True):
     curves: bytes
     repaired: tuple[str, ...] = ()
     room_db: float = 0.0
+    kit: CutKit | None = None
 
 
 class MatchFile(msgspec.Struct, frozen=True):
@@ -106,6 +109,7 @@ def groups2style(groups: tuple[Group, ...]) -> dict[str, object] | None:
             "after": msgspec.to_builtins(group.after),
             "room_db": group.room_db,
             "repaired": list(group.repaired),
+            "cut_from_reference": [] if group.kit is None else sorted(group.stems),
         }
         for group in groups
     ]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -22,6 +22,8 @@ from bridge.arrangement import Reference
 from bridge.handover.files import disk_error
 from engine.casting import Cast, cast, clip2rate, in_room
 from engine.checks.levels import audio2lufs
+from engine.cutkit import CutKit, clip2kit, open_kit, play_kit
+from engine.hands import Hands, Spooled
 from engine.match import (
     Curves,
     Distances,
@@ -49,7 +51,7 @@ from engine.matched import Clipped, Group, group2curves, reference2clipped
 from engine.rendering import Clip
 from engine.report import ShareReporter, Tick, wait_for
 from engine.rests import part2rests, usual_in_rests
-from engine.sampler import Instrument, candidates
+from engine.sampler import Bank, Instrument, candidates
 from engine.sampler.mix import limit, true_peaks
 from engine.score import Part
 from engine.sounds import Sound
@@ -64,19 +66,20 @@ SURELY_BELOW = 0.6
 """No sound whose samples stay below this has a true peak near full scale."""
 JUDGED_SECONDS = 30.0
 """So much of a matched song is measured to tell how near it has come."""
-Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
 class Matcher:
     """Matches the stems of one take. `earlier`: the groups of the take that is edited. `groups`, `unmatched`: what
-    became of it, once all sounds are there."""
+    became of it, once all sounds are there. `kits`: those that were cut from a reference, by part, with their banks."""
 
     stems: StemMaker
     scene: Scene
     earlier: tuple[Group, ...] = ()
     groups: list[Group] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
+    kits: dict[str, tuple[CutKit, Bank]] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path)
 
     def match(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
@@ -84,14 +87,16 @@ class Matcher:
         """The parts with their sounds, group by group. `begin` and `width`: their share of the take. Raises `JobError`
         for a reference that cannot be read, and `JobCancelled`."""
         pool = ThreadPoolExecutor(WORKED_ON, thread_name_prefix="match")
-        try:
-            at = begin
-            for reference, members in self._grouped(parts):
-                step = width * len(members) / len(parts)
-                yield from self._match_group(reference, members, _Hands(pool, share, at, step))
-                at += step
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        with tempfile.TemporaryDirectory(prefix="stembridge-", ignore_cleanup_errors=True) as folder:
+            self.folder = Path(folder)
+            try:
+                at = begin
+                for reference, members in self._grouped(parts):
+                    step = width * len(members) / len(parts)
+                    yield from self._match_group(reference, members, Hands(pool, share, at, step))
+                    at += step
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _grouped(self, parts: Sequence[Part]) -> list[tuple[Reference | None, list[Part]]]:
         """Parts by their reference, in the order of the first of each."""
@@ -104,7 +109,7 @@ class Matcher:
         self,
         reference: Reference | None,
         parts: list[Part],
-        hands: _Hands,
+        hands: Hands,
     ) -> Iterator[tuple[Part, Sound]]:
         clipped = None if reference is None else reference2clipped(reference)
         fresh = []
@@ -137,10 +142,12 @@ class Matcher:
         wanted: _Wanted,
         clipped: Clipped,
         parts: list[Part],
-        hands: _Hands,
+        hands: Hands,
     ) -> Iterator[tuple[Part, Sound]]:
         """New instruments and curves for the parts, then each part's sound; two are worked on at a time."""
         who = hands.run(cast, self.stems, parts, clip, hands.tick("choose", 0.0, CHOSEN))
+        if len(parts) == 1:
+            who = hands.run(self._with_cut_kit, parts[0], clip, clipped.audio, who)
         with tempfile.TemporaryFile() as spool:
             raws, bus = self._play_all(parts, who, spool, hands)
             hands.tick("match", PLAYED, DESIGNED)(0.0)
@@ -178,12 +185,29 @@ class Matcher:
             curves2bytes(curves),
             tuple(repaired),
             who.room_db,
+            *(kit for name, (kit, _) in self.kits.items() if name in played and kit.instrument.name == played[name]),
         )
         self.groups.append(group)
 
+    def _with_cut_kit(self, part: Part, clip: Clip, name: str, who: Cast) -> Cast:
+        """The choice, with a kit cut from the reference in place of the chosen one where that comes nearer."""
+        with self.stems.watch.timing("choose"):
+            found = clip2kit(self.stems, part, clip, name, who.instruments[part.name], self.folder)
+        if found is None:
+            return who
+        self.kits[part.name] = found.kit, open_kit(found.kit, self.folder)
+        return replace(who, instruments={part.name: found.kit.instrument}, after=found.distance)
+
+    def _play(self, part: Part, instrument: Instrument, start: int, stop: int, tick: Tick) -> Audio:
+        """Samples [start, stop) of a part by one of the catalogue's instruments, or by the kit cut for it."""
+        kit, bank = self.kits.get(part.name, (None, None))
+        if kit is None or bank is None or kit.instrument.name != instrument.name:
+            return self.stems.play(part, instrument, start, stop, tick)
+        return play_kit(self.stems, bank, kit, part, start, stop, tick)
+
     def _play_all(
-        self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: _Hands
-    ) -> tuple[list[_Spooled], Audio]:
+        self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: Hands
+    ) -> tuple[list[Spooled], Audio]:
         """The parts by their instruments with what rings on, on disk: a song's stems are too much for memory; and
         their sum [2, samples]. Raises `JobError` where the disk is full."""
         frame = self.stems.frame
@@ -192,14 +216,14 @@ class Matcher:
         for k, part in enumerate(parts):
             low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
             tick = hands.tick(f"guide: {part.name}", low, high)
-            raw = hands.run(self.stems.play, part, who.instruments[part.name], 0, length, tick)
+            raw = hands.run(self._play, part, who.instruments[part.name], 0, length, tick)
             bus += raw[:, : frame.samples]
             try:
                 spool.write(np.ascontiguousarray(raw).data)
                 spool.flush()
             except OSError as error:
                 raise disk_error(error, Path(tempfile.gettempdir())) from error
-        return [_Spooled(spool, k, length) for k in range(len(parts))], bus
+        return [Spooled(spool, k, length) for k in range(len(parts))], bus
 
     def _design(self, parts: Sequence[Part], bus: Audio, wanted: _Wanted) -> tuple[Curves, Distances, Distances]:
         """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""
@@ -231,7 +255,7 @@ class Matcher:
         """Whether the parts are all that sounds in the take."""
         return {p.name for p in parts} == {p.name for p in self.stems.score.parts if p.notes or p.role == "vocals"}
 
-    def _finish(self, part: Part, instrument: Instrument, played: _Spooled, curves: Curves) -> Sound:
+    def _finish(self, part: Part, instrument: Instrument, played: Spooled, curves: Curves) -> Sound:
         """A part's sound from what was played. Where a check fails that the usual instrument passes, that one plays in
         its place, and where it fails because of the bus stage, the guide stands in as it is, as loud."""
         raw = played.read()
@@ -288,7 +312,7 @@ class Matcher:
         same = (g for g in self.earlier if part.name in g.stems and clipped in (None, g.reference))
         return next(same, None)
 
-    def _again(self, part: Part, group: Group, hands: _Hands) -> Sound:
+    def _again(self, part: Part, group: Group, hands: Hands) -> Sound:
         """The scope's spans of a stem played and matched as the earlier take was; the rest stays."""
         stems, frame, curves = self.stems, self.stems.frame, group2curves(group)
         old = stems.edited(part)
@@ -301,7 +325,7 @@ class Matcher:
             low = max(0, start - around)
             stop = end if end < frame.samples else end + round(TAIL_SECONDS * frame.rate)
             first = max(0, start - round(0.01 * frame.rate))
-            raw = stems.play(part, instrument, low, stop + around, hands.tick(f"guide: {part.name}", 0.0, 0.5))
+            raw = self._play(part, instrument, low, stop + around, hands.tick(f"guide: {part.name}", 0.0, 0.5))
             with stems.watch.timing("match", part.name):
                 audio = apply_curves(raw, curves, first, stop, low)
                 audio = self._settled(part, instrument, (raw, low), (audio, first))
@@ -316,7 +340,10 @@ class Matcher:
 
     def _as_before(self, part: Part, group: Group) -> Instrument:
         """The earlier take's instrument, unless the words now name another, or it has gone; in the earlier room."""
-        usual = self.stems.instrument(part)
+        usual, kit = self.stems.instrument(part), group.kit
+        if kit is not None and kit.instrument.name == group.stems[part.name] and not part.instrument.strip():
+            self.kits[part.name] = kit, open_kit(kit, self.folder)
+            return kit.instrument
         known = () if part.instrument.strip() else candidates(self.stems.bank, part.role)
         same = (self.stems.seat(part, i) for i in known if i.name == group.stems[part.name])
         return in_room(next(same, usual), group.room_db)
@@ -331,20 +358,6 @@ class Matcher:
 
 
 @dataclass(frozen=True)
-class _Spooled:
-    """A part as it was played, float32 [2, length], the `number`th in a file."""
-
-    file: IO[bytes]
-    number: int
-    length: int
-
-    def read(self) -> Audio:
-        """A copy in memory."""
-        shape = (2, self.length)
-        return np.array(np.memmap(self.file, np.float32, "r", 8 * self.length * self.number, shape))
-
-
-@dataclass(frozen=True)
 class _Wanted:
     """The reference as the bus stage sees it."""
 
@@ -356,21 +369,3 @@ def _repaired(sound: Sound, why: str) -> Sound:
     """The sound with the reason why it is not what was chosen."""
     checks = msgspec.structs.replace(sound.verdict.checks, repaired=(why,))
     return replace(sound, verdict=replace(sound.verdict, checks=checks), remarks=(*sound.remarks, why))
-
-
-@dataclass(frozen=True)
-class _Hands:
-    """Who works on a group, and its share of the take's progress."""
-
-    pool: ThreadPoolExecutor
-    share: ShareReporter
-    at: float
-    width: float
-
-    def run(self, work: Callable[..., Result], *inputs: object) -> Result:
-        """What the work gives; meanwhile a wish to stop is heard. Raises `JobCancelled`."""
-        return wait_for(self.pool.submit(work, *inputs), self.share.poll)
-
-    def tick(self, stage: str, start: float, end: float) -> Tick:
-        """A tick for what takes from `start` to `end` of the group's time."""
-        return self.share.tick(stage, self.at + self.width * start, self.at + self.width * end)

@@ -6,6 +6,7 @@ from engine.match.curves import Curves, bytes2curves, curves2bytes, flat_curves
 from engine.match.design import Goal, design_curves
 from engine.match.distance import Distances, profiles2distances
 from engine.match.frames import Grid, Levels, audio2levels
+from engine.match.hits import Hit, audio2hits
 from engine.match.level import limit_curves
 from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.room import change_room
@@ -20,12 +21,14 @@ __all__ = [
     "Distances",
     "Goal",
     "Grid",
+    "Hit",
     "Levels",
     "Placed",
     "Profile",
     "Tone",
     "Wanted",
     "apply_curves",
+    "audio2hits",
     "audio2levels",
     "audio2profile",
     "audio2tone",

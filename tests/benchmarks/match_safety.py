@@ -14,6 +14,7 @@ from tests.benchmarks.match_material import RATE
 
 Audio = NDArray[np.float32]
 PITCH_SECONDS, RING_SECONDS, PITCH_SIZE = (0.08, 0.33), 0.05, 1 << 17
+STEADY_CENTS = 2.0
 SILENT_DB, BLOCK_SECONDS, QUIET_BLOCKS = -90.0, 0.05, 8
 """The guide counts as silent where it has been below this for so many blocks."""
 FEW = 8
@@ -85,7 +86,8 @@ def moved(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
 def detuned(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
     """Cents by which notes that sound alone for a while moved: their strongest partial, read in 250 ms of both sounds.
 
-    A chord has no one pitch, and the check's own measure goes in steps of 25 cents; neither would tell 2 cents.
+    A chord has no one pitch, and the check's own measure goes in steps of 25 cents; neither would tell 2 cents. Nor
+    does a partial that beats with another (chorus, detuned oscillators): its halves read apart before anything is done.
     """
     spans = np.array([(clock.beat2second(n.start), clock.beat2second(n.end)) for n in part.notes])
     found = []
@@ -97,6 +99,8 @@ def detuned(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
         one, two = (_partials(sound[0, first:last]) for sound in (raw, new))
         low = round(100.0 * PITCH_SIZE / RATE)
         peak = low + int(one[low : len(one) // 4].argmax())
+        if not _steady(raw[0, first:last], peak):
+            continue
         near = peak - 6 + int(two[peak - 6 : peak + 7].argmax())
         if one[peak] > one.max() - 3.0 and abs(near - peak) < 6:
             found.append(1200 * float(np.log2(_exact(two, near) / _exact(one, peak))))
@@ -106,6 +110,16 @@ def detuned(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
 def _partials(sound: Audio) -> NDArray[np.float64]:
     """Nepers [bins] of a windowed piece."""
     return np.log(np.abs(np.fft.rfft(sound * np.hanning(len(sound)), PITCH_SIZE)) + 1e-9)
+
+
+def _steady(sound: Audio, peak: int) -> bool:
+    """Whether both halves of a sound have a partial about this bin at the same place."""
+    found = []
+    for half in np.array_split(sound, 2):
+        levels = _partials(half)
+        near = peak - 60 + int(levels[peak - 60 : peak + 61].argmax())
+        found.append(_exact(levels, near))
+    return abs(1200 * float(np.log2(found[0] / found[1]))) < STEADY_CENTS
 
 
 def _exact(levels: NDArray[np.float64], peak: int) -> float:

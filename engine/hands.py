@@ -1,0 +1,47 @@
+"""What a group of matched stems is worked on with: hands that hear a wish to stop, and parts that lie on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, TypeVar
+
+import numpy as np
+
+from engine.report import ShareReporter, Tick, wait_for
+from engine.splice import Audio
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A part as it was played, float32 [2, length], the `number`th in a file."""
+
+    file: IO[bytes]
+    number: int
+    length: int
+
+    def read(self) -> Audio:
+        """A copy in memory."""
+        shape = (2, self.length)
+        return np.array(np.memmap(self.file, np.float32, "r", 8 * self.length * self.number, shape))
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Who works on a group, and its share of the take's progress."""
+
+    pool: ThreadPoolExecutor
+    share: ShareReporter
+    at: float
+    width: float
+
+    def run(self, work: Callable[..., Result], *inputs: object) -> Result:
+        """What the work gives; meanwhile a wish to stop is heard. Raises `JobCancelled`."""
+        return wait_for(self.pool.submit(work, *inputs), self.share.poll)
+
+    def tick(self, stage: str, start: float, end: float) -> Tick:
+        """A tick for what takes from `start` to `end` of the group's time."""
+        return self.share.tick(stage, self.at + self.width * start, self.at + self.width * end)
