@@ -16,7 +16,8 @@ from engine.score import Part
 from engine.stems import StemMaker
 
 MOVED_MS = 2.0
-"""A stem that was moved by more than this says so."""
+"""A stem that was moved by more than this says so: less is within what is promised of every stem, and what the measure
+itself may be wrong by. `Painted.warp_ms` tells every move."""
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, median_filter
 
 from engine.conform.envelope import Audio, hop, mono2envelope
 from engine.conform.lags import Lag, OnsetLags, bar_lags, onset_lags
@@ -35,9 +35,13 @@ STRAY_MS, STRAY_SHARE = 45, 0.09
 """Nor where so much more of its envelope than of the guide's lies further than this from every hit."""
 SOFT_SHARE = 0.3
 """A guide with fewer clear starts than this swells: its rhythm is told by its pitches alone."""
+NEIGHBOURS, ALONE = 5, 6.0
+"""A lag is compared with the middle of so many; it stands out by so many times the usual distance."""
 TEMPI = ((0.5, "half"), (2.0, "twice"), (2 / 3, "two thirds of"), (1.5, "one and a half times"))
 TEMPO_BLUR, TEMPO_FIT, TEMPO_BETTER = 12, 0.5, 1.15
 AGREE_MS = 3.0
+PLACED_MS = 1.5
+"""An onset whose clear start lies so near its place stays there, whatever its attack does to a correlation."""
 LEAST_STEP_MS = 0.75
 
 
@@ -99,8 +103,8 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     agree = sure & (np.abs(apart - bias) < AGREE_MS)
     ms = np.where(agree, (ms + starts) / 2, ms)
     clear = followed.fit >= beat.clear_fit
-    masked = np.isfinite(starts) & ~clear
-    ms = np.where(masked, starts, ms)
+    masked = np.isfinite(starts) & ~clear & ((np.abs(apart - bias) < AGREE_MS) | ~_stands_out(starts))
+    ms = np.where(masked | (sure & (np.abs(starts) <= PLACED_MS)), starts, ms)
     noise = 1.48 * float(np.median(np.abs(apart[sure] - bias))) if sure.any() else 0.0
     near = np.abs(ms) <= MAX_WARP_MS
     beyond = int((clear & ~near).sum())
@@ -110,6 +114,16 @@ def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rat
     by_bar = tuple(bar_lags(beat.envelope, envelope, bars, rate))
     stray, found = _stray(envelope, beat.onsets, rate), (followed.fit >= FOUND_FIT) & near
     return Timing(by_bar, lags, beyond, (clear | (masked & sure)) & near, found, stray, median, p99, steady), envelope
+
+
+def _stands_out(ms: Floats) -> NDArray[np.bool_]:
+    """Which of the lags lie far from their neighbours', by the measure of how far the others do; NaN ones do not."""
+    told = np.flatnonzero(np.isfinite(ms))
+    out = np.zeros(len(ms), bool)
+    if len(told):
+        apart = np.abs(ms[told] - median_filter(ms[told], NEIGHBOURS, mode="nearest"))
+        out[told] = apart > PLACED_MS + ALONE * float(np.median(apart))
+    return out
 
 
 def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:

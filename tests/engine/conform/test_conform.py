@@ -75,7 +75,7 @@ def test_what_is_right_passes_with_no_more_than_a_touch(longer: tuple[Song, Targ
     assert fitted.faults == ()
     assert fitted.audio is not None
     assert fitted.audio.shape == song.guide.shape
-    assert fitted.warp_ms <= 6.5
+    assert fitted.warp_ms <= 2.5
     assert_on_the_grid(song, fitted.audio, checked)
 
 

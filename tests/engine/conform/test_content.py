@@ -17,11 +17,10 @@ from engine.score import Note
 from tests.engine.conform.adversaries import BARS_MOVED, played, swapped
 from tests.engine.conform.material import RATE, Song, make_song
 
-WHERE = {"guitar": "87", "arp": "120", "keys": "ramp"}
+WHERE = {"guitar": "ramp", "arp": "120"}
 PLAYERS = {
     "guitar": ("nylon guitar", "overdriven guitar", "banjo"),
     "arp": ("marimba", "dulcimer", "banjo"),
-    "keys": ("rhodes", "driven organ", "harpsichord"),
 }
 """Others than the guide's: those whose overtones lead furthest astray."""
 
