@@ -15,6 +15,10 @@ from engine.grooves.groove import ROOTED
 from engine.grooves.pace import can_pace, paced
 from engine.score import Chord, Note
 
+SUITS = 0.1
+"""What a voicing as the role plays is worth beside kinship."""
+VAGUE = frozenset(("versatile", "slow", "fast", "and", "n", "music", "time", "dark", "southern", "strings", "guitar"))
+
 
 def kindred_comp(
     seat: Seat,
@@ -25,9 +29,9 @@ def kindred_comp(
     groove: Groove,
     twin: int,
 ) -> tuple[Note, ...] | None:
-    """The comp of a kindred groove: guitars take one that stands on its roots, keys one that is led by voices, where
-    there is one; of a style that shares a word, else one of the same tempo. None where the book has no other groove of
-    this grid and metre."""
+    """The comp of a kindred groove: of a style that shares words, the more the better, and rather one that is voiced as
+    the role plays; else one so voiced, of the same tempo. None where no other groove has this grid and metre.
+    """
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
     others = [paced(other, groove.pace) for other in book() if not groove.pace or can_pace(other, groove.pace)]
     beside = [other for other in others if other.name != groove.name and _plays_along(groove, other)]
@@ -69,9 +73,15 @@ def _suits(groove: Groove, role: str) -> bool:
 
 def _kinship(groove: Groove, other: Groove) -> float:
     """How well two grooves go together: shared tags and tempo."""
-    shared = len(set(groove.tags) & set(other.tags))
+    shared = len(_shared(groove, other))
     middle = (groove.bpm_low + groove.bpm_high) / 2
     return 0.2 * min(shared, 4) + (0.2 if other.bpm_low <= middle <= other.bpm_high else 0.0)
+
+
+def _shared(groove: Groove, other: Groove) -> frozenset[str]:
+    """Words that the tags of both hold, without those that say nothing of the style."""
+    mine, theirs = (frozenset(" ".join(g.tags).split()) for g in (groove, other))
+    return (mine & theirs) - VAGUE
 
 
 def _mean_overlap(
