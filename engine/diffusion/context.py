@@ -7,6 +7,7 @@ the label, or among those at the same bar of a four-bar phrase. They carry most 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,13 +126,24 @@ def recall(
     steps: slice,
 ) -> NDArray[np.int16]:
     """Looked-up cells [S, ROLES, 6] of `steps`. Hidden cells read `masks[s]`, missing ones `masks[s] + 1`."""
-    shown = np.where(visible, cells, masks)
-    looks = context.looks[steps]
-    out = np.empty((looks.shape[0], ROLES, len(STREAMS)), dtype=np.int16)
-    out[:, : looks.shape[1]] = np.where(looks[..., None] < 0, masks + 1, shown[looks])
-    out[:, -2] = usual_cell(context.usual, shown, masks)[steps]
-    out[:, -1] = usual_cell(context.phrase, shown, masks)[steps]
-    return out
+    out = np.empty((len(cells), ROLES, len(STREAMS)), dtype=np.int16)
+    recall_streams(out, context, np.where(visible, cells, masks), masks, range(len(STREAMS)))
+    return out[steps]
+
+
+def recall_streams(
+    out: NDArray[np.int16],
+    context: Context,
+    shown: NDArray[np.int16],
+    masks: NDArray[np.int16],
+    streams: Sequence[int],
+) -> None:
+    """Writes what `streams` recall of the `shown` cells [T, 6] into `out` [T, ROLES, 6]; the other streams stay."""
+    which = list(streams)
+    for s in which:
+        out[:, : context.looks.shape[1], s] = np.where(context.looks < 0, masks[s] + 1, shown[:, s][context.looks])
+    for role, group in ((-2, context.usual), (-1, context.phrase)):
+        out[:, role, which] = usual_cell(group, shown[:, which], masks[which])
 
 
 def usual_cell(group: NDArray[np.int32], shown: NDArray[np.int16], masks: NDArray[np.int16]) -> NDArray[np.int16]:

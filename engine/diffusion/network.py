@@ -106,7 +106,7 @@ class PartsNet(nn.Module):
 
         `batch`: shown cells, recalled cells, feature rows (as in `encode`), the whole cells [B, S, 6] and which of them
         are hidden and count [B, S, 6]. `weights` scale the token loss per stream. `absent` [size] per stream: onset
-        tokens that no training song holds; they stay out of the softmax, or training would teach that nobody plays them.
+        tokens that no training song holds; they stay out of the softmax, or training would teach that they are wrong.
         """
         cells, recalled, rows, truth, hidden = batch
         state, looked = self.encode(cells, recalled, rows)

@@ -9,7 +9,7 @@ Absorbing diffusion after MDLM (Sahoo et al. 2024), unmasking order after MaskGI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.diffusion.canvas import STREAMS, Canvas
-from engine.diffusion.context import Context, canvas2context, recall, with_density
 from engine.diffusion.network import PartsNet
+from engine.diffusion.sight import Seen, Sight
 from engine.diffusion.vocabulary import FIRST, HOLD, REST
-from engine.report import Tick
+from engine.report import Tick, part_of
 
 REPAIRS = 2
 
@@ -48,51 +48,59 @@ def unmask(
     hidden: NDArray[np.bool_],
     *,
     steps: int,
-    seed: int,
+    seeds: Sequence[int],
     how: Unmasking,
     tick: Tick,
-) -> NDArray[np.int16]:
-    """Cells [T, 6] with every hidden one written; the others as they were.
+) -> list[NDArray[np.int16]]:
+    """Per seed the cells [T, 6] with every hidden one written; the others as they were.
 
-    Calls `tick` before each of `steps` steps and each repair; what it raises ends the work.
+    Calls `tick` before each of `steps` steps and each repair of each seed; what it raises ends the work. All seeds
+    begin with the same look of the network at what is given.
     """
-    run = _Run(net, canvas, cells, hidden, seed, how)
-    total = int(hidden.sum())
-    for n in range(steps):
-        tick(n / (steps + REPAIRS))
-        left = total - round(total * (n + 1) / steps)
-        run.step(n, run.hidden_count - left)
-    for n in range(REPAIRS):
-        broken = run.broken_holds()
-        if not broken.any():
-            break
-        tick((steps + n) / (steps + REPAIRS))
-        run.hidden |= broken
-        run.step(n, int(broken.sum()))
-    run.silence_broken()
-    return run.cells
+    sight = Sight(net, canvas, cells, hidden)
+    tick(0.0)
+    first = sight.encode(cells, hidden, shifted=False)
+    out = []
+    for k, seed in enumerate(seeds):
+        run = _Run(sight.again(), cells, hidden, seed, how, first)
+        out.append(run.write(steps, part_of(tick, k / len(seeds), (k + 1) / len(seeds))))
+    return out
 
 
 class _Run:
-    """The state of one unmasking."""
+    """The state of one unmasking. `first`: what the network sees before anything is written."""
 
     def __init__(
         self,
-        net: PartsNet,
-        canvas: Canvas,
+        sight: Sight,
         cells: NDArray[np.int16],
         hidden: NDArray[np.bool_],
         seed: int,
         how: Unmasking,
+        first: Seen,
     ) -> None:
-        self.net, self.how = net, how
+        self.sight, self.how, self.first = sight, how, first
+        self.net, self.joins = sight.net, sight.joins
         self.cells, self.hidden = cells.copy(), hidden.copy()
         self.fixed = ~hidden
-        self.context: Context = canvas2context(canvas)
-        self.masks = np.array(net.shape.masks, dtype=np.int16)
-        self.rows = with_density(self.context, cells, ~hidden)
-        self.joins = np.array([canvas.grid.joins(t) for t in range(canvas.grid.steps)], dtype=bool)
         self.generator = torch.Generator().manual_seed(seed)
+
+    def write(self, steps: int, tick: Tick) -> NDArray[np.int16]:
+        """All cells, after `steps` steps and what repairs are needed."""
+        total = self.hidden_count
+        for n in range(steps):
+            tick(n / (steps + REPAIRS))
+            left = total - round(total * (n + 1) / steps)
+            self.step(n, self.hidden_count - left)
+        for n in range(REPAIRS):
+            broken = self.broken_holds()
+            if not broken.any():
+                break
+            tick((steps + n) / (steps + REPAIRS))
+            self.hidden |= broken
+            self.step(steps + n, int(broken.sum()))
+        self.silence_broken()
+        return self.cells
 
     @property
     def hidden_count(self) -> int:
@@ -138,9 +146,10 @@ class _Run:
         ok[:, 0] = False
         return ok
 
-    def _classes(self, n: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+    def _classes(self, n: int) -> tuple[Tensor, Tensor, Seen]:
         """Hidden cells [N, 2] (step, stream), their class logits [N, 3], and the states for the token heads."""
-        states, looked, recalled = self._encode(n)
+        seen = self.first if n == 0 else self.sight.encode(self.cells, self.hidden, shifted=n % 2 == 1)
+        states, looked, recalled = seen
         no_hold = torch.from_numpy(~self._can_hold((self.cells != REST) | self.hidden))
         held_next = np.zeros_like(self.hidden)
         held_next[:-1] = (self.cells[1:] == HOLD) & ~self.hidden[1:] & ~self.fixed[1:] & self.joins[1:, None]
@@ -155,32 +164,13 @@ class _Run:
             logits[:, HOLD].masked_fill_(no_hold[at, s], -1e4)
             where.append(torch.stack((at, torch.full_like(at, s)), 1))
             kinds.append(logits)
-        return torch.cat(where), torch.cat(kinds), (states, looked, recalled)
-
-    def _encode(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """States [T, D], recalled embeddings [T, R, 6, C] and recalled cells [T, R, 6]; the first two are undefined in
-        windows without a hidden cell, where nobody asks."""
-        visible = ~self.hidden
-        shown = torch.from_numpy(np.where(visible, self.cells, self.masks).astype(np.int64))
-        looked_up = recall(self.context, self.cells, visible, self.masks, slice(None))
-        recalled = torch.from_numpy(looked_up.astype(np.int64))
-        rows = torch.from_numpy(self.rows.astype(np.int64))
-        T, shape = len(shown), self.net.shape
-        states = torch.empty(T, shape.dim)
-        looked = torch.empty(T, recalled.shape[1], len(STREAMS), shape.cell)
-        for first, last in windows(T, shape.window, shifted=n % 2 == 1):
-            span = slice(first, last)
-            if not self.hidden[span].any():
-                continue
-            state, seen = self.net.encode(shown[None, span], recalled[None, span], rows[None, span])
-            states[span], looked[span] = state[0], seen[0]
-        return states, looked, recalled
+        return torch.cat(where), torch.cat(kinds), seen
 
     def _draw_classes(self, kinds: Tensor) -> Tensor:
         p = torch.softmax(kinds / self.how.class_temperature, -1)
         return torch.multinomial(p, 1, generator=self.generator)[:, 0]
 
-    def _draw_tokens(self, s: int, at: Tensor, states: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def _draw_tokens(self, s: int, at: Tensor, states: Seen) -> Tensor:
         state, looked, recalled = states
         _, logits = self.net.predict(state[at], looked[at, :, s], recalled[at, :, s], s)
         p = torch.softmax(logits / self.how.token_temperature, -1)
@@ -190,17 +180,3 @@ class _Run:
         picked = torch.multinomial(ranked, 1, generator=self.generator)
         tokens: Tensor = order.gather(-1, picked)[:, 0]
         return tokens
-
-
-def windows(steps: int, width: int, *, shifted: bool) -> Iterator[tuple[int, int]]:
-    """Spans that cover `steps`; every other diffusion step they are shifted by half a width, so that no edge stays."""
-    if steps <= width:
-        yield 0, steps
-        return
-    first = 0
-    cut = width // 2 if shifted else width
-    while first < steps:
-        last = min(first + cut, steps)
-        start = max(0, min(first, steps - width)) if last == steps else first
-        yield start, last
-        first, cut = last, width

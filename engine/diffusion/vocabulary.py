@@ -2,7 +2,8 @@
 
 bass, arp, lead: tone x loudness level; complete, so nothing in range is lost. drums: combinations of General MIDI
 pitches, each with its level; comp and pad: shapes, i.e. sets of tones, x level. Combinations and shapes are collected
-from the training songs; what is not among them is said by the nearest one.
+from the training songs (every single tone of the middle octaves is among the shapes); what is not among them is said by
+the nearest one.
 
 Cells: 0 rest, 1 hold, 2 + i onset token i.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -41,12 +42,29 @@ TONES: dict[str, tuple[Tone, ...]] = {
     ),
     "lead": tuple((BAND + d, octave) for octave in range(2, 6) for d in range(DEGREES)),
 }
-TONE_IDS = {stream: {tone: i for i, tone in enumerate(tones)} for stream, tones in TONES.items()}
+"""The tones of the first weights' lines."""
+WIDE_TONES: dict[str, tuple[Tone, ...]] = {
+    "bass": (*TONES["bass"], *((d, 3) for d in range(DEGREES))),
+    "arp": (
+        *TONES["arp"],
+        *((RUNG, place) for place in (*range(5), *range(30, 35))),
+        *((BAND + d, octave) for octave in (0, 6) for d in range(CHORD_DEGREES, DEGREES)),
+    ),
+    "lead": (*TONES["lead"], *((BAND + d, octave) for octave in (0, 1, 6) for d in range(DEGREES))),
+}
+"""The same tones first, then those of further octaves: basses, arpeggios and melodies of any instrument."""
+SINGLES = (
+    *((RUNG, place) for place in range(30)),
+    *((BAND + d, octave) for octave in range(1, 5) for d in range(CHORD_DEGREES, DEGREES)),
+)
+"""Shapes of one tone that a vocabulary holds whether or not a song has them."""
 SAY = {"bass": pitch2root_tone, "arp": pitch2rung_tone, "lead": pitch2band_tone}
 LOUDNESS = (62, 84, 102)
 """Velocity of a written note at each level."""
 DRUM_LOUDNESS = {42: 78, 44: 62, 46: 82, 51: 80, 53: 80, 54: 70, 56: 74, 70: 66, 75: 76, 81: 66}
 DRUM_PLAIN = 94
+PERCUSSION = frozenset((54, 56, 58, *range(60, 82)))
+KITS = 40
 GHOST_LANES = (37, 38, 40)
 WEIGHT = {35: 3.0, 36: 3.0, 38: 3.0, 40: 3.0, 39: 2.5, 37: 2.0, 49: 1.5, 57: 1.5}
 
@@ -74,10 +92,12 @@ def level2velocity(level: int, stream: str, pitch: int) -> int:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`drums`: combinations; `shapes[stream]`: voicings of comp and pad, each in all three levels."""
+    """`drums`: combinations; `shapes[stream]`: voicings of comp and pad, `tones[stream]`: tones of lines, each in all
+    three levels."""
 
     drums: tuple[Hits, ...]
     shapes: Mapping[str, tuple[Shape, ...]]
+    tones: Mapping[str, tuple[Tone, ...]] = field(default_factory=lambda: TONES)
 
     @classmethod
     def collect(
@@ -88,13 +108,16 @@ class Vocabulary:
         most_drums: int = 2000,
         most_shapes: int = 700,
     ) -> Vocabulary:
-        """The most frequent combinations and shapes, in a fixed order."""
+        """The most frequent combinations and shapes, in a fixed order, and all tones."""
 
         def top(values: Iterable[Any], most: int) -> tuple[Any, ...]:
             ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
             return tuple(value for value, _ in ranked[:most])
 
-        return cls(top(drums, most_drums), {s: top(shapes[s], most_shapes) for s in VOICED})
+        voiced = {s: top(shapes[s], most_shapes) for s in VOICED}
+        singles = [(tone,) for tone in SINGLES]
+        voiced = {s: (*row, *(x for x in singles if x not in set(row))) for s, row in voiced.items()}
+        return cls(choose_hits(drums, most_drums), voiced, WIDE_TONES)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Vocabulary:
@@ -103,18 +126,23 @@ class Vocabulary:
         def pairs(rows: Iterable[Iterable[Iterable[int]]]) -> tuple[Any, ...]:
             return tuple(tuple(tuple(pair) for pair in row) for row in rows)
 
-        return cls(pairs(value["drums"]), {s: pairs(value["shapes"][s]) for s in VOICED})
+        lines = {s: tuple((f, p) for f, p in value["tones"][s]) for s in LINES} if "tones" in value else TONES
+        return cls(pairs(value["drums"]), {s: pairs(value["shapes"][s]) for s in VOICED}, lines)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {"drums": self.drums, "shapes": dict(self.shapes)}
+        return {"drums": self.drums, "shapes": dict(self.shapes), "tones": dict(self.tones)}
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Number of onset tokens per stream."""
-        lines = {s: 3 * len(TONES[s]) for s in LINES}
+        lines = {s: 3 * len(self.tones[s]) for s in LINES}
         voiced = {s: 3 * len(self.shapes[s]) for s in VOICED}
         return {s: {"drums": len(self.drums), **lines, **voiced}[s] for s in STREAMS}
+
+    @cached_property
+    def _tone_ids(self) -> dict[str, dict[Tone, int]]:
+        return {s: {tone: i for i, tone in enumerate(self.tones[s])} for s in LINES}
 
     @cached_property
     def _drum_ids(self) -> dict[Hits, int]:
@@ -141,9 +169,9 @@ class Vocabulary:
     def line2id(self, stream: str, pitch: int, level: int, chord: Chord, key: Key) -> int:
         """Onset token of a pitch of bass, arp or lead; pitches out of range are folded in by octaves."""
         way = 12 if pitch < 60 else -12
-        while (tone := SAY[stream](pitch, chord, key)) not in TONE_IDS[stream]:
+        while (tone := SAY[stream](pitch, chord, key)) not in self._tone_ids[stream]:
             pitch += way
-        return TONE_IDS[stream][tone] * 3 + level
+        return self._tone_ids[stream][tone] * 3 + level
 
     def voices2id(self, stream: str, pitches: tuple[int, ...], level: int, chord: Chord, key: Key) -> int:
         """Onset token of a voicing; the nearest shape over this chord where its own is unknown."""
@@ -164,7 +192,7 @@ class Vocabulary:
             return tuple((p, level2velocity(level, stream, p)) for p, level in self.drums[token])
         rest, level = divmod(token, 3)
         if stream in LINES:
-            pitches: tuple[int, ...] = (tone2pitch(TONES[stream][rest], chord, key),)
+            pitches: tuple[int, ...] = (tone2pitch(self.tones[stream][rest], chord, key),)
         else:
             pitches = self.shape2pitches(self.shapes[stream][rest], chord, key)
         return tuple((p, level2velocity(level, stream, p)) for p in pitches if 0 <= p <= 127)
@@ -173,6 +201,23 @@ class Vocabulary:
     def shape2pitches(shape: Shape, chord: Chord, key: Key) -> tuple[int, ...]:
         """MIDI pitches of a shape over a chord, ascending, each once."""
         return tuple(sorted({tone2pitch(tone, chord, key) for tone in shape}))
+
+
+def choose_hits(drums: Iterable[Hits], most: int) -> tuple[Hits, ...]:
+    """Drum combinations of a vocabulary, in a fixed order. Of each set of drums that are struck together the most
+    frequent loudness comes before any second one, so that as many sets as possible are there; then each percussion
+    instrument joins each of the `KITS` most frequent sets of the kit."""
+    ranked = [h for h, _ in sorted(Counter(drums).items(), key=lambda item: (-item[1], item[0]))]
+    first: dict[tuple[int, ...], Hits] = {}
+    for hits in ranked:
+        first.setdefault(tuple(p for p, _ in hits), hits)
+    kept = dict.fromkeys(list(first.values())[: most - most // 4])
+    kit = [hits for pitches, hits in first.items() if not PERCUSSION & set(pitches)][:KITS]
+    extra = sorted({p for pitches in first for p in pitches} & PERCUSSION)
+    joined = (tuple(sorted((*hits, (p, PLAIN)))) for hits in kit for p in extra)
+    kept |= dict.fromkeys(h for h in joined if tuple(p for p, _ in h) not in first)
+    kept |= dict.fromkeys([h for h in ranked if h not in kept][: max(most - len(kept), 0)])
+    return tuple(kept)
 
 
 def pitches2shape(pitches: tuple[int, ...], chord: Chord, key: Key) -> Shape:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from engine.diffusion.canvas import STREAMS
 from engine.diffusion.context import recall, with_density
@@ -187,7 +188,7 @@ def main() -> None:
     unseen = {s: b for s, b in kept_apart.items() if b.long}
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
-        with half(device):
+        with half(device), parametrize.cached():
             loss, report = net.loss([x.to(device) for x in batches.batch(step)], TOKEN_WEIGHTS, absent)
         nats = (report[:, :2].sum(1) / report[:, 2].clamp(min=1)).tolist()
         return loss, {f"nats_{s}": round(v, 4) for s, v in zip(STREAMS, nats, strict=True)}

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from engine.diffusion.canvas import STREAMS
 from engine.diffusion.network import PartsNet, StreamHead
-from engine.diffusion.vocabulary import FIRST, LINES, TONES, Vocabulary
+from engine.diffusion.vocabulary import FIRST, LINES, Vocabulary
 
 
 class Shared(nn.Module):
@@ -42,7 +42,7 @@ def made_of(vocabulary: Vocabulary, stream: str) -> list[list[object]]:
     if stream == "drums":
         return [[x for hit in hits for x in (hit[0], hit)] for hits in vocabulary.drums]
     if stream in LINES:
-        return [[("form", f), ("place", p), ("level", v)] for f, p in TONES[stream] for v in range(3)]
+        return [[("form", f), ("place", p), ("level", v)] for f, p in vocabulary.tones[stream] for v in range(3)]
     return [
         [*(x for tone in shape for x in (("form", tone[0]), tone)), ("level", v), ("tones", len(shape))]
         for shape in vocabulary.shapes[stream]

@@ -56,13 +56,13 @@ def carry_over(
 
 def kept_rows(vocabulary: Vocabulary, old: Vocabulary, stream: str) -> list[int | None]:
     """For each onset token of `vocabulary` its number in `old`, None where it is not there."""
-    if stream in LINES:
-        return list(range(vocabulary.sizes[stream]))
     if stream == "drums":
         at = {hits: i for i, hits in enumerate(old.drums)}
         return [at.get(hits) for hits in vocabulary.drums]
-    place = {shape: i for i, shape in enumerate(old.shapes[stream])}
-    rows = [(place.get(shape), v) for shape in vocabulary.shapes[stream] for v in range(3)]
+    theirs: Sequence[object] = old.tones[stream] if stream in LINES else old.shapes[stream]
+    mine: Sequence[object] = vocabulary.tones[stream] if stream in LINES else vocabulary.shapes[stream]
+    place = {thing: i for i, thing in enumerate(theirs)}
+    rows = [(place.get(thing), v) for thing in mine for v in range(3)]
     return [None if i is None else 3 * i + v for i, v in rows]
 
 

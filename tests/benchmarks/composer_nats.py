@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.diffusion.canvas import STREAMS
 from engine.diffusion.context import canvas2context, recall, with_density
 from engine.diffusion.parts import PartsModel
-from engine.diffusion.sampling import windows
+from engine.diffusion.sight import windows
 from engine.diffusion.tokens import notes2tokens
 from engine.diffusion.vocabulary import Vocabulary
 from engine.training.parts import TOKEN_WEIGHTS, stack

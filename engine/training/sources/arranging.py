@@ -35,11 +35,13 @@ STREAM_OF = {
     "brass": "comp", "lead": "lead", "arp": "arp", "vocals": "lead",
 }  # fmt: skip
 ROLE_OF = {"drums": "drums", "bass": "bass", "comp": "keys", "pad": "pad", "arp": "arp", "lead": "lead"}
-LINE_POLYPHONY = 1.15
-"""Notes per onset above which a voice is no line."""
+LINE_POLYPHONY = 1.08
+"""Notes per sixteenth, where any begin, above which a voice is no line: two at once, a strum, a roll."""
 LONG, SHORT = 1.8, 0.6
 """Median lengths in beats: pads hold longer, arpeggios shorter."""
 GM_DRUMS = range(35, 82)
+SAME_DRUM = {35: 36, 40: 38, 57: 49, 59: 51}
+"""A second kick, snare, crash and ride are read as the first: sets differ in which of them they hold."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def tracks2voices(tracks: Iterable[SmfTrack], stream_of: Mapping[str, str] | Non
     for track in tracks:
         notes = tuple(Note(n.start, n.length, n.pitch, n.velocity) for n in track.notes)
         if track.is_drums:
-            notes = tuple(n for n in notes if n.pitch in GM_DRUMS)
+            notes = one_kit(notes)
         if len(notes) >= 4:
             named = stream_of.get(track.name) if stream_of is not None else None
             role = guess_role("", track.channel, track.program, track.notes)
@@ -64,11 +66,16 @@ def tracks2voices(tracks: Iterable[SmfTrack], stream_of: Mapping[str, str] | Non
     return tuple(voices)
 
 
+def one_kit(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """Drum notes of General MIDI's pitches, each instrument under its first one."""
+    return tuple(replace(n, pitch=SAME_DRUM.get(n.pitch, n.pitch)) for n in notes if n.pitch in GM_DRUMS)
+
+
 def fitting(stream: str, notes: Sequence[Note]) -> str:
     """The stream that can say a voice meant for `stream`: lines are monophonic, chords are not."""
     if stream == "drums":
         return stream
-    polyphony = len(notes) / len({round(n.start * 24) for n in notes})
+    polyphony = len(notes) / len({round(n.start * 4) for n in notes})
     if stream == "bass":
         return "bass" if polyphony <= LINE_POLYPHONY else "comp"
     length = float(np.median([n.length for n in notes]))

@@ -24,7 +24,7 @@ from engine.score import PITCH_NAMES, Chord, FormSection, Key, Note
 from engine.training.form import random_form
 from engine.training.harmony import song2chords
 from engine.training.songs import MODE_ODDS, Song
-from engine.training.sources.arranging import Voice, filled_bars, fitting, lay, notes2song
+from engine.training.sources.arranging import Voice, filled_bars, fitting, lay, notes2song, one_kit
 from engine.training.sources.charts import Chart
 from engine.training.sources.source import Origin, SourceMissing, digest_of
 
@@ -153,7 +153,7 @@ def tracks2voices(tracks: dict[str, tuple[Note, ...]], quarter: float) -> list[V
             continue
         scaled = [Note(n.start * quarter, n.length * quarter, n.pitch, n.velocity) for n in notes]
         if kind == "drum":
-            drums += scaled
+            drums += one_kit(scaled)
         else:
             voices.append(Voice(fitting(STREAM_OF[kind], scaled), tuple(scaled)))
     return [Voice("drums", tuple(sorted(drums, key=lambda n: (n.start, n.pitch)))), *voices]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from bridge.timeline import Bar, Metre
 from engine.diffusion.canvas import STREAMS, Canvas
 from engine.diffusion.context import canvas2context, recall, usual_cell
-from engine.diffusion.parts import WEIGHTS, PartsModel, fill_parts
-from engine.diffusion.sampling import windows
+from engine.diffusion.parts import WEIGHTS, PartsModel, fill_parts, fill_parts_often
+from engine.diffusion.sight import MARGIN, Sight, windows, windows_over
 from engine.diffusion.tokens import notes2tokens
 from engine.diffusion.vocabulary import FIRST, HOLD, REST
 from engine.report import JobCancelled
@@ -160,6 +160,37 @@ def test_usual_cell_is_the_most_frequent_visible_one() -> None:
     group = np.array([0, 0, 0, 1, 1, 2], dtype=np.int32)
     shown = np.array([[5], [5], [7], [9], [4], [9]], dtype=np.int16)
     assert usual_cell(group, shown, np.array([9], dtype=np.int16))[:, 0].tolist() == [5, 5, 5, 4, 4, 9]
+
+
+def test_takes_of_one_canvas_are_what_they_are_alone() -> None:
+    canvas = replace(songs()[0].canvas, given=given_seeds(songs()[0]))
+    together = fill_parts_often(tiny_model(), canvas, steps=3, seeds=(4, 5, 4))
+    alone = [fill_parts(tiny_model(), canvas, steps=3, seed=s) for s in (4, 5)]
+    assert [t.notes for t in together] == [alone[0].notes, alone[1].notes, alone[0].notes]
+
+
+def test_what_is_recalled_from_step_to_step_is_what_is_recalled_anew() -> None:
+    canvas, model = songs()[1].canvas, tiny_model()
+    cells, rng = notes2tokens(canvas, model.vocabulary), np.random.default_rng(3)
+    hidden = np.zeros(cells.shape, dtype=bool)
+    hidden[40:90, [1, 4]] = True
+    sight = Sight(model.net, canvas, cells, hidden)
+    for _ in range(3):
+        hidden &= rng.random(hidden.shape) < 0.6
+        sight.encode(cells, hidden, shifted=False)
+        fresh = recall(sight.context, cells, ~hidden, sight.masks, slice(None))
+        assert (sight.recalled == fresh).all()
+
+
+def test_a_short_stretch_is_seen_through_one_narrow_window() -> None:
+    hidden = np.zeros(2000, dtype=bool)
+    hidden[1000:1064] = True
+    assert list(windows_over(hidden, 256, shifted=True)) == [(1000 - MARGIN, 1064 + MARGIN)]
+    hidden[1500] = True
+    spans = list(windows_over(hidden, 256, shifted=False))
+    assert all(any(a <= t < b for a, b in spans) for t in np.flatnonzero(hidden))
+    assert len(spans) < len(list(windows(2000, 256, shifted=False)))
+    assert list(windows_over(np.zeros(50, dtype=bool), 256, shifted=False)) == []
 
 
 @pytest.fixture(scope="module")
