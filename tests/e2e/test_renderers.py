@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -40,6 +41,9 @@ def test_random_networks_land_as_their_guides_and_the_take_says_so(networks: Pat
         assert f"stands in for {renderer}" in files.checks.repaired[-1]
         assert any(text.startswith(f"{name}: ") and "stands in" in text for text in manifest.warnings)
         assert soundfile.info(take / files.wav).frames == SAMPLES
+    sides = {name: soundfile.read(take / f"{name}.wav")[0].T for name in ("bass", "keys")}
+    assert np.array_equal(*sides["bass"]), "a dry bass in the middle: what the renderer was given was mono"
+    assert not np.array_equal(*sides["keys"]), "and here it was stereo"
     again, _ = rendered(tmp_path, four_bars(tmp_path, stems=MIXED, renderer="guide"))
     assert {n: digest(take / n) for n in ("drums.wav", "bass.wav", "keys.wav")} == {
         n: digest(again / n) for n in ("drums.wav", "bass.wav", "keys.wav")
