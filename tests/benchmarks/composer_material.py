@@ -23,5 +23,5 @@ def held_out_pieces(sources: Sequence[str], count: int) -> tuple[list[Piece], li
         except SourceMissing as problem:
             remarks.append(f"no songs of {source}: {problem}")
             continue
-        pieces += [Piece(source, song, tempos.get(song.groove, USUAL_BPM)) for song in songs]
+        pieces += [Piece(source, i, song, tempos.get(song.groove, USUAL_BPM)) for i, song in enumerate(songs)]
     return pieces, remarks

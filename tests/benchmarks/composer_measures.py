@@ -9,7 +9,7 @@ Transformer (Wu and Yang 2020), overlapping area of histograms after Yang and Le
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -31,6 +31,8 @@ LENGTH_BINS = np.array([0, 0.2, 0.3, 0.45, 0.6, 0.9, 1.2, 1.8, 2.4, 3.6, 4.8, 1e
 IOI_BINS = np.array([0, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.8, 2.4, 3.6, 4.8, 1e9])
 DENSITY_BINS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 1e9])
 """Lengths and distances in beats, densities in notes a bar."""
+FEATURES = {"pitch": PITCH_BINS, "length": LENGTH_BINS, "IOI": IOI_BINS, "density": DENSITY_BINS}
+Histograms = dict[str, dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
@@ -155,24 +157,21 @@ def _pitched(answer: Answer) -> list[Note]:
     return [n for stream in PITCHED for n in answer.notes.get(stream, ())]
 
 
-def histograms(answers: Iterable[Answer]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Per feature and stream: counts of pitch, length, distance between onsets, notes a bar, pooled over songs."""
-    out: dict[str, dict[str, NDArray[np.float64]]] = {"pitch": {}, "length": {}, "IOI": {}, "density": {}}
-
-    def add(feature: str, stream: str, values: Sequence[float], bins: NDArray[np.generic]) -> None:
-        counted = np.histogram(values, bins)[0].astype(np.float64)
-        out[feature][stream] = out[feature].get(stream, np.zeros(len(bins) - 1)) + counted
-
-    for answer in answers:
-        bars = bars_of(answer.canvas)
-        for stream in STREAMS:
-            notes = answer.notes.get(stream, ())
-            starts = sorted({round(n.start, 3) for n in notes})
-            add("pitch", stream, [n.pitch for n in notes], PITCH_BINS)
-            if stream != "drums":
-                add("length", stream, [n.length for n in notes], LENGTH_BINS)
-            add("IOI", stream, [b - a for a, b in pairwise(starts)], IOI_BINS)
-            add("density", stream, [len(found) for bar in bars if (found := bar_notes(notes, bar))], DENSITY_BINS)
+def histograms(canvas: Canvas, notes: Notes) -> Histograms:
+    """Per feature and stream: counts of pitch, length (drums have none), distance between onsets, notes a bar."""
+    bars = bars_of(canvas)
+    out: Histograms = {feature: {} for feature in FEATURES}
+    for stream in STREAMS:
+        mine = notes.get(stream, ())
+        starts = sorted({round(n.start, 3) for n in mine})
+        values: dict[str, list[float]] = {
+            "pitch": [n.pitch for n in mine],
+            "length": [n.length for n in mine if stream != "drums"],
+            "IOI": [b - a for a, b in pairwise(starts)],
+            "density": [len(found) for bar in bars if (found := bar_notes(mine, bar))],
+        }
+        for feature, bins in FEATURES.items():
+            out[feature][stream] = np.histogram(values[feature], bins)[0].astype(np.float64)
     return out
 
 

@@ -48,8 +48,10 @@ def find_mma() -> str:
 
 
 def arrange(piece: Piece) -> Mapping[str, tuple[Note, ...]]:
-    """MMA's arrangement of the whole song. Raises `NoMma`."""
+    """MMA's arrangement of the whole song. Raises `NoMma`, also where the truth is MMA's work itself."""
     program, canvas = find_mma(), piece.song.canvas
+    if piece.source == "mma":
+        raise NoMma("the truth is MMA's own")
     metre = canvas.sections[0].bars[0].metre
     groove = GROOVES.get(piece.song.groove.split("/")[0]) or BY_METRE.get((metre.beats, metre.unit))
     if groove is None:

@@ -66,26 +66,21 @@ def _seen_before(first: int, last: int, steps: int, width: int) -> int:
 
 
 def anchor_nats(
-    songs: Sequence[Song],
-    hidden: Sequence[Hidden],
-    answers: Sequence[Notes],
-    counts: Sequence[NDArray[np.float64]],
-    vocabulary: Vocabulary,
-) -> float:
-    """Nats of all hidden cells together for answers that are written, each stream by its own best mixture."""
-    said: list[list[NDArray[np.int16]]] = [[] for _ in STREAMS]
-    true: list[list[NDArray[np.int16]]] = [[] for _ in STREAMS]
-    for song, holes, notes in zip(songs, hidden, answers, strict=True):
-        aim = notes2tokens(song.canvas, vocabulary)
-        written = replace(song.canvas, notes={s: tuple(notes.get(s, ())) for s in STREAMS})
-        mine = notes2tokens(written, vocabulary)
-        where = holes[song.canvas.grid.bar]
-        for s in range(len(STREAMS)):
-            said[s].append(mine[where[:, s], s])
-            true[s].append(aim[where[:, s], s])
-    total = 0.0
+    song: Song, hidden: Hidden, notes: Notes, counts: Sequence[NDArray[np.float64]], vocabulary: Vocabulary
+) -> NDArray[np.float64]:
+    """Nats [6, mixtures] of a song's hidden cells for an answer that is written; see `best_mixtures`."""
+    aim = notes2tokens(song.canvas, vocabulary)
+    written = replace(song.canvas, notes={s: tuple(notes.get(s, ())) for s in STREAMS})
+    mine = notes2tokens(written, vocabulary)
+    where = hidden[song.canvas.grid.bar]
+    nats = np.zeros((len(STREAMS), len(MIXTURES)))
     for s, row in enumerate(counts):
-        a, b = np.concatenate(said[s]), np.concatenate(true[s])
-        share = (row / row.sum())[b]
-        total += min(float(-np.log((1 - e) * (a == b) + e * share).sum()) for e in MIXTURES)
-    return total
+        true, said = aim[where[:, s], s], mine[where[:, s], s]
+        share = (row / row.sum())[true]
+        nats[s] = [-np.log((1 - e) * (true == said) + e * share).sum() for e in MIXTURES]
+    return nats
+
+
+def best_mixtures(nats: NDArray[np.float64]) -> float:
+    """Nats in all of [6, mixtures] summed over songs, every stream by the mixture that suits it best."""
+    return float(nats.min(axis=1).sum())

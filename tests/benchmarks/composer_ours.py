@@ -36,9 +36,10 @@ Harmony = Literal["safe", "free"]
 
 @dataclass(frozen=True)
 class Piece:
-    """A held-out song with its tempo in quarter notes a minute; `source`: what it was taken from."""
+    """A held-out song, the source it was taken from as number `number`, its tempo in quarter notes a minute."""
 
     source: str
+    number: int
     song: Song
     bpm: float
 

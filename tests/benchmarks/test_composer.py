@@ -15,12 +15,12 @@ from engine.grooves import book
 from engine.score import Note
 from engine.training.songs import HELD_OUT, Song, make_song
 from tests.benchmarks import composer_mma, composer_referee
-from tests.benchmarks.composer import musical_row, pairwise_row
-from tests.benchmarks.composer_measures import Answer, histograms, overlapping_area
-from tests.benchmarks.composer_nats import anchor_nats, model_nats
+from tests.benchmarks.composer_figures import Figures, combine
+from tests.benchmarks.composer_measures import MUSICAL, Answer, found_notes, histograms, overlapping_area
+from tests.benchmarks.composer_nats import MIXTURES, anchor_nats, best_mixtures, model_nats
 from tests.benchmarks.composer_ours import Piece
 from tests.benchmarks.composer_rows import copy_notes, count_cells, other_song, previous_bar
-from tests.benchmarks.composer_verdict import verdict
+from tests.benchmarks.composer_verdict import Row, verdict
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,29 @@ def true(songs: list[Song], hidden: list[np.ndarray]) -> list[Answer]:
     return [Answer(s.canvas, h, s.canvas.notes) for s, h in zip(songs, hidden, strict=True)]
 
 
+def row(answers: list[Answer]) -> Row:
+    """The table's row of these answers, without NLL and referee."""
+    return combine(
+        "anchor",
+        [
+            Figures(
+                np.zeros((6, len(MIXTURES))).tolist(),
+                {s: found.tolist() for s, found in found_notes(a).items()},
+                {},
+                {name: measure(a) for name, measure in MUSICAL.items()},
+                *(
+                    {f: {s: c.tolist() for s, c in streams.items()} for f, streams in counts.items()}
+                    for counts in (histograms(a.canvas, a.notes), histograms(a.canvas, a.canvas.notes))
+                ),
+            )
+            for a in answers
+        ],
+    )
+
+
 def test_the_truth_is_perfect_and_overlaps_with_itself(true: list[Answer]) -> None:
-    row = pairwise_row(true)
-    assert row["onset F1"] == row["pitch F1"] == 1.0
-    music = musical_row(true)
+    music = row(true)
+    assert music["onset F1"] == music["pitch F1"] == 1.0
     assert music["dens ratio"] == 1.0
     assert music["dens err"] == 0.0
     assert all(music[f"OA {name}"] == pytest.approx(1.0) for name in ("pitch", "length", "IOI", "density"))
@@ -54,15 +73,14 @@ def test_a_wrong_pitch_costs_pitch_alone(true: list[Answer]) -> None:
         replace(a, notes={s: [replace(n, pitch=n.pitch + 1) for n in notes] for s, notes in a.notes.items()})
         for a in true
     ]
-    row = pairwise_row(up)
-    assert row["onset F1"] == 1.0
-    assert (row["pitch F1"] or 0.0) < 0.35
-    assert (musical_row(up)["in key"] or 1.0) < (musical_row(true)["in key"] or 0.0) - 0.2
+    wrong = row(up)
+    assert wrong["onset F1"] == 1.0
+    assert (wrong["pitch F1"] or 0.0) < 0.35
+    assert (wrong["in key"] or 1.0) < (row(true)["in key"] or 0.0) - 0.2
 
 
 def test_silence_is_no_answer(true: list[Answer]) -> None:
-    row = pairwise_row([replace(a, notes=dict.fromkeys(STREAMS, ())) for a in true])
-    assert row["onset F1"] == 0.0
+    assert row([replace(a, notes=dict.fromkeys(STREAMS, ())) for a in true])["onset F1"] == 0.0
 
 
 def test_copying_is_right_where_every_bar_is_the_same_and_another_song_is_not(
@@ -78,13 +96,13 @@ def test_copying_is_right_where_every_bar_is_the_same_and_another_song_is_not(
     }
     loop = replace(song, canvas=replace(song.canvas, notes=same))
     copied = Answer(loop.canvas, holes, copy_notes(loop, holes, previous_bar(loop, holes)))
-    assert pairwise_row([copied])["pitch F1"] == 1.0
+    assert row([copied])["pitch F1"] == 1.0
     other = Answer(loop.canvas, holes, other_song(loop, holes, songs, np.random.default_rng(1)))
-    assert (pairwise_row([other])["pitch F1"] or 0.0) < 0.5
+    assert (row([other])["pitch F1"] or 0.0) < 0.5
 
 
 def test_histograms_of_other_music_overlap_less(true: list[Answer]) -> None:
-    mine, theirs = histograms(true[:1]), histograms(true[1:2])
+    mine, theirs = (histograms(a.canvas, a.notes) for a in true[:2])
     assert 0.0 < (overlapping_area(mine["pitch"], theirs["pitch"]) or 0.0) < 0.95
 
 
@@ -93,21 +111,23 @@ def test_nats_fall_when_the_answer_is_the_truth_and_the_model_knows_more_than_a_
 ) -> None:
     model = PartsModel.load()
     counts = count_cells(songs, model.vocabulary)
-    right = anchor_nats(songs, hidden, [s.canvas.notes for s in songs], counts, model.vocabulary)
-    silent = anchor_nats(songs, hidden, [{} for _ in songs], counts, model.vocabulary)
+    right, silent = (
+        best_mixtures(anchor_nats(songs[0], hidden[0], notes, counts, model.vocabulary))
+        for notes in (songs[0].canvas.notes, {})
+    )
     assert 0.0 < right < silent / 20
     model_total = float(model_nats(model, songs[0], hidden[0], 1).sum())
     unigram = 0.0
     cells = notes2tokens(songs[0].canvas, model.vocabulary)
     where = hidden[0][songs[0].canvas.grid.bar]
-    for s, row in enumerate(counts):
-        unigram -= float(np.log((row / row.sum())[cells[where[:, s], s]]).sum())
+    for s, said in enumerate(counts):
+        unigram -= float(np.log((said / said.sum())[cells[where[:, s], s]]).sum())
     assert 0.0 < model_total < unigram
     assert model_total == float(model_nats(model, songs[0], hidden[0], 1).sum())
 
 
 def test_the_verdict_names_what_is_lost() -> None:
-    rows = {
+    rows: dict[str, Row] = {
         "truth": {"groove": 0.8, "dens ratio": 1.0, "NLL": None, "pitch F1": 1.0},
         "copy previous bar": {"NLL": 2.0, "pitch F1": 0.5, "groove": 0.9},
         "ours: band": {"NLL": 1.0, "pitch F1": 0.4, "groove": 0.75, "dens ratio": 0.8},
@@ -127,7 +147,7 @@ def test_the_referee_agrees_on_what_is_the_same(
 
 
 def test_mma_plays_the_chords_that_it_is_given(songs: list[Song]) -> None:
-    piece = Piece("book", songs[0], 100.0)
+    piece = Piece("book", 0, songs[0], 100.0)
     try:
         notes = composer_mma.arrange(piece)
     except composer_mma.NoMma as problem:
