@@ -268,6 +268,21 @@ def test_what_is_neither_folder_nor_in_reach_is_said_so(tmp_path: Path) -> None:
     assert "local folder" in refused.value.hint
 
 
+def test_a_hub_id_means_the_files_in_the_hub_s_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's own client over a cache as it lays it out."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    kept = tmp_path / "cache" / "models--someone--tune-base"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("a" * 40)
+    folder = make(kept / "snapshots" / ("a" * 40))
+    assert find_checkpoint("someone/tune-base") == folder
+    assert main(["models", "add", "tune", "someone/tune-base"]) == 0
+    (row,) = read_register()
+    assert (row.source, row.folder, row.variant) == ("someone/tune-base", str(folder), "base")
+
+
 def test_the_command_adds_shows_the_licence_and_forgets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ace, stable = make(tmp_path / "ace"), make(tmp_path / "sa", "stable-audio-3", stochastic_sampling=True)
     assert main(["models", "add", "ace-step", str(ace), "--variant", "base"]) == 0
