@@ -31,7 +31,7 @@ from tests.engine.conform.swells import ANSWERS, WRONG, off_by, swelling, target
 
 KINDS = {"right": GOOD, "nearly right": REPAIRABLE, "wrong": HOPELESS}
 MEDIAN_MS, P99_MS, FEW = 2.0, 10.0, 8
-PLAYERS, BARS = 12, 8
+PLAYERS, BARS = 6, 8
 """Instruments of each role, and bars, that `--content` plays."""
 
 
