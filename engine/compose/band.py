@@ -20,8 +20,8 @@ from engine.compose.form import SectionShape
 from engine.compose.go_on import continue_band
 from engine.compose.harmony import settle_mode, write_chords
 from engine.compose.keys import Keys
-from engine.compose.lock import coupled
-from engine.compose.material import Base, Material, base_stream, heard2material, own_notes, rows_with
+from engine.compose.lock import base_of, coupled
+from engine.compose.material import Base, Material, heard2material, own_notes, rows_with
 from engine.compose.measure import (
     backbeat_stability,
     bar_notes,
@@ -38,7 +38,7 @@ from engine.compose.room import Room, answer, given_melody, heard2room
 from engine.compose.seats import Seat, stems2seats
 from engine.compose.song import Song
 from engine.compose.symbols import with_chords
-from engine.compose.wishes import mean_bpm, request2wishes, track_strengths
+from engine.compose.wishes import mean_bpm, request2wishes, request2words, track_strengths, with_instruments
 from engine.compose.writers import Writers, plan_of, write_canvas
 from engine.diffusion.canvas import STREAMS
 from engine.report import Tick, part_of
@@ -61,6 +61,8 @@ def compose_band(
     scope that names what is not there; whatever `tick` raises goes through.
     """
     heard = with_chords(heard, request.arrangement)
+    said = request2words(request)
+    request = with_instruments(request, said)
     seats = stems2seats(request.stems)
     form = tuple(form) or (previous.sections if previous is not None else ())
     if not form:
@@ -111,7 +113,7 @@ def compose_band(
     tick(1.0)
     parts = tuple(Part(seat.title, seat.role, written[seat.title], seat.instrument) for seat in seats)
     remarks = (
-        opening.key_line + settled_line, opening.groove_line,
+        *filter(None, (opening.key_line + settled_line, opening.groove_line, said.line)),
         f"feel: {feel_name}, swing {feel.swing:.2f} on {feel.swing_unit}ths", *harmony.remarks,
         *model_lines(writers), *lines, *material_lines(seats, material, bool(room.spans)), *wished,
         *measured_lines(parts, song, room),
@@ -159,12 +161,6 @@ def write_streams(
         chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", notes.get("drums", ())))
         lines += choices2remarks(choices)
     return chosen, tuple(lines)
-
-
-def base_of(song: Song, stream: str, material: Mapping[str, Material]) -> Base:
-    """A stream before the parts model, laid on the user's kick or bass where they gave one."""
-    base = base_stream(song, stream, material.get(stream, Material()))
-    return replace(base, notes=coupled(song, stream, base.notes, material))
 
 
 def wanted_streams(seats: Sequence[Seat]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.compose.form import BarShape
-from engine.compose.material import Material, rows_with, snap
+from engine.compose.material import Base, Material, base_stream, rows_with, snap
 from engine.compose.measure import KICKS, SNARES, bar_notes
 from engine.compose.pitches import EPS, in_order
 from engine.compose.song import Song
@@ -24,6 +24,12 @@ REACH = 0.75
 """Beats by which a bass note may move to a kick."""
 HARD = 60
 """Velocity of a backbeat; softer snares are ghost notes."""
+
+
+def base_of(song: Song, stream: str, material: Mapping[str, Material]) -> Base:
+    """A stream before the parts model, laid on the user's kick or bass where they gave one."""
+    base = base_stream(song, stream, material.get(stream, Material()))
+    return replace(base, notes=coupled(song, stream, base.notes, material))
 
 
 def coupled(song: Song, stream: str, notes: Sequence[Note], material: Mapping[str, Material]) -> tuple[Note, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from engine.compose.anew import turned
 from engine.compose.candidates import SEED, choices2remarks, choose_versions
-from engine.compose.lock import coupled
-from engine.compose.material import Base, Material, base_stream, heard2material, moved_bar
+from engine.compose.lock import base_of, coupled
+from engine.compose.material import Base, Material, heard2material, moved_bar
 from engine.compose.measure import bar_notes
 from engine.compose.morph import morph
 from engine.compose.parts import streams2parts
@@ -55,9 +56,12 @@ def rewrite(
     streams = {s: _leader_notes(s, seats, old) for s in STREAMS}
     inside = [seat for seat in seats if seat.title in titles]
     material = heard2material(heard, seats)
-    bases = {s.stream: base_stream(song, s.stream, material.get(s.stream, Material())) for s in inside if s.rank == 0}
-    bases = {stream: replace(b, notes=coupled(song, stream, b.notes, material)) for stream, b in bases.items()}
+    bases = {s.stream: base_of(song, s.stream, material) for s in inside if s.rank == 0}
     fresh = {stream: _fresh_seed(song, stream, base, streams[stream], rows) for stream, base in bases.items()}
+    for stream in bases:
+        rolled = frozenset(r for r in rows if bar_notes(streams[stream], song.bars[r].bar))
+        if rolled:
+            fresh[stream] = _rerolled(song, stream, fresh, streams, material, rolled)
     given = {s: frozenset(range(len(song.bars))) - (rows if s in fresh else frozenset()) for s in STREAMS}
     drawn = write_canvas(writers, song, streams, given, song.seed, tick)
     lines: list[str] = []
@@ -92,6 +96,24 @@ def rewrite(
 def _kind(seat: Seat) -> str:
     """Which small changes suit the seat."""
     return "percussion" if seat.stream == "drums" and seat.rank else seat.stream
+
+
+def _rerolled(
+    song: Song,
+    stream: str,
+    fresh: Mapping[str, Sequence[Note]],
+    streams: Mapping[str, Sequence[Note]],
+    material: Mapping[str, Material],
+    rows: frozenset[int],
+) -> tuple[Note, ...]:
+    """The stream with the bars `rows`, which had notes, from another page of the book; drums on the bass that stays."""
+    other = turned(song, stream)
+    base = base_of(other, stream, material)
+    notes = _fresh_seed(other, stream, base, streams[stream], rows)
+    if stream == "drums" and other.groove is not song.groove and "bass" not in fresh:
+        notes = coupled(song, stream, notes, {"bass": Material(beside=tuple(streams["bass"]))})
+    bars = [bar_notes(notes if row in rows else fresh[stream], b.bar) for row, b in enumerate(song.bars)]
+    return in_order(n for bar in bars for n in bar)
 
 
 def _leader_notes(stream: str, seats: Sequence[Seat], old: Mapping[str, tuple[Note, ...]]) -> tuple[Note, ...]:

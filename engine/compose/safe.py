@@ -3,7 +3,8 @@
 Strong places are the pulses of a bar (for a bass: the bar's first beat and where a chord begins).
 
 * Chord on strong places: chords and arpeggios sound tones of the chord, or a seventh, ninth or sixth of the scale that
-  grates with none of them; a bass the chord's tones; a tune the chord's tones, or a tone that steps on into one.
+  grates with none of them; a bass the chord's tones, and the bass of a slash chord where that begins; a tune the
+  chord's tones, or a tone that steps on into one.
 * Scale everywhere else: the key's, bent to the chord of the moment (or the one that a note is pushed into). A bass may
   step by a semitone into its next note where the user gave no key.
 * No strike comes faster than a player of the role can follow up.
@@ -103,6 +104,8 @@ def allowed(
     meant = meant_chords(note, chords)
     if not meant:
         return tone in keys.at(note.start).scale
+    if stream == "bass" and slash_bass(note, meant) is not None:
+        return tone == slash_bass(note, meant)
     scales = frozenset().union(*(scale_tones(keys.at(note.start), chord) for chord in meant))
     if any(tone in chord.pitch_classes for chord in meant):
         return True
@@ -129,6 +132,11 @@ def meant_chords(note: Note, chords: Sequence[Chord]) -> tuple[Chord, ...]:
     ahead = chord_at(chords, note.start + PUSHED)
     pushed = ahead is not None and ahead != here and note.start < ahead.beat < note.end - EPS
     return (here, ahead) if pushed and ahead is not None else (here,)
+
+
+def slash_bass(note: Note, meant: Sequence[Chord]) -> int | None:
+    """The bass that a slash chord demands of the note that it begins under; None anywhere else."""
+    return next((c.bass for c in meant if c.bass is not None and abs(c.beat - note.start) < NEAR), None)
 
 
 def tensions(chord: Chord, key: Key, strike: Strike) -> frozenset[int]:
@@ -176,10 +184,8 @@ def _hand(pitches: Sequence[int]) -> bool:
 def one_at_a_time(notes: Sequence[Note], *, highest: bool) -> tuple[Note, ...]:
     """A line: of notes struck together the highest (lowest) one, each released when the next one begins."""
     chosen = [max(s, key=lambda n: n.pitch if highest else -n.pitch) for s in notes2strikes(notes)]
-    ends = [*(later.start for later in chosen[1:]), float("inf")]
-    return tuple(
-        replace(n, length=end - n.start) if n.end > end + EPS else n for n, end in zip(chosen, ends, strict=True)
-    )
+    held = [replace(n, length=b.start - n.start) if n.end > b.start + EPS else n for n, b in pairwise(chosen)]
+    return (*held, *chosen[-1:])
 
 
 def _tuned(song: Song, seat: Seat, note: Note, strike: Strike, following: Note | None, strong: frozenset[int]) -> int:
@@ -189,6 +195,9 @@ def _tuned(song: Song, seat: Seat, note: Note, strike: Strike, following: Note |
         return note.pitch
     meant = meant_chords(note, song.chords)
     key = song.keys.at(note.start)
+    demanded = slash_bass(note, meant) if seat.stream == "bass" else None
+    if demanded is not None:
+        return nearest(note.pitch, {demanded}, *RANGES["bass"])
     tones = meant[-1].pitch_classes if meant and on else scale_tones(key, meant[-1] if meant else None)
     if not on and key.given:
         tones = tones & key.scale or tones

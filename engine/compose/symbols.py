@@ -13,7 +13,7 @@ from engine.score import SCALES, Chord, Heard, Key
 
 COMMON = ("major", "minor", "mixolydian", "dorian", "lydian", "phrygian")
 """Modes, the commonest first."""
-HOME = 0.15
+FIRST, LAST = 0.2, 0.1
 """What it is worth to a key that the song begins, and that it ends, on its tonic."""
 
 
@@ -56,7 +56,7 @@ def chords2key(chords: Sequence[Chord]) -> tuple[Key, float]:
     def likes(key: Key) -> float:
         minor = 3 in SCALES[key.mode]
         at_home = [c.root == key.tonic and ((c.root + 3) % 12 in c.pitch_classes) == minor for c in chords]
-        return held(key) + HOME * (at_home[0] + at_home[-1]) - 0.01 * COMMON.index(key.mode)
+        return held(key) + FIRST * at_home[0] + LAST * at_home[-1] - 0.01 * COMMON.index(key.mode)
 
     keys = [Key(tonic, mode) for tonic in range(12) for mode in COMMON]
     best = max(keys, key=lambda key: (round(likes(key), 6), -key.tonic))

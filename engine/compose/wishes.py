@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.messages import Render
+import msgspec
+
+from bridge.messages import Render, StemWanted
 from bridge.timeline import Clock
 from bridge.wishes import stem2rivals
 from engine.compose.room import heard_parts
+from engine.compose.words import Worded, WordWishes, words2wishes
 from engine.score import FormSection, Heard, Note
 
 
@@ -33,14 +36,32 @@ class Wish:
         return bool(self.density or self.register or self.complexity or self.rivals or self.theirs)
 
 
+def request2words(request: Render) -> WordWishes:
+    """What the style words say of the request's stems."""
+    return words2wishes(request.style, tuple(dict.fromkeys(stem.role for stem in request.stems)))
+
+
+def with_instruments(request: Render, said: WordWishes) -> Render:
+    """The request with the instruments that its words name, for the first stem of their role that names none itself."""
+    stems: list[StemWanted] = []
+    for stem in request.stems:
+        first = stem.role not in {other.role for other in stems}
+        named = said.instruments.get(stem.role, "") if first and not stem.instrument else stem.instrument
+        stems.append(msgspec.structs.replace(stem, instrument=named))
+    return msgspec.structs.replace(request, stems=tuple(stems))
+
+
 def request2wishes(request: Render, heard: Heard) -> dict[str, Wish]:
-    """The wishes by title of the stem, without those that ask for nothing."""
+    """The wishes by title of the stem, without those that ask for nothing. What a stem's own fields leave open, style
+    words may ask of its role."""
+    said = request2words(request).wishes
     wishes: dict[str, Wish] = {}
     for stem in request.stems:
         rivals = stem2rivals(request, stem)
+        worded = said.get(stem.role, Worded())
         wish = Wish(
-            density=stem.density or 0.0,
-            register=stem.register or 0.0,
+            density=worded.density if stem.density is None else stem.density,
+            register=_registered(stem, worded),
             complexity=stem.complexity or 0.0,
             rivals=rivals,
             theirs=_track_notes(heard, stem.leave_space_for) if stem.leave_space_for and not rivals else (),
@@ -48,6 +69,12 @@ def request2wishes(request: Render, heard: Heard) -> dict[str, Wish]:
         if wish.asks:
             wishes[stem.title] = wish
     return wishes
+
+
+def _registered(stem: StemWanted, worded: Worded) -> float:
+    if stem.role == "drums":
+        return 0.0
+    return worded.register if stem.register is None else stem.register
 
 
 def track_strengths(request: Render) -> dict[str, float]:

@@ -25,12 +25,13 @@ from engine.score import Feel, FormSection, Note, Part, Score
 BOUND_MS = 25.0
 SLOT = 0.125
 """Beats: hits whose starts round to the same slot are one gesture of the player."""
-SPREAD_VELOCITY = 4.0
+SPREAD_VELOCITY = 4.9
+"""Standard deviation of a player's velocities at one place of the bar (measured, see `engine.perform`)."""
 TRUNCATE = 2.0
 """Standard deviations at which the scatter is cut off."""
 STRUM_MS = {"guitar": 5.0, "keys": 1.5, "strings": 2.5, "pad": 2.0, "brass": 1.5}
 """Milliseconds between neighbouring strings or fingers of a chord."""
-ROLE_LOOSENESS = {"drums": 0.6, "bass": 0.8, "arp": 0.5, "lead": 1.2, "pad": 1.5, "strings": 1.5}
+ROLE_LOOSENESS = {"drums": 1.0, "bass": 0.8, "arp": 0.5, "lead": 1.2, "pad": 1.5, "strings": 1.5}
 SNARES = (37, 38, 39, 40)
 EPS = 1e-6
 

@@ -30,7 +30,8 @@ def shipped() -> Writers:
 
 def ask(request: Render, root: Path, *, take: Score | None = None, models: bool = False) -> Score:
     """The performed score of a request after a round through its JSON. `take`: what its scope edits or it continues."""
-    checked = check_request(encode(request), [root])
+    roots = [root, *([Path(request.project.root)] if request.project.root else [])]
+    checked = check_request(encode(request), roots)
     assert isinstance(checked, Render)
     clock = checked.arrangement.timeline()
     form = request2form(checked.arrangement, clock)
