@@ -62,6 +62,9 @@ from engine.stretches import Scene, reference2clip
 CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 """Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
 WORKED_ON = 2
+NEARER_DB = 0.5
+"""So much nearer, all distances added up, a mix must come; else the guide stands in."""
+STANDS_IN = "the sampler's guide stands in for the match"
 SURELY_BELOW = 0.6
 """No sound whose samples stay below this has a true peak near full scale."""
 JUDGED_SECONDS = 30.0
@@ -128,13 +131,17 @@ class Matcher:
         profile = audio2profile(heard, self.stems.frame.rate)
         if profile is None:
             why = f"the reference {clipped.audio} is silent or too short, so it was not matched"
-            self.unmatched.append(f"{', '.join(part.name for part in fresh)}: {why}.")
-            for part in fresh:
-                sound = hands.run(self.stems.make, part, hands.share, hands.at, 0.0)
-                yield part, replace(sound, renderer="guide", remarks=(*sound.remarks, why))
+            yield from self._guides(fresh, hands, why)
             return
         tone = audio2tone(heard if len(heard) == 2 else np.repeat(heard, 2, axis=0), self.stems.frame.rate)
         yield from self._match_fresh(clip, _Wanted(profile, tone), clipped, fresh, hands)
+
+    def _guides(self, parts: Sequence[Part], hands: Hands, why: str) -> Iterator[tuple[Part, Sound]]:
+        """The parts by the sampler alone, and why."""
+        self.unmatched.append(f"{', '.join(part.name for part in parts)}: {why}.")
+        for part in parts:
+            sound = hands.run(self.stems.make, part, hands.share, hands.at, 0.0)
+            yield part, replace(sound, renderer="guide", remarks=(*sound.remarks, why))
 
     def _match_fresh(
         self,
@@ -153,6 +160,12 @@ class Matcher:
             hands.tick("match", PLAYED, DESIGNED)(0.0)
             curves, before, after = hands.run(self._design, parts, bus, wanted)
             del bus
+            if after.total > before.total - NEARER_DB:
+                why = f"the mix was as near to {clipped.audio} before the match ({before.total:.1f} dB) as after"
+                why = f"{STANDS_IN}: {why} ({after.total:.1f} dB)"
+                for part, sound in self._guides(parts, hands, why):
+                    yield part, _repaired(sound, why)
+                return
             played: dict[str, str] = {}
             repaired = []
             running: deque[tuple[Part, Future[Sound]]] = deque()
@@ -272,10 +285,12 @@ class Matcher:
         samples, rate = self.stems.frame.samples, self.stems.frame.rate
         lufs = [audio2lufs(audio[:, :samples], rate) for audio in (apply_curves(raw, curves), plain)]
         gain = lufs[0] - lufs[1] if lufs[0] is not None and lufs[1] is not None else 0.0
-        guide = self._checked(part, usual, plain, flat_curves(curves, gain))
-        if len(guide.verdict.problems) >= len(sound.verdict.problems):
-            return sound
-        return replace(_repaired(guide, f"the sampler's guide stands in for the match: {why}"), renderer="guide")
+        # As loud as the match would be; or as the sampler plays it, where the limiter is what does the harm.
+        for flat in (flat_curves(curves, gain), replace(flat_curves(curves, 0.0), level=np.zeros(1, np.int16))):
+            guide = self._checked(part, usual, plain, flat)
+            if len(guide.verdict.problems) < len(sound.verdict.problems):
+                return replace(_repaired(guide, f"{STANDS_IN}: {why}"), renderer="guide")
+        return sound
 
     def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
         frame, stems = self.stems.frame, self.stems
@@ -368,4 +383,5 @@ class _Wanted:
 def _repaired(sound: Sound, why: str) -> Sound:
     """The sound with the reason why it is not what was chosen."""
     checks = msgspec.structs.replace(sound.verdict.checks, repaired=(why,))
-    return replace(sound, verdict=replace(sound.verdict, checks=checks), remarks=(*sound.remarks, why))
+    remarks = tuple(dict.fromkeys((*sound.remarks, why)))
+    return replace(sound, verdict=replace(sound.verdict, checks=checks), remarks=remarks)

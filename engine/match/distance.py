@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.match.profile import Profile
 
-LEAST_WIDTH = 1e-3
+LEAST_WIDTH, MOST_WIDTH = 1e-3, 1e3
 
 
 class Distances(msgspec.Struct, frozen=True):
@@ -21,6 +21,11 @@ class Distances(msgspec.Struct, frozen=True):
     dynamics_db: float
     loudness_lu: float
 
+    @property
+    def total(self) -> float:
+        """All of them added up."""
+        return self.spectrum_db + self.levels_db + (self.width_db or 0.0) + self.dynamics_db + self.loudness_lu
+
 
 def profiles2distances(ours: Profile, reference: Profile) -> Distances:
     """Between a sound and its reference."""
@@ -29,7 +34,7 @@ def profiles2distances(ours: Profile, reference: Profile) -> Distances:
     wanted = reference.quantiles - reference.quantiles.mean(axis=1, keepdims=True)
     width = None
     if ours.width is not None and reference.width is not None:
-        both = (np.maximum(w, LEAST_WIDTH) for w in (ours.width, reference.width))
+        both = (np.clip(w, LEAST_WIDTH, MOST_WIDTH) for w in (ours.width, reference.width))
         width = round(float(np.abs(10 * np.log10(next(both) / next(both))).mean()), 2)
     return Distances(
         round(float(np.abs(spectrum - np.median(spectrum)).mean()), 2),

@@ -20,7 +20,7 @@ from engine.match.frames import Audio
 Power = NDArray[np.float64]
 
 BLOCK_SECONDS, STEP_SECONDS, SHORT_SECONDS = 0.4, 0.1, 3.0
-FULL_SECONDS = 30.0
+FULL_SECONDS = 10.0
 """A song's fullest stretch of this length is as loud as a clip in its fullest `SHORT_SECONDS`."""
 OFFSET = -0.691
 SHELF = (1681.974450955533, 3.999843853973347, 0.7071752369554196, 0.4996667741545416)

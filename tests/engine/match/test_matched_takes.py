@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 
 from bridge.arrangement import Arrangement, KeyAt, Reference, Section
 from bridge.errors import RequestError
 from bridge.handover.manifest import Manifest, read_manifest
 from bridge.messages import Done, PieceReady, Render, Scope, StemReady, StemWanted
+from engine.match import audio2profile
+from engine.match.loudness import audio2power, power2full
 from engine.models import catalogue, stem_rows
 from engine.pipeline import Pipeline
 from tests.engine.match.sounds import RATE, beats, steady
@@ -182,6 +185,44 @@ def test_a_silent_reference_is_told_and_the_guide_plays(studio: Studio) -> None:
     _, manifest, done = studio.take(studio.request("mute", studio.reference("silent", "bass"), stems=STEMS[:2]))
     assert [stem.renderer for stem in manifest.stems] == ["guide", "guide"]
     assert any("silent.wav is silent or too short" in text for text in done.warnings)
+    assert manifest.style is None
+
+
+def test_the_guide_stands_in_where_a_matched_stem_fails_its_check(studio: Studio) -> None:
+    """Under a reference of nothing but a deep rumble no hit of the drums would be left to hear."""
+    noise = np.random.default_rng(0).standard_normal((2, 6 * RATE))
+    rumble = scipy.signal.sosfilt(scipy.signal.butter(8, 60.0, fs=RATE, output="sos"), noise)
+    soundfile.write(studio.folder / "rumble.wav", (0.8 * rumble).T.astype(np.float32), RATE, subtype="FLOAT")
+    folder, manifest, done = studio.take(studio.request("rumble", studio.reference("rumble"), stems=STEMS[:2]))
+    drums, bass = manifest.stems
+    assert (drums.renderer, bass.renderer) == ("guide", "match")
+    (why,) = drums.checks.repaired
+    assert why.startswith("the sampler's guide stands in for the match: only")
+    assert drums.checks.onset_ms_median is not None
+    assert not bass.checks.repaired
+    assert any(why in text for text in done.warnings)
+    assert manifest.style is not None
+    assert manifest.style["matched"][0]["repaired"] == ["drums"]  # type: ignore[index]
+    assert np.abs(heard(folder, "drums")).max() > 0.01
+
+
+def test_the_guide_stands_in_where_the_mix_comes_no_nearer(studio: Studio) -> None:
+    """Nothing can be nearer to the guide's own sound than the guide."""
+    bass = (StemWanted("bass", instrument="finger bass"),)
+    plain, guide, _ = studio.take(studio.request("plain", stems=bass))
+    sound = heard(plain, "mix")
+    clip = audio2profile(sound, RATE)
+    assert clip is not None
+    # As loud in its fullest moments as the band is in its fullest stretch: there is nothing left to match.
+    louder = power2full(audio2power(sound, RATE, RATE // 1000), 0.001) - clip.full_lufs
+    soundfile.write(studio.folder / "own.wav", sound.T * 10 ** (louder / 20), RATE, subtype="FLOAT")
+    own = msgspec.structs.replace(studio.reference("own"), weight=0.0)
+    _, manifest, done = studio.take(studio.request("own", own, stems=bass))
+    assert manifest.stems[0].renderer == "guide"
+    assert hashes(manifest) == hashes(guide)
+    (why,) = manifest.stems[0].checks.repaired
+    assert why.startswith("the sampler's guide stands in for the match: the mix was as near to own.wav")
+    assert any(why in text for text in done.warnings)
     assert manifest.style is None
 
 
