@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from collections.abc import Callable
 
 import psutil
+
+M_ARENA_MAX = -8
+"""Of glibc's mallopt."""
+HEAPS = 2
 
 
 def resident_bytes(pid: int | None = None) -> int:
@@ -30,3 +36,30 @@ def accelerator_bytes() -> int:
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return 0
     return int(torch.cuda.memory_reserved())
+
+
+def few_heaps() -> bool:
+    """Has the C library keep two heaps at most, not some for every thread that ever was; says whether it can. Call
+    before there are threads.
+
+    What lies between blocks that stay cannot be used by another heap: with many a worker grows with each kind of job.
+    """
+    mallopt = _libc("mallopt")
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, HEAPS))
+
+
+def give_back() -> bool:
+    """Returns what the C library keeps of freed memory to the system; says whether there was any. It costs
+    milliseconds. (glibc can be told to keep no large blocks at all: then every spectrum costs a page fault for each
+    of its pages, and stems take a tenth longer.)"""
+    trim = _libc("malloc_trim")
+    return trim is not None and bool(trim(0))
+
+
+def _libc(name: str) -> Callable[..., int] | None:
+    """A function of glibc; None where another C library is used."""
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError, TypeError):
+        return None
+    return found

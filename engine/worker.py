@@ -42,7 +42,7 @@ from bridge.messages import (
 from bridge.paths import TRACES, data_folder
 from bridge.transport.endpoint import make_private
 from engine.coming import Coming
-from engine.memory import accelerator_bytes, resident_bytes
+from engine.memory import accelerator_bytes, few_heaps, give_back, resident_bytes
 from engine.report import JobCancelled, JobPaused, Reporter
 from engine.stages import NO_STAGES, StageCache, program2hash
 from engine.store.database import DATABASE
@@ -196,6 +196,7 @@ class Worker:
             reporter.flush()
             del self._stops[run.request.job]
             self._channel.send(Said(final, fresh=stages is None or stages.hits == 0))
+            give_back()
 
     def _coming(self, run: Run, stages: StageStore | None) -> list[Coming]:
         """The jobs that run next, each with its place in the store and the sign that it is wanted no longer."""
@@ -345,6 +346,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pipeline", default=PIPELINE, help="module:Class that does the work")
     parser.add_argument("--stages-gib", type=float, default=STAGES_GIB, help="size of the store of finished stages")
     options = parser.parse_args(argv)
+    few_heaps()
     commands, events = take_pipes()
     faulthandler.enable(sys.stderr)
     if hasattr(os, "nice"):

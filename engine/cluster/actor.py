@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bridge.errors import StembridgeError
 from engine.cluster.helping import Peers, is_helpful
 from engine.cluster.log import write_log
+from engine.memory import few_heaps
 from engine.stages import program2hash
 from engine.worker import NICER, Channel, PipelineLike, Worker, load_pipeline, open_stages, sole_worker
 
@@ -32,6 +33,7 @@ class WorkerActor:
 
     def __init__(self, name: str, place: int, pipeline: str, stages_gib: float) -> None:
         """`place`: which of the engine's workers it is, from 0."""
+        few_heaps()
         write_log(place)
         print(f"{name}, process {os.getpid()}", file=sys.stderr, flush=True)
         if hasattr(os, "nice"):
@@ -100,6 +102,7 @@ class HelperActor:
         """`program`: the front's `program2hash`. Raises `StembridgeError` where another version is installed here."""
         if program2hash() != program:
             raise StembridgeError("ray.version", "another version of stembridge is installed on this machine.")
+        few_heaps()
         from engine.pipeline import Pipeline
 
         if hasattr(os, "nice"):
