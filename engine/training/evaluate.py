@@ -1,6 +1,6 @@
-"""Judges the parts model on unseen grooves: `python -m engine.training.evaluate --weights FILE --out report.json`.
+"""Judges the parts model on unseen music: `python -m engine.training.evaluate --weights FILE --out report.json`.
 
-Two tasks on songs of held-out grooves, per stream, over the hidden bars only:
+Two tasks on held-out songs of each source (engine/training/heldout.py), per stream, over the hidden bars only:
   seeds    two bars of the first section of each label are given, and the fills
   inside   a quarter of all bars of each stream is hidden, both sides visible
 Scores are F1 of onsets and of onsets with pitch, to the grid. Baselines: `repeat` says the seed bars again (seeds),
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from engine.diffusion.parts import PartsModel, fill_parts
 from engine.diffusion.sampling import Unmasking
 from engine.diffusion.tokens import notes2tokens, tokens2notes
 from engine.diffusion.vocabulary import HOLD, REST, Vocabulary
-from engine.grooves import book
 from engine.score import Note
-from engine.training.songs import HELD_OUT, Song, make_song
+from engine.training.heldout import SOURCES, held_out
+from engine.training.songs import Song
+from engine.training.sources import SourceMissing
 
 Cells = NDArray[np.int16]
 Given = NDArray[np.bool_]
@@ -166,13 +167,9 @@ class Tally:
         }
 
 
-def evaluate(
-    model: PartsModel, names: list[str], count: int, steps: int, how: Unmasking | None = None
-) -> dict[str, object]:
-    """Report over `count` songs of the named grooves."""
-    grooves = tuple(g for g in book() if g.name in names)
-    songs = [make_song(i, grooves, 99) for i in range(count)]
-    out: dict[str, object] = {"grooves": names, "songs": count, "steps": steps}
+def evaluate(model: PartsModel, songs: Sequence[Song], steps: int, how: Unmasking | None = None) -> dict[str, object]:
+    """Report over some songs."""
+    out: dict[str, object] = {"songs": [s.groove for s in songs], "steps": steps}
     for task in ("seeds", "inside"):
         tallies = {name: Tally() for name in ("truth", "model", "repeat" if task == "seeds" else "copy")}
         for i, song in enumerate(songs):
@@ -193,18 +190,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--held-out", default=",".join(HELD_OUT))
-    parser.add_argument("--songs", type=int, default=16)
+    parser.add_argument("--sources", default=",".join(SOURCES))
+    parser.add_argument("--songs", type=int, default=12, help="songs of each source")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    report = evaluate(PartsModel.load(args.weights), args.held_out.split(","), args.songs, args.steps)
+    model = PartsModel.load(args.weights)
+    report: dict[str, object] = {}
+    for source in args.sources.split(","):
+        try:
+            songs = held_out(source, args.songs)
+        except SourceMissing as error:
+            print(f"left out: {error}")
+            continue
+        report[source] = found = evaluate(model, songs, args.steps)
+        for task in ("seeds", "inside"):
+            for name, scores in found[task].items():  # type: ignore[attr-defined]
+                print(source, task, name, json.dumps(scores), flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for task in ("seeds", "inside"):
-        for name, scores in report[task].items():  # type: ignore[attr-defined]
-            print(task, name, json.dumps(scores))
 
 
 if __name__ == "__main__":
