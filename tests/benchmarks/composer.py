@@ -42,7 +42,11 @@ from tests.benchmarks.composer_rows import (
 )
 from tests.benchmarks.composer_verdict import verdict
 
-TRAINING_SONGS = 36
+TRAINING_SONGS = 24
+ROWS = (
+    "truth", "copy previous bar", "copy previous, on the chords", "copy the label's bar, on the chords",
+    "shuffled other song", "unigram", "MMA on the chords", "ours: parts model", "ours: band", "ours: band, free",
+)  # fmt: skip
 Write = Callable[[Piece, np.ndarray, int], Notes]
 
 
@@ -68,33 +72,30 @@ class Bench:
         seen = tuple(g for g in book() if g.name not in HELD_OUT)
         self.counts = count_cells([make_song(i, seen, 5) for i in range(TRAINING_SONGS)], self.model.vocabulary)
 
-    def rows(self) -> dict[str, tuple[Write, Write]]:
-        """How each row writes: (fill, grow)."""
-        words = self.model.vocabulary
-        others = [p.song for p in self.pieces]
+    def ways(self, row: str) -> tuple[Write, Write]:
+        """How a row of `ROWS` writes: (fill, grow)."""
+        words, others = self.model.vocabulary, [p.song for p in self.pieces]
 
         def rng(seed: int) -> np.random.Generator:
             return np.random.default_rng((11, seed))
 
-        def both(write: Write) -> tuple[Write, Write]:
-            return write, write
-
-        return {
-            "truth": both(lambda p, h, i: truth(p.song, h)),
-            "copy previous bar": both(lambda p, h, i: copy_notes(p.song, h, previous_bar(p.song, h))),
-            "copy previous, on the chords": both(
-                lambda p, h, i: cells2answer(p.song, h, copy_cells(p.song, h, previous_bar(p.song, h), words), words)
+        alike: dict[str, Write] = {
+            "truth": lambda p, h, i: truth(p.song, h),
+            "copy previous bar": lambda p, h, i: copy_notes(p.song, h, previous_bar(p.song, h)),
+            "copy previous, on the chords": lambda p, h, i: cells2answer(
+                p.song, h, copy_cells(p.song, h, previous_bar(p.song, h), words), words
             ),
-            "copy the label's bar, on the chords": both(
-                lambda p, h, i: cells2answer(p.song, h, copy_cells(p.song, h, label_bar(p.song, h), words), words)
+            "copy the label's bar, on the chords": lambda p, h, i: cells2answer(
+                p.song, h, copy_cells(p.song, h, label_bar(p.song, h), words), words
             ),
-            "shuffled other song": both(lambda p, h, i: other_song(p.song, h, others, rng(i))),
-            "unigram": both(lambda p, h, i: unigram(p.song, h, self.counts, words, rng(i))),
-            "MMA on the chords": both(lambda p, h, i: composer_mma.arrange(p)),
-            "ours: parts model": both(lambda p, h, i: model_fills(self.model, p.song, h, i)),
-            "ours: band": self._band("safe"),
-            "ours: band, free": self._band("free"),
+            "shuffled other song": lambda p, h, i: other_song(p.song, h, others, rng(i)),
+            "unigram": lambda p, h, i: unigram(p.song, h, self.counts, words, rng(i)),
+            "MMA on the chords": lambda p, h, i: composer_mma.arrange(p),
+            "ours: parts model": lambda p, h, i: model_fills(self.model, p.song, h, i),
         }
+        if row in alike:
+            return alike[row], alike[row]
+        return self._band("free" if row.endswith("free") else "safe")
 
     def _band(self, harmony: Harmony) -> tuple[Write, Write]:
         return (
@@ -134,54 +135,76 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="weights of the parts model other than the shipped ones")
     parser.add_argument("--only", default="", help="rows to measure (part of a name, commas between), and the truth")
     parser.add_argument("--kept", type=Path, help="folder of figures by song: what is there is not measured again")
-    parser.add_argument("--most", type=int, default=10**6, help="songs to measure now (the others come from --kept)")
+    parser.add_argument("--most", type=int, default=10**6, help="songs to measure now; 0: what --kept holds")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    pieces, remarks = held_out_pieces(args.sources.split(","), args.count)
-    wanted = [name for name in args.only.split(",") if name]
-    found, said = measure_all(pieces, args.weights, wanted, args.kept, args.most)
+    sources, wanted = args.sources.split(","), [name for name in args.only.split(",") if name]
+    pieces, remarks = held_out_pieces(sources, args.count) if args.most else ([], [])
+    rows_of_songs = measure_all(pieces, args.weights, wanted, args.kept, args.most)
+    if args.kept is not None and not args.most:
+        rows_of_songs = [read_kept(f, wanted) for s in sources for f in sorted(args.kept.glob(f"{s}-*.json"))]
+    found, said = gather(rows_of_songs)
     rows = {name: combine(name, figures) for name, figures in found.items() if figures}
     absent = composer_referee.why_absent()
     remarks += [*said, *([f"no referee: {absent} (pip install 'stembridge[bench]')"] if absent else [])]
-    print(f"{len(next(iter(found.values())))} held-out songs of {', '.join(dict.fromkeys(p.source for p in pieces))}")
+    print(f"{len(rows_of_songs)} held-out songs of {', '.join(sources)}")
     print("\n".join([table(rows), *remarks, *verdict(rows)]))
 
 
 def measure_all(
     pieces: Sequence[Piece], weights: Path | None, wanted: Sequence[str], kept: Path | None, most: int
-) -> tuple[dict[str, list[Figures]], list[str]]:
-    """Figures of every row over the pieces, and remarks on what could not be measured."""
+) -> list[Kept]:
+    """Figures of the wanted rows for every piece; what `kept` holds is not measured again, and for at most `most`
+    pieces anything is."""
     bench: Bench | None = None
-    found: dict[str, list[Figures]] = {}
-    left_out: dict[str, str] = {}
+    out: list[Kept] = []
     fresh = 0
     for number, piece in enumerate(pieces):
         file = None if kept is None else kept / f"{piece.source}-{piece.number}.json"
-        rows = msgspec.json.decode(file.read_bytes(), type=Kept) if file is not None and file.is_file() else None
-        if rows is None:
-            if fresh == most:
-                continue
+        rows: Kept = {} if file is None else read_kept(file, ())
+        missing = [name for name in ROWS if name not in rows and _is_wanted(name, wanted)]
+        if missing and fresh == most:
+            continue
+        if missing:
             fresh += 1
             bench = bench or Bench.load(pieces, weights)
-            rows = {}
-            for name, (fill, grow) in bench.rows().items():
-                if wanted and name != "truth" and not any(part in name for part in wanted):
-                    continue
+            for name in missing:
                 try:
-                    rows[name] = bench.figures(number, fill, grow, ours=name.startswith("ours"))
+                    rows[name] = bench.figures(number, *bench.ways(name), ours=name.startswith("ours"))
                 except composer_mma.NoMma as problem:
                     rows[name] = str(problem)
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(msgspec.json.encode(rows))
-        for name, figures in rows.items():
-            found.setdefault(name, [])
-            if isinstance(figures, str):
-                left_out[name] = figures
-            else:
-                found[name].append(figures)
-    songs = max(map(len, found.values()), default=0)
-    return found, [f"{n}: {songs - len(found[n])} of {songs} songs left out ({why})" for n, why in left_out.items()]
+        out.append({name: rows[name] for name in ROWS if name in rows and _is_wanted(name, wanted)})
+    return out
+
+
+def read_kept(file: Path, wanted: Sequence[str]) -> Kept:
+    """The wanted rows that a file of `--kept` holds; none where there is no file."""
+    rows: Kept = msgspec.json.decode(file.read_bytes(), type=Kept) if file.is_file() else {}
+    return {name: rows[name] for name in ROWS if name in rows and _is_wanted(name, wanted)}
+
+
+def gather(songs: Sequence[Kept]) -> tuple[dict[str, list[Figures]], list[str]]:
+    """Figures of every row over the songs, and a remark on every row that songs lack."""
+    found: dict[str, list[Figures]] = {}
+    said = []
+    for name in ROWS:
+        cells = [song[name] for song in songs if name in song]
+        found[name] = [cell for cell in cells if isinstance(cell, Figures)]
+        why = sorted({cell for cell in cells if isinstance(cell, str)})
+        if cells and len(found[name]) < len(songs):
+            said.append(f"{name}: {len(songs) - len(found[name])} of {len(songs)} songs left out{_because(why)}")
+    return found, said
+
+
+def _because(why: Sequence[str]) -> str:
+    return f" ({'; '.join(why)})" if why else ""
+
+
+def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
+    return name == "truth" or not wanted or any(part in name for part in wanted)
 
 
 if __name__ == "__main__":
