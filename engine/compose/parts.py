@@ -16,6 +16,9 @@ from engine.compose.shaping import is_asked, shape_parts, wish_lines
 from engine.compose.song import Song
 from engine.score import Note
 
+LONELY = 9
+"""Semitones from both neighbours beyond which a note of a tune stands alone."""
+
 
 def streams2parts(
     song: Song,
@@ -107,11 +110,25 @@ def _finished(song: Song, seat: Seat, notes: Sequence[Note], room: Room) -> tupl
         notes = below(notes, room)
     elif seat.stream == "arp":
         notes = aside(notes, room)
+    if seat.stream == "lead" and song.safe:
+        notes = _joined_up(notes)
     if seat.stream != "drums" and song.safe:
         notes = _in_key(song, _ranged(seat, notes, room))
         notes = keep_safe(song, seat, in_order(notes))
     kept = [n for f in song.form for n in clip_notes(notes, f.start, f.end)]
     return no_overlaps(kept)
+
+
+def _joined_up(notes: Sequence[Note]) -> list[Note]:
+    """A tune without a note alone, further than a sixth from both its neighbours: it comes an octave nearer."""
+    out = list(notes)
+    for i in range(1, len(out) - 1):
+        near = (out[i - 1].pitch, out[i + 1].pitch)
+        if min(abs(out[i].pitch - p) for p in near) <= LONELY:
+            continue
+        options = (out[i].pitch - 12, out[i].pitch, out[i].pitch + 12)
+        out[i] = replace(out[i], pitch=min(options, key=lambda pitch: sum(abs(pitch - p) for p in near)))
+    return out
 
 
 def _ranged(seat: Seat, notes: Sequence[Note], room: Room) -> list[Note]:

@@ -80,7 +80,8 @@ class Song:
 
 def seed_stream(song: Song, stream: str) -> tuple[Note, ...]:
     """One stream for the whole song by form rule: the groove's bars at each section's level, fills, the ending, and a
-    small change where a phrase ends, a different one in a section's second coming."""
+    small change where a phrase ends, a different one in a section's second coming. A riff that goes round is answered:
+    every eighth bar closes."""
     notes: list[Note] = []
     voice: Voicing | None = None
     tune: int | None = None
@@ -91,7 +92,7 @@ def seed_stream(song: Song, stream: str) -> tuple[Note, ...]:
             if stream not in bar.streams:
                 voice = tune = None
                 continue
-            if stream == "lead" and not riff:
+            if stream == "lead" and (not riff or bar.position % 8 == 7):
                 near, key = song.near(bar), song.key_at(bar)
                 written = list(
                     write_bar(shape, bar, near, key, tune, triplet=song.triplet, seed=song.seed, bpm=song.bpm)

@@ -19,9 +19,9 @@ def section_factor(energy: float, amount: float) -> float:
 
 
 def phrase_factor(position: float, amount: float) -> float:
-    """An arch over a phrase of four bars, +-3 %. `position` in bars from the section's start."""
+    """An arch over a phrase of four bars, +-7 %. `position` in bars from the section's start."""
     x = (position % PHRASE_BARS) / PHRASE_BARS
-    return 1.0 + amount * 0.06 * (math.sin(math.pi * x) - 0.5)
+    return 1.0 + amount * 0.14 * (math.sin(math.pi * x) - 0.5)
 
 
 def rise_factor(position: float, bars: int, rises: bool, amount: float) -> float:

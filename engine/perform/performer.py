@@ -27,6 +27,8 @@ SLOT = 0.125
 """Beats: hits whose starts round to the same slot are one gesture of the player."""
 SPREAD_VELOCITY = 4.9
 """Standard deviation of a player's velocities at one place of the bar (measured, see `engine.perform`)."""
+TOP_VELOCITY = 4.0
+"""By how much the highest note of a chord sings out."""
 TRUNCATE = 2.0
 """Standard deviations at which the scatter is cut off."""
 STRUM_MS = {"guitar": 5.0, "keys": 1.5, "strings": 2.5, "pad": 2.0, "brass": 1.5}
@@ -118,6 +120,7 @@ def _play_strike(
     factor *= rise_factor(position, len(section.bars), rises_after(form, place.section), feel.dynamics)
     if role == "drums":
         factor = 1.0 + (factor - 1.0) * 0.8
+    top = max(note.pitch for note in strike)
     notes = []
     for k, note in enumerate(ordered):
         push = pushes.get(role, 0.0)
@@ -129,7 +132,8 @@ def _play_strike(
         offset = late + human
         floor = (earliest - clock.beat2second(beat)) * 1000.0
         own = lesson.velocity(note) if lesson else note.velocity
-        velocity = round(own * factor + float(cell[1]) * SPREAD_VELOCITY)
+        lead_voice = TOP_VELOCITY if note.pitch == top and len(strike) > 2 and role != "drums" else 0.0
+        velocity = round(own * factor + lead_voice + float(cell[1]) * SPREAD_VELOCITY)
         notes.append(replace(note, velocity=min(max(velocity, 1), 127), offset_ms=max(offset, floor)))
     return notes
 
