@@ -91,11 +91,13 @@ def conform_song(
     for n, (kind, audio) in enumerate(stems.items()):
         part = part_of(tick, 0.1 + 0.8 * n / len(stems), 0.1 + 0.8 * (n + 1) / len(stems))
         out[kind] = warp(audio, runs, samples + ringing, rate, part, voice=kind == "vocal", semitones=semitones)
-    after = measure({kind: audio[:, :samples] for kind, audio in out.items()}, rate, wanted, aligned)
+    after, between = measure({kind: audio[:, :samples] for kind, audio in out.items()}, rate, wanted, aligned)
     if after is None:
         remarks.append("the beats of the result could not be measured.")
     elif after.median_ms > FAR_MS:
         remarks.append(f"half of its beats lie more than {after.median_ms:.0f} ms from the clock.")
+    if between:
+        remarks.append("its beat can be heard half a pulse off as well: if it swings the wrong way, try another seed.")
     before, told = drift(aligned), (*aligned.remarks, *remarks)
     return Conformed(out, came, before, after, semitones, told, aligned.lost, _complete(aligned, heard))
 
@@ -126,23 +128,31 @@ def drift(aligned: Aligned) -> Residual | None:
     return _residual(np.concatenate([(run.source + moved - run.target) for run in aligned.runs if run.voice]))
 
 
-def measure(stems: dict[str, Audio], rate: int, wanted: Sequence[Wanted], aligned: Aligned) -> Residual | None:
-    """Beats of the warped sound against the clock's pulses where the song sounds. They are tracked anew, in a range of
-    tempo around the clock's."""
+def measure(
+    stems: dict[str, Audio], rate: int, wanted: Sequence[Wanted], aligned: Aligned
+) -> tuple[Residual | None, bool]:
+    """Beats of the warped sound against the clock's pulses where the song sounds, and whether they were heard half-way
+    between these. They are tracked anew, in a range of tempo around the clock's."""
     mix = mixed(stem2mono(audio, rate) for audio in stems.values())
     bpm = pulse_bpm(wanted)
     tempi = [60.0 / float(step) for w in wanted if not w.gap for step in np.diff(w.pulses)]
     low, high = min(tempi, default=bpm) / TEMPO_REACH, max(tempi, default=bpm) * TEMPO_REACH
-    beats: Floats = np.array(sound2beats(mix, bpm=(low, high)).seconds, dtype=np.float64)
     spans = [(run.target[0], run.target[-1]) for run in aligned.runs]
     pulses = np.unique(np.concatenate([w.pulses for w in wanted if not w.gap] or [np.zeros(0)]))
     pulses = pulses[[any(a - 1e-6 <= p <= b + 1e-6 for a, b in spans) for p in pulses]]
-    if len(beats) < 2 or len(pulses) < 2:
-        return None
-    nearest = pulses[np.abs(beats[:, None] - pulses[None, :]).argmin(axis=1)]
-    away = beats - nearest
-    near = np.abs(away) < CATCH * float(np.median(np.diff(pulses)))
-    return _residual(away[near]) if near.sum() >= len(pulses) / 2 else None
+    if len(pulses) < 2:
+        return None, False
+    beats: Floats = np.array(sound2beats(mix, bpm=(low, high)).seconds, dtype=np.float64)
+    if len(beats) < 2:
+        return None, False
+    # What is as strong between the pulses as on them (a snare of twice the tempo) may be what is followed.
+    for grid in (pulses, (pulses[1:] + pulses[:-1]) / 2):
+        nearest = grid[np.abs(beats[:, None] - grid[None, :]).argmin(axis=1)]
+        away = beats - nearest
+        near = np.abs(away) < CATCH * float(np.median(np.diff(pulses)))
+        if near.sum() >= len(pulses) / 2:
+            return _residual(away[near]), grid is not pulses
+    return None, False
 
 
 def _residual(seconds: Floats) -> Residual:

@@ -3,6 +3,7 @@
 The map is followed by as few stretches as keep every pulse within `TOLERANCE`; what already fits is copied as it is.
 Every stretch is made with a margin on both sides and placed by the map alone, so that errors do not add up. Two
 stretches meet shortly before a pulse, where the ear is about to be busy, at the place where both are most alike.
+Attacks are kept as they came (`engine.song.attacks`).
 
 Conventions: float32 [channels, samples]; seconds.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from engine.conform.warp import crossfade
 from engine.report import Tick
 from engine.song.align import Run
+from engine.song.attacks import find_attacks, keep_attacks
 
 Audio = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -107,7 +109,10 @@ def _stretch(audio: Audio, piece: Piece, rate: int, semitones: int) -> tuple[Aud
     stretch.setTimeFactor(factor)
     if semitones:
         stretch.setTransposeSemitones(semitones)
-    return np.asarray(stretch.process(np.ascontiguousarray(source)), dtype=np.float32), at
+    made = np.array(stretch.process(np.ascontiguousarray(source)), dtype=np.float32)
+    attacks = find_attacks(source, rate)
+    keep_attacks(made, source, attacks, [round(attack / factor) for attack in attacks], rate, semitones)
+    return made, at
 
 
 def _cut(audio: Audio, first: int, last: int) -> Audio:
