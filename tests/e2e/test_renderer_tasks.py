@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -44,13 +45,29 @@ def sung(networks: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {"vocals": digest(take / files.wav)}
 
 
-def test_a_texture_is_made_of_words_alone(networks: Path, tmp_path: Path) -> None:
-    wanted = [{"role": "pad", "renderer": "ace-step", "strength": 1.0, "words": "glass harmonica"}]
+def test_textures_are_made_of_words_alone(networks: Path, tmp_path: Path) -> None:
+    pads = {"pad": "ace-step", "pad 2": "stable-audio-3"}
+    told = {"role": "pad", "strength": 1.0, "words": "glass harmonica"}
+    wanted = [{**told, "name": name, "renderer": renderer} for name, renderer in pads.items()]
     _, manifest = rendered(tmp_path, four_bars(tmp_path, stems=wanted, renderer="guide"))
-    painted = stem(manifest, "pad").painted
+    for name, renderer in pads.items():
+        painted = stem(manifest, name).painted
+        assert painted is not None
+        assert (painted.renderer, painted.tasks) == (renderer, ("text2music",))
+        assert painted.tries >= 1
+
+
+def test_a_reference_is_heard_in_a_voice(networks: Path, sung: dict[str, str], tmp_path: Path) -> None:
+    """A mono one, at another rate."""
+    clip = tmp_path / "reference.wav"
+    soundfile.write(clip, np.random.default_rng(1).normal(0.0, 0.1, 2 * 22_050), 22_050)
+    request = four_bars(tmp_path, stems=SUNG, renderer="guide")
+    request["arrangement"]["references"] = [{"audio": str(clip), "stems": ["vocals"]}]
+    take, manifest = rendered(tmp_path, request)
+    painted = stem(manifest, "vocals").painted
     assert painted is not None
-    assert painted.tasks == ("text2music",)
-    assert painted.tries >= 1
+    assert (painted.used, painted.tasks) == (True, ("extract",))
+    assert digest(take / "vocals.wav") != sung["vocals"]
 
 
 def test_an_edit_of_a_section_repaints_it(networks: Path, tmp_path: Path) -> None:
