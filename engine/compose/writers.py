@@ -91,7 +91,7 @@ def write_canvas(
             fixed[row, s] = stream not in bar.streams or row in given.get(stream, frozenset())
     if model is None or fixed.all():
         return []
-    from engine.diffusion.parts import fill_parts
+    from engine.diffusion.parts import fill_parts_often
 
     canvas = Canvas(
         sections=song.form,
@@ -102,13 +102,7 @@ def write_canvas(
         given=fixed,
     )
     draws = SHORT_DRAWS if int((~fixed).any(axis=1).sum()) <= SHORT_BARS else 1
-    versions = []
-    for k in range(draws):
-
-        def share(fraction: float, done: int = k) -> None:
-            tick((done + fraction) / draws)
-
-        with span("parts model", draw=k + 1):
-            filled = fill_parts(model, canvas, steps=STEPS, seed=(seed * SHORT_DRAWS + k) % MAX_SEED, tick=share)
-        versions.append({s: tuple(filled.notes.get(s, ())) for s in STREAMS})
-    return versions
+    seeds = [(seed * SHORT_DRAWS + k) % MAX_SEED for k in range(draws)]
+    with span("parts model", draws=draws):
+        versions = fill_parts_often(model, canvas, steps=STEPS, seeds=seeds, tick=tick)
+    return [{s: tuple(filled.notes.get(s, ())) for s in STREAMS} for filled in versions]
