@@ -1,8 +1,9 @@
 """Trains the plan model: `python -m engine.training.plan --out runs/plan --steps 3000`.
 
-Songs come from the grammar of harmony and the groove book's progressions. Two thirds of the examples have given chords
-(whole labels or a span), so that the model learns to write around them. Grammar songs whose number is a multiple of 50
-are held out.
+Songs come from the grammar of harmony, the groove book's progressions and, where they are installed, chord charts
+(engine/training/sources/charts.py). Two thirds of the examples have given chords (whole labels or a span), so that the
+model learns to write around them. Held out: grammar songs whose number is a multiple of 50, and whole collections of
+charts. Training stops when the mean loss of both no longer falls.
 """
 
 from __future__ import annotations
@@ -24,19 +25,27 @@ from engine.lelm.slots import NONE, Slot, both_ways, chords2codes, form2slots, s
 from engine.score import Key
 from engine.training.form import random_form
 from engine.training.harmony import song2chords
-from engine.training.loop import Schedule, export, train, trained
+from engine.training.loop import Patience, Schedule, export, half, train, trained
 from engine.training.songs import LEVEL_OF
+from engine.training.sources import SourceMissing, charts
 
 METRES = ((4, 4), (4, 4), (4, 4), (3, 4), (6, 8), (12, 8), (5, 4), (7, 8))
 MODES = ("major", "minor", "dorian", "mixolydian", "lydian", "phrygian", "locrian")
 ODDS = (0.34, 0.3, 0.1, 0.1, 0.06, 0.07, 0.03)
-FROM_BOOK = 0.3
+FROM_BOOK, FROM_CHART = 0.3, 0.5
+WATCHED = {"grammar": 0.5, "charts": 0.5}
+
+PlanSong = tuple[tuple[Slot, ...], tuple[tuple[int, ...], ...], tuple[int, ...]]
+"""Slots, their kin, chord codes."""
 
 
 @lru_cache(maxsize=20_000)
-def plan_song(number: int) -> tuple[tuple[Slot, ...], tuple[tuple[int, ...], ...], tuple[int, ...]]:
-    """Slots, their kin and the chord codes of song `number`."""
+def plan_song(number: int, with_charts: bool = False) -> PlanSong:
+    """Song `number`. `with_charts`: half of those that are not held out follow a chart that trains."""
     rng = np.random.default_rng((2, number))
+    if with_charts and number % 50 and rng.random() < FROM_CHART:
+        pool = charts.charts(unseen=False)
+        return chart_song(pool[int(rng.integers(len(pool)))])
     grooves = book()
     groove = grooves[int(rng.integers(len(grooves)))]
     from_book = rng.random() < FROM_BOOK and number % 50
@@ -55,11 +64,18 @@ def plan_song(number: int) -> tuple[tuple[Slot, ...], tuple[tuple[int, ...], ...
     return slots, both_ways(slots), tuple(codes)
 
 
+def chart_song(chart: charts.Chart) -> PlanSong:
+    """A chart as a plan; its slash basses are not kept."""
+    slots = form2slots(chart.sections, chart.key.mode)
+    codes = [NONE if c is None else c for c in chords2codes(chart.chords, slots, chart.key)]
+    return slots, both_ways(slots), tuple(codes)
+
+
 def example(
-    number: int, rng: np.random.Generator, width: int
+    song: PlanSong, rng: np.random.Generator, width: int
 ) -> tuple[list[int], list[list[int]], list[int], list[bool]]:
     """(tokens before, feature rows, codes, which are free) of at most `width` slots of a song."""
-    slots, kin, codes = plan_song(number)
+    slots, kin, codes = song
     given = draw_given(slots, rng)
     rows = []
     known: list[int | None] = [c if g else None for c, g in zip(codes, given, strict=True)]
@@ -88,9 +104,9 @@ def draw_given(slots: Sequence[Slot], rng: np.random.Generator) -> list[bool]:
     return [a <= i < b for i in range(len(slots))]
 
 
-def batch(numbers: Sequence[int], rng: np.random.Generator, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def batch(songs: Sequence[PlanSong], rng: np.random.Generator, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Padded tensors: tokens [B, S], rows [B, S, F], codes [B, S], free [B, S]."""
-    examples = [example(n, rng, width) for n in numbers]
+    examples = [example(song, rng, width) for song in songs]
     length = max(len(e[0]) for e in examples)
 
     def pad(rows: list[list[int]], fill: int) -> Tensor:
@@ -116,6 +132,32 @@ def held_out_numbers(count: int) -> list[int]:
     return [50 * i for i in range(1, count + 1)]
 
 
+def has_charts() -> bool:
+    """Whether chord charts are installed; says so where they are not."""
+    try:
+        charts.folder()
+    except SourceMissing as missing:
+        print(f"left out: {missing}")
+        return False
+    return True
+
+
+def unseen_batches(with_charts: bool, count: int = 64) -> dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """What is held out: songs of the grammar, and charts of held-out collections."""
+    out = {"grammar": batch([plan_song(n) for n in held_out_numbers(count)], np.random.default_rng(3), 256)}
+    if with_charts:
+        pool = charts.charts(unseen=True)
+        some = [chart_song(pool[i]) for i in np.linspace(0, len(pool) - 1, count).astype(int)]
+        out["charts"] = batch(some, np.random.default_rng(3), 256)
+    return out
+
+
+def on(device: torch.device, data: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A batch on a device."""
+    tokens, rows, codes, free = (x.to(device) for x in data)
+    return tokens, rows, codes, free
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -126,28 +168,46 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=8000)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--export", type=Path, help="write the checkpoint's weights and stop")
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--patience", type=int, default=5, help="measurements without a better one before it stops")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--start", type=Path, help="weights to begin from")
+    parser.add_argument("--export", type=Path, help="write the best weights and stop")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    model = PlanModel()
+    model = PlanModel.load(args.start).train() if args.start else PlanModel()
     if args.export:
         model.load_state_dict(trained(args.out))
         export(model, {"config": model.config_json()}, args.export)
         return
-    unseen = batch(held_out_numbers(64), np.random.default_rng(3), 256)
+    device = torch.device(args.device)
+    model.to(device)
+    with_charts = has_charts()
+    unseen = {name: on(device, data) for name, data in unseen_batches(with_charts).items()}
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         rng = np.random.default_rng((args.seed, step))
         numbers = [n for n in (int(x) for x in rng.integers(args.songs, size=args.rows)) if n % 50]
-        return nats(model, batch(numbers, rng, args.width)), {}
+        songs = [plan_song(n, with_charts) for n in numbers]
+        with half(device):
+            return nats(model, on(device, batch(songs, rng, args.width))), {}
 
     def held_out() -> dict[str, float]:
         model.eval()
-        with torch.inference_mode():
-            return {"nats": round(float(nats(model, unseen)), 4)}
+        with torch.inference_mode(), half(device):
+            return {name: round(float(nats(model, data)), 4) for name, data in unseen.items()}
 
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
-    train(model, loss_of, Schedule(args.steps, args.rate), args.out, held_out=held_out)
+    watched = {name: WATCHED[name] for name in unseen}
+    train(
+        model,
+        loss_of,
+        Schedule(args.steps, args.rate),
+        args.out,
+        every=args.every,
+        held_out=held_out,
+        patience=Patience(watched, args.patience),
+    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from engine.training.corpus import Corpus, collect_vocabulary, load_corpus, save
 from engine.training.loop import Schedule, export, train
 from engine.training.masks import KINDS, by_kind, draw_mask, seeds
 from engine.training.parts import TOKEN_WEIGHTS, Batches, held_out_loss
-from engine.training.plan import batch, nats
+from engine.training.plan import batch, nats, plan_song
 from engine.training.sharing import fold, share, token_features
 from engine.training.songs import make_song
 
@@ -82,7 +82,7 @@ def test_parts_net_overfits_two_windows(corpus: Corpus) -> None:
 def test_plan_model_overfits_two_songs() -> None:
     torch.manual_seed(0)
     model = PlanModel(LeLMConfig(CODES, 48, 96, 4, 2))
-    data = batch([1, 2], np.random.default_rng(0), 64)
+    data = batch([plan_song(1), plan_song(2)], np.random.default_rng(0), 64)
     adam = torch.optim.AdamW(model.parameters(), lr=4e-3)
     first = float(nats(model, data).detach())
     for _ in range(80):
@@ -95,7 +95,7 @@ def test_plan_model_overfits_two_songs() -> None:
 def test_the_plan_never_sees_the_slot_it_predicts() -> None:
     torch.manual_seed(0)
     model = PlanModel(LeLMConfig(CODES, 48, 96, 4, 2)).eval()
-    tokens, rows, _, _ = batch([1], np.random.default_rng(0), 64)
+    tokens, rows, _, _ = batch([plan_song(1)], np.random.default_rng(0), 64)
     with torch.inference_mode():
         before = model(tokens, rows)
         tokens[0, 20] = (tokens[0, 20] + 5) % CODES
