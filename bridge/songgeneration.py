@@ -77,7 +77,8 @@ def inspect_songgeneration(
     if any((folder / part).exists() for part in FAST):
         raise RequestError(
             "checkpoint.v2_fast",
-            f"{source} is in the layout of SongGeneration's v2-fast branch (one transformer, another renderer).",
+            f"{source} is in the layout of SongGeneration's v2-fast branch (one transformer, another renderer): names "
+            "and use of its tensors are not published in a form that could be checked when they are loaded.",
             hint="This version runs v1 and v2-large: config.yaml with model.pt.",
         )
     settings = _settings(folder, source)
