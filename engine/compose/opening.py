@@ -18,6 +18,7 @@ from engine.compose.form import SectionShape, form2shape
 from engine.compose.harmony import Question, choose_key, plan_question, standing_chords
 from engine.compose.keys import Keys, given_keys
 from engine.compose.seats import Seat, stems2seats
+from engine.compose.subdivision import heard2feel
 from engine.compose.symbols import with_chords
 from engine.grooves import Groove, choose
 from engine.score import Chord, FormSection, Heard, Key
@@ -43,7 +44,7 @@ def open_song(
 ) -> Opening:
     """The opening of the request's song over `form`."""
     shapes = request2shapes(request, clock, form, seats)
-    picked, groove_line = choose_groove(request, clock, form)
+    picked, groove_line = choose_groove(request, clock, form, heard2feel(heard))
     key, key_line = choose_key(heard, f"{request.style} {' '.join(section_words(request, form))}", picked, request.seed)
     keys = (given_keys(request.arrangement) if key.given else None) or Keys.steady(key)
     key_line += "".join(f", {later.name} from beat {beat:g}" for beat, later in keys.changes[1:])
@@ -64,8 +65,8 @@ def request2shapes(
     )
 
 
-def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) -> tuple[Groove, str]:
-    """The groove for the commonest metre and tempo of the song, and why."""
+def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection], feel: str = "") -> tuple[Groove, str]:
+    """The groove for the commonest metre and tempo of the song and the `feel` of the user's notes, and why."""
     length: Counter[tuple[int, int]] = Counter()
     for section in form:
         for bar in section.bars:
@@ -73,7 +74,7 @@ def choose_groove(request: Render, clock: Clock, form: Sequence[FormSection]) ->
     beats, unit = length.most_common(1)[0][0]
     spans = [(f.end - f.start, clock.beat2second(f.end) - clock.beat2second(f.start)) for f in form]
     bpm = 60.0 * sum(b for b, _ in spans) / max(sum(s for _, s in spans), 1e-9)
-    choice = choose(request.style, Metre(form[0].start, beats, unit), bpm, request.seed)
+    choice = choose(request.style, Metre(form[0].start, beats, unit), bpm, request.seed, feel)
     return choice.groove, f"groove: {choice.groove.title}: {choice.reason}"
 
 

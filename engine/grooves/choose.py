@@ -47,14 +47,17 @@ class _Scored:
     pace: str = ""
 
 
-def choose(style: str, metre: Metre, bpm: float, seed: int) -> Choice:
-    """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals."""
-    known, pool = library(), _pool(style, metre, bpm)
+def choose(style: str, metre: Metre, bpm: float, seed: int, feel: str = "") -> Choice:
+    """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals. `feel`
+    is that of notes which the groove shall go with (of `Groove.feel`), "" for any."""
+    known, pool = library(), _pool(style, metre, bpm, feel)
     best = max(s.score for s in pool)
     near = [s for s in pool if s.score > best - NEAR]
     picked = near[int(np.random.default_rng(seed).integers(len(near)))]
     version = int(np.random.default_rng([seed, VERSION_DRAW]).integers(1 + len(picked.groove.alternatives)))
     reason = _reason(picked, style, metre, bpm)
+    if feel and not _splits_alike(picked.groove, metre, feel):
+        reason = f"{reason[:-1]}; your notes split the beat otherwise than its grid."
     if version:
         reason = f"{reason[:-1]}; in its version {version + 1}."
     for problem in known.damaged:
@@ -75,12 +78,22 @@ def named_words(style: str) -> frozenset[str]:
     return frozenset(word for phrase in said for word in phrase.split())
 
 
-def _pool(style: str, metre: Metre, bpm: float) -> list[_Scored]:
-    """The grooves to choose from: those that a word names, else the versatile ones, of this metre where there are."""
+def _pool(style: str, metre: Metre, bpm: float, feel: str = "") -> list[_Scored]:
+    """The grooves to choose from: those that a word names, else the versatile ones, of this metre where there are.
+    Where some of the named ones have the `feel` it is one of them; without words, one of all that have it."""
     text = normalise(style)
     scored = [_score(g, text, metre, bpm) for g in library().grooves if can_rebar(g, metre)]
     versatile = [s for s in scored if "versatile" in s.groove.tags]
-    return [s for s in scored if s.words] or [s for s in versatile if fits(s.groove, metre)] or versatile
+    pool = [s for s in scored if s.words] or [s for s in versatile if fits(s.groove, metre)] or versatile
+    if not feel or any(_splits_alike(s.groove, metre, feel) for s in pool):
+        return [s for s in pool if not feel or _splits_alike(s.groove, metre, feel)]
+    alike = [s for s in scored if fits(s.groove, metre) and _splits_alike(s.groove, metre, feel)]
+    return alike if alike and not any(s.words for s in pool) else pool
+
+
+def _splits_alike(groove: Groove, metre: Metre, feel: str) -> bool:
+    """Whether a groove's grid holds notes of this feel; in compound metres beats are no quarters, so any does."""
+    return is_compound(metre.beats, metre.unit) or groove.feel == feel
 
 
 def can_rebar(groove: Groove, metre: Metre) -> bool:
