@@ -220,14 +220,18 @@ class Painter:
         if is_silent(stretch.guide.audio):
             return Piece(window, stretch, task, None, answer=Fitted(np.zeros_like(stretch.guide.audio)))
         meant = spans or [(0, self.scene.frame.samples)]
-        bars = [bar for bar in self.scene.bars[window.first : window.last] if _inside(bar[0], meant)]
+        bars: list[tuple[int, int]] = []
+        beside: list[tuple[int, int]] = []
+        for start, end in self.scene.bars[window.first : window.last]:
+            (bars if _inside(start, meant) else beside).append((start - window.start, end - window.start))
         notes = np.array([onset for onset in onsets if _inside(onset, meant)]) - window.start
         target = guide2target(
             stretch.guide.audio,
-            [(a - window.start, b - window.start) for a, b in bars],
+            bars,
             notes,
             stretch.guide.rate,
             drums=part.role == "drums",
+            beside=beside,
         )
         return Piece(window, stretch, task, target)
 

@@ -55,8 +55,8 @@ ATTACK_REACH_MS = 100.0
 class Target:
     """What a rendering is held to: the guide, its bars [start, end) in samples, and what was measured on it once.
 
-    `circles` None: drums, which have no pitch to speak of. `changes`: where its notes give way to each other, at
-    `spots`.
+    `circles` None: drums, which have no pitch to speak of; `beside`: those of the guide's bars that are not judged,
+    whose music the answer shall not have either. `changes`: where its notes give way to each other, at `spots`.
     """
 
     guide: Audio
@@ -64,6 +64,7 @@ class Target:
     bars: tuple[tuple[int, int], ...]
     beat: Beat
     circles: Floats | None
+    beside: Floats | None
     loudness: float
     spots: tuple[Spot, ...]
     changes: Changes
@@ -83,16 +84,24 @@ class Fitted:
 
 
 def guide2target(
-    guide: Audio, bars: Sequence[tuple[int, int]], notes: Sequence[float] | Floats, rate: int, *, drums: bool
+    guide: Audio,
+    bars: Sequence[tuple[int, int]],
+    notes: Sequence[float] | Floats,
+    rate: int,
+    *,
+    drums: bool,
+    beside: Sequence[tuple[int, int]] = (),
 ) -> Target:
-    """Measures a guide. `notes`: starts of its notes in samples; those outside the stretch are left out."""
+    """Measures a guide. `notes`: starts of its notes in samples; those outside the stretch are left out. `bars` are
+    judged, those `beside` them are not."""
     inside = np.asarray([t for t in notes if -0.5 <= t < guide.shape[1] - 0.02 * rate], dtype=float)
     mono = audio2mono(guide)
     circles = None if drums else mono2circles(mono, bars, rate)
+    around = None if drums or not beside else mono2circles(mono, beside, rate)
     beat = guide2beat(mono, cluster_onsets(inside, rate), rate)
     spots = () if drums else onsets2spots(beat.onsets, bars, guide.shape[1], rate)
     changes = find_changes(mono, spots, rate)
-    return Target(guide, rate, tuple(bars), beat, circles, loudness(guide, rate), spots, changes)
+    return Target(guide, rate, tuple(bars), beat, circles, around, loudness(guide, rate), spots, changes)
 
 
 def conform(audio: Audio, target: Target) -> Fitted:
@@ -188,9 +197,11 @@ def _pitch(mono: Audio, target: Target) -> tuple[float | None, list[str]]:
     if (fits < PITCH_FIT).any():
         wrong = int(np.flatnonzero(sounding)[int(fits.argmin())])
         return cents, [f"bar {wrong + 1} of the stretch has other notes"]
-    displaced = displaced_bar(target.circles, heard)
+    displaced = displaced_bar(target.circles, heard, target.beside)
     if displaced is not None:
-        return cents, ["bar {} of the stretch has the notes of bar {}".format(*(k + 1 for k in displaced))]
+        bar, other = displaced
+        whose = f"bar {other + 1}" if other < len(target.bars) else "a bar beside it"
+        return cents, [f"bar {bar + 1} of the stretch has the notes of {whose}"]
     return cents, []
 
 

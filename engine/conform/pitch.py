@@ -71,12 +71,14 @@ def agreements(guide: Floats, heard: Floats) -> Floats:
     return np.asarray(out)
 
 
-def displaced_bar(guide: Floats, heard: Floats) -> tuple[int, int] | None:
-    """(bar, other): the bar of the rendering that most clearly has the notes of another bar of the guide; or None."""
-    if len(guide) < 2:
-        return None
-    apart = 1.0 - agreements(guide, guide)
-    fits = agreements(guide, heard)
+def displaced_bar(guide: Floats, heard: Floats, beside: Floats | None = None) -> tuple[int, int] | None:
+    """(bar, other): the bar of the rendering that most clearly has the notes of another bar of the guide; or None.
+
+    `beside` [n, STEPS]: bars of the guide that are not judged, counted on after the others.
+    """
+    others = guide if beside is None else np.concatenate([guide, beside])
+    apart = 1.0 - agreements(others, guide)
+    fits = agreements(others, heard)
     with np.errstate(invalid="ignore"):
         towards = (fits - np.diag(fits)[None]) / np.where(apart >= LEAST_APART, apart, np.nan)
     towards = np.nan_to_num(towards, nan=-np.inf)

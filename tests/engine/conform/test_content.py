@@ -63,6 +63,18 @@ def test_one_bar_of_another_bar_s_music_is_refused_and_named(role: str) -> None:
     assert fitted.faults == ("bar 2 of the stretch has the notes of bar 1",)
 
 
+@pytest.mark.parametrize("role", WHERE)
+def test_an_edited_bar_that_copies_the_one_beside_it_is_refused(role: str) -> None:
+    song, _ = case(role)
+    onsets = song.onsets[(song.onsets >= song.bars[1][0]) & (song.onsets < song.bars[1][1])]
+    beside = [song.bars[0], *song.bars[2:]]
+    target = guide2target(song.guide, [song.bars[1]], onsets, RATE, drums=False, beside=beside)
+    assert conform(song.guide, target).faults == ()
+    fitted = conform(played(song, swapped), target)
+    assert fitted.audio is None
+    assert fitted.faults == ("bar 1 of the stretch has the notes of a bar beside it",)
+
+
 @pytest.mark.parametrize(("role", "words"), [(role, words) for role in WHERE for words in PLAYERS[role]])
 def test_the_right_bars_land_whoever_plays_them(role: str, words: str) -> None:
     song, target = case(role)
