@@ -1,6 +1,7 @@
 """What stembridge writes into the hidden bars of a held-out song: the parts model alone, and the band of a request.
 
-The band has never seen the song's groove either: no style is named, so metre and tempo choose one of the book's.
+The band has never seen the song's groove either: metre and tempo choose one of the book's that was trained on (songs in
+triplets name swing jazz, for most of the book's other triplets are held out).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def _request(piece: Piece, seed: int, harmony: Harmony) -> Render:
         sections=sections,
     )
     stems = tuple(StemWanted(role) for role in ROLES.values())
-    return Render("bench", arrangement, stems=stems, seed=seed, harmony=harmony)
+    return Render("bench", arrangement, stems=stems, style=_style(piece), seed=seed, harmony=harmony)
 
 
 def _only(playing: Sequence[bool]) -> str:
@@ -125,9 +126,15 @@ def _heard(song: Song, parts: tuple[Part, ...], use: str) -> Heard:
     return Heard(key, chords, parts, tuple(use for _ in parts), key_confidence=1.0)
 
 
+def _style(piece: Piece) -> str:
+    """Words that lead to a groove of the song's grid that the models know; none where metre and tempo do."""
+    return "swing jazz" if piece.song.canvas.steps_per_quarter == 3 else ""
+
+
 def _groove(piece: Piece, seed: int) -> Groove:
+    """The groove of the request."""
     metre: Metre = piece.song.canvas.sections[0].bars[0].metre
-    found = choose("", metre, piece.bpm, seed).groove
+    found = choose(_style(piece), metre, piece.bpm, seed).groove
     if found.name.split("/")[0] in HELD_OUT:
         raise ValueError(f"{found.name} is held out and yet chosen")
     return found
