@@ -11,17 +11,26 @@ return function(use)
     generate = "Generate band", reroll = "Re-roll selection", add = "Add part", continue = "Continue",
     match = "Match reference", next = "Next take",
   }
+  verbs.WISHES = { density = true, register = true, complexity = true }
   verbs.LONGEST = 16 -- bars that a continuation has where nothing says how long it is
 
   -- "guitar 2" is role guitar, name "guitar 2"; words after a colon are its instrument ("guitar: nylon"). nil where the
-  -- first word is no role.
+  -- first word is no role. `density=0.5`, `register=-1`, `complexity=1` (-1 to 1) and `space=lead` anywhere in the text
+  -- are wishes for the part.
   function verbs.text2stem(text)
+    local wishes = {}
+    text = text:gsub("(%a+)=(%S+)", function(wish, value)
+      if verbs.WISHES[wish] then wishes[wish] = tonumber(value) end
+      if wish == "space" then wishes.leave_space_for = value end
+      return (wishes[wish] or wish == "space") and "" or nil
+    end)
     local name, instrument = text:match("^%s*(.-)%s*:%s*(.-)%s*$")
     name = name or text:match("^%s*(.-)%s*$")
     local first = name:lower():match("^(%a+)")
     for _, role in ipairs(request.ROLES) do
       if first == role then
-        return { role = role, name = name:lower() == role and "" or name, instrument = instrument }
+        local plain = name:lower() == role and "" or name
+        return { role = role, name = plain, instrument = instrument, wishes = next(wishes) and wishes or nil }
       end
     end
     return nil
@@ -96,7 +105,9 @@ return function(use)
       number = number + 1
       name = title(stem) .. " " .. number
     end
-    stems[#stems + 1] = { role = stem.role, name = name, instrument = stem.instrument }
+    local added = { role = stem.role, name = name, instrument = stem.instrument }
+    for wish, value in pairs(stem.wishes or {}) do added[wish] = value end
+    stems[#stems + 1] = added
     asked.stems = stems
     asked.scope = { take = take, stems = json.array({ name }) }
     return asked, name

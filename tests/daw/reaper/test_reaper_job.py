@@ -129,6 +129,14 @@ def test_add_keeps_all_stems_and_finds_a_free_name(lua: str, tmp_path: Path) -> 
     assert organ == {"role": "keys", "name": "", "instrument": "church organ"}
 
 
+def test_an_added_part_takes_its_wishes_along(lua: str, tmp_path: Path) -> None:
+    text = "keys: church organ density=-0.5 register=0.25 space=bass"
+    call = f"verbs.add(base, '{NEW}', 3, input.song, '{JOB}/take-1', verbs.text2stem('{text}'))"
+    stem = checked(ask(lua, tmp_path, call)["made"], tmp_path).stems[-1]
+    assert (stem.role, stem.instrument, stem.leave_space_for) == ("keys", "church organ", "bass")
+    assert (stem.density, stem.register, stem.complexity) == (-0.5, 0.25, None)
+
+
 def test_continue_match_and_next(lua: str, tmp_path: Path) -> None:
     clip = tmp_path / "clip.wav"
     plain_wav(clip)
