@@ -42,6 +42,7 @@ from engine.desk import Desk
 from engine.hardware import measure_hardware
 from engine.keeper import StartWorker
 from engine.logs import LEVELS, JsonLine, logging_to
+from engine.memory import few_heaps
 from engine.runner import IDLE_RELEASE, TIME_LIMIT, Runner
 from engine.store.database import DATABASE, open_database
 from engine.store.jobs import Kept, read_jobs
@@ -239,6 +240,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs an engine in the foreground. Exit code 0 after an orderly end, 4 where one runs already, else 1."""
     options = parse(argv)
+    few_heaps()
     try:
         data = make_private(data_folder())
         with engine_lock(), sole_engine(data), logging_to(data / LOG, options.log_level) as form:
