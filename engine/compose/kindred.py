@@ -17,6 +17,8 @@ from engine.score import Chord, Note
 
 SUITS = 0.1
 """What a voicing as the role plays is worth beside kinship."""
+APART = 0.5
+"""What a rhythm of its own is worth beside kinship."""
 VAGUE = frozenset(("versatile", "slow", "fast", "and", "n", "music", "time", "dark", "southern", "strings", "guitar"))
 
 
