@@ -1,7 +1,8 @@
 """Who plays which part, for a reference: candidates of the catalogue, tried on the busiest seconds of the actual parts.
 
 What the request names by words stays. Few enough are rendered that a song's choice takes seconds: the likeliest by
-their stored descriptions, and always the one that would play without a reference.
+their stored descriptions, and always the one that would play without a reference. They play a sketch of the passage:
+its notes end with it, and their touch is rounded, so that few different notes are made.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
+from bridge.timeline import Clock
 from engine.match import RATE, Grid, Levels, Wanted, change_room, choose_together, clip2wanted, passage2levels
 from engine.rendering import Clip
 from engine.report import Tick
@@ -23,9 +25,10 @@ from engine.score import Part
 from engine.stems import StemMaker
 
 PASSAGE_SECONDS = 4.0
-RENDERED = 40
+RENDERED = 60
 """Passages that are rendered for one choice, over all parts."""
 LEAST_EACH = 4
+TOUCH = 16
 BANDS = 48
 
 
@@ -47,6 +50,8 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
     start = busiest(stems, parts)
     each = max(LEAST_EACH, RENDERED // len(parts))
     options = [shortlist(stems, part, wanted, each) for part in parts]
+    seconds = min(PASSAGE_SECONDS, stems.frame.samples / stems.frame.rate)
+    sketches = [sketch(part, stems.clock, start, seconds) for part in parts]
     tasks = [(k, n) for k, row in enumerate(options) for n in range(len(row))]
     levels: list[list[Levels]] = [[] for _ in parts]
     banks: queue.SimpleQueue[Bank] = queue.SimpleQueue()
@@ -56,8 +61,11 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
     def hear(task: tuple[int, int]) -> Levels:
         bank = banks.get()
         try:
-            part, instrument = parts[task[0]], options[task[0]][task[1]]
-            return passage2levels(_passage(replace(stems, bank=bank), part, instrument, start, rate), rate)
+            # The room is the same for all, and a third of the work.
+            dry = replace(options[task[0]][task[1]], room_db=None)
+            first, samples = round(start * rate), round(seconds * rate)
+            sound = render_part(bank, sketches[task[0]], dry, stems.clock, rate, first, samples, 0, lambda _: None)
+            return passage2levels(sound, rate)
         finally:
             banks.put(bank)
 
@@ -121,6 +129,22 @@ def busiest(stems: StemMaker, parts: Sequence[Part]) -> float:
     return at
 
 
+def sketch(part: Part, clock: Clock, start: float, seconds: float) -> Part:
+    """What sounds of a part from the second `start` on, for `seconds`: notes that began earlier begin there, none lasts
+    longer, velocities are rounded to steps of `TOUCH`."""
+    notes = []
+    for note in part.notes:
+        late = note.offset_ms / 1000
+        first = max(clock.beat2second(note.start) + late, start)
+        last = min(clock.beat2second(note.end) + late, start + seconds)
+        if first < last:
+            beat = clock.second2beat(first)
+            touch = max(round(note.velocity / TOUCH), 1) * TOUCH
+            held = clock.second2beat(last) - beat
+            notes.append(replace(note, start=beat, length=held, velocity=min(touch, 127), offset_ms=0.0))
+    return replace(part, notes=tuple(notes))
+
+
 def clip2rate(clip: Clip, rate: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     """The clip's samples [channels, any] at another rate."""
     if clip.rate == rate:
@@ -131,13 +155,3 @@ def clip2rate(clip: Clip, rate: int) -> np.ndarray[tuple[int, int], np.dtype[np.
 def _another(stems: StemMaker) -> Bank:
     """A second bank of the same sounds."""
     return Bank.open(Path(stems.request.soundfont)) if stems.request.soundfont else Bank.open()
-
-
-def _passage(
-    stems: StemMaker, part: Part, instrument: Instrument, start: float, rate: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    seconds = min(PASSAGE_SECONDS, stems.frame.samples / stems.frame.rate)
-    dry = replace(instrument, room_db=None)  # the room is the same for all, and a third of the work
-    return render_part(
-        stems.bank, part, dry, stems.clock, rate, round(start * rate), round(seconds * rate), 0, lambda _: None
-    )

@@ -23,7 +23,7 @@ from engine.sampler.catalogue import TABLE, Entry, table
 from engine.sampler.described import CATALOGUE, CatalogueFile, Described, InRole
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import loudness
-from engine.sampler.note_measures import latency_ms, peak_db, tuning
+from engine.sampler.note_measures import Tuning, latency_ms, peak_db, tuning
 from engine.sampler.sources import credit, licence
 from engine.sampler.twins import TwinSearch
 from engine.sampler.vector import listen
@@ -39,13 +39,15 @@ VELOCITIES = (45, 90, 120)
 SOFT, LOUD = 40, 110
 HOLD_SECONDS = 0.5
 PITCHES = range(21, 109)
-BASS_PITCHES, TUNED_PITCHES = range(28, 53, 2), range(53, 79, 2)
-"""On which the tuning is measured."""
+BASS_PITCHES, TUNED_PITCHES = range(28, 56, 3), range(48, 85, 3)
+"""On which the tuning is measured, by notes of `TUNED_SECONDS`."""
+TUNED_SECONDS = 1.2
 SILENT_DB = -50.0
 """A pitch below this, against the loudest, is out of an instrument's range."""
 LATE_MS, ALLOWED_MS, MOST_MS = 1.2, 0.6, 10.0
 """From this latency on something is left out, down to so much, and no more than so much."""
-TUNED_CENTS = 3.0
+MOST_CENTS = 60.0
+"""What is further off is out of tune on purpose, or no pitch."""
 
 
 def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str) -> Described | None:
@@ -53,7 +55,8 @@ def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str
     instrument = entry2instrument(entry)
     row = table().roles[entry.roles[0]]
     pitches = row.phrase or (36, 38, 42)
-    skip, cents = 0.0, entry.cents
+    skip, cents, tuned = 0.0, entry.cents, Tuning(0.0, 0.0)
+    low, high = _range(bank, instrument)
     if instrument.kind in ("soundfont", "synth"):
         notes = _notes(bank, instrument, pitches)
         if not any(note.any() for _, note in notes):
@@ -61,15 +64,16 @@ def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str
         if instrument.kind == "soundfont":
             late = float(np.median([latency_ms(note, MEASURE_RATE) for _, note in notes if note.any()]))
             skip = round(min(late - ALLOWED_MS, MOST_MS), 2) if late > LATE_MS else 0.0
-            off = tuning(_held(bank, instrument), MEASURE_RATE)
-            cents = entry.cents - round(off) if not entry.cents and TUNED_CENTS < abs(off) < 60 else entry.cents
+        tuned = tuning(_held(bank, instrument, low, high, bass=entry.roles[0] == "bass"), MEASURE_RATE)
+        if instrument.kind == "soundfont" and abs(tuned.cents) < MOST_CENTS:
+            cents = entry.cents - round(tuned.cents)
         instrument = replace(instrument, skip_ms=skip, cents=cents)
     measured = {name: _in_role(bank, name, instrument) for name in roles}
-    low, high = _range(bank, instrument)
     return Described(
         entry.name, instrument.kind, family(entry), entry.font if instrument.kind in ("soundfont", "fontkit") else "",
         entry.bank, entry.program, entry.kit, entry.synth, entry.words, facts["licence"], facts["credit"], low, high,
         _velocity(bank, instrument, pitches), cents, skip, measured,
+        off_cents=round(tuned.cents + cents - entry.cents, 1), waver_cents=round(tuned.waver, 1),
     )  # fmt: skip
 
 
@@ -133,10 +137,11 @@ def _notes(bank: Bank, instrument: Instrument, pitches: Iterable[int]) -> list[t
     return [(pitch, play(pitch, velocity)) for pitch in pitches for velocity in VELOCITIES]
 
 
-def _held(bank: Bank, instrument: Instrument) -> list[tuple[int, Audio]]:
-    pitches = BASS_PITCHES if 32 <= instrument.preset < 40 else TUNED_PITCHES
+def _held(bank: Bank, instrument: Instrument, low: int, high: int, *, bass: bool) -> list[tuple[int, Audio]]:
+    wanted = BASS_PITCHES if bass else TUNED_PITCHES
+    pitches = [p for p in wanted if low <= p <= high]
     play = bank.notes_of(instrument, MEASURE_RATE, [(pitch, 90) for pitch in pitches])
-    return [(pitch, play(pitch, 90, MEASURE_RATE)) for pitch in pitches]
+    return [(pitch, play(pitch, 90, int(TUNED_SECONDS * MEASURE_RATE))) for pitch in pitches]
 
 
 def _velocity(bank: Bank, instrument: Instrument, pitches: Iterable[int]) -> float:

@@ -35,7 +35,8 @@ class Described(msgspec.Struct, frozen=True):
     """An instrument. `family`: what kind of instrument it is; `low`..`high`: MIDI pitches that sound; `velocity_db`:
     how much louder velocity 110 is than 40; `skip_ms`: how late it would speak, left out of every note; `cents`: how it
     is tuned; `credit`: whose sound it is. `twin`: the entry it measures like (then no reference chooses it). `roles`:
-    what was measured, the first is its own."""
+    what was measured, the first is its own. `off_cents`: what is left of its mistuning, median over keys;
+    `waver_cents`: by how much a held note moves meanwhile (both 0 for kits)."""
 
     name: str
     kind: str
@@ -55,6 +56,8 @@ class Described(msgspec.Struct, frozen=True):
     skip_ms: float
     roles: dict[str, InRole]
     twin: str = ""
+    off_cents: float = 0.0
+    waver_cents: float = 0.0
 
     @property
     def role(self) -> str:

@@ -29,7 +29,7 @@ LEVEL = 0.25
 RELEASE_DB = 60.0
 DEAD_DB = 90.0
 END_FADE = 0.01
-LENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
+LENGTHS = tuple(0.5 * step * 2**octave for octave in range(10) for step in (1.0, 1.5))
 """Seconds that are worked out at once."""
 KEPT = 48
 ENSEMBLE_HZ = (0.61, 0.83, 0.47, 1.13, 0.71, 0.97, 0.53)

@@ -1,0 +1,50 @@
+"""What instruments are tried on: a sketch of a passage, that sounds there as the part does and costs little."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from bridge.timeline import Clock
+from engine.casting import TOUCH, sketch
+from engine.sampler import Bank, choose_instrument, render_part
+from engine.score import Note, Part
+
+RATE = 24000
+CLOCK = Clock.steady(120.0, 64.0)
+PART = Part(
+    "keys",
+    "keys",
+    (
+        Note(0.0, 40.0, 48, 90),
+        Note(3.0, 6.0, 60, 71),
+        Note(8.0, 1.0, 64, 3, offset_ms=12.0),
+        Note(10.0, 30.0, 67, 126),
+        Note(40.0, 1.0, 72, 90),
+    ),
+)
+
+
+def test_notes_of_a_sketch_lie_in_its_passage() -> None:
+    drawn = sketch(PART, CLOCK, 4.0, 4.0)
+    assert [n.pitch for n in drawn.notes] == [48, 60, 64, 67]
+    assert [CLOCK.beat2second(n.start) for n in drawn.notes] == pytest.approx([4.0, 4.0, 4.012, 5.0])
+    assert [CLOCK.beat2second(n.end) for n in drawn.notes] == pytest.approx([8.0, 4.5, 4.512, 8.0])
+    assert [n.velocity for n in drawn.notes] == [96, 64, TOUCH, 127]
+    assert not sketch(PART, CLOCK, 24.0, 4.0).notes
+    assert (drawn.name, drawn.role) == (PART.name, PART.role)
+
+
+def test_a_sketch_sounds_as_the_part_does_there() -> None:
+    bank = Bank.open()
+    organ = choose_instrument(bank, "keys", "rock organ", "")
+    whole, drawn = (
+        render_part(bank, part, organ, CLOCK, RATE, 4 * RATE, 4 * RATE, 0, lambda _: None)
+        for part in (PART, sketch(PART, CLOCK, 4.0, 4.0))
+    )
+    power = [np.abs(np.fft.rfft(sound.mean(axis=0))) ** 2 for sound in (whole, drawn)]
+    edges = np.geomspace(80, 8000, 16) * 4
+    bands = [[10 * np.log10(p[int(a) : int(b)].sum()) for a, b in itertools.pairwise(edges)] for p in power]
+    assert np.abs(np.subtract(bands[0], bands[1])).mean() < 1.0
