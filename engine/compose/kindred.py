@@ -37,13 +37,15 @@ def kindred_comp(
     bars = [b for s in shapes for b in s.bars if seat.stream in b.streams]
     others = [paced(other, groove.pace) for other in book() if not groove.pace or can_pace(other, groove.pace)]
     beside = [other for other in others if other.name != groove.name and _plays_along(groove, other)]
-    beside = [other for other in beside if _suits(other, seat.role)] or beside
-    akin = [other for other in beside if set(groove.tags) & set(other.tags)]
-    in_pace = [other for other in beside if other.bpm_low < groove.bpm_high and groove.bpm_low < other.bpm_high]
-    fitting = [
-        (_kinship(groove, other) - _mean_overlap(other, bars, sounding, chords, keys), other.name, other)
-        for other in akin or in_pace or beside
-    ]
+    akin = [other for other in beside if _shared(groove, other)]
+    suited = [other for other in beside if _suits(other, seat.role)] or beside
+    in_pace = [other for other in suited if other.bpm_low < groove.bpm_high and groove.bpm_low < other.bpm_high]
+
+    def worth(other: Groove) -> float:
+        alike = _mean_overlap(other, bars, sounding, chords, keys)
+        return _kinship(groove, other) + SUITS * _suits(other, seat.role) - APART * alike
+
+    fitting = [(worth(other), other.name, other) for other in akin or in_pace or suited]
     if not fitting:
         return None
     ranked = [other for _, _, other in sorted(fitting, key=lambda o: (-o[0], o[1]))]
