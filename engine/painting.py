@@ -138,10 +138,13 @@ class Painter:
                     for (stem, piece), fitted in zip(batch, held, strict=True):
                         self._decide(stem, piece, wait_for(fitted, share.poll))
                 while working and not working[0].waiting:
-                    stem = working.popleft()
-                    at = begin + step * done[0]
+                    stem, at = working[0], begin + step * done[0]
+                    sound = wait_for(pool.submit(self._finish, stem, share, at, step), share.poll)
+                    if sound is None:
+                        break
+                    working.popleft()
                     done[0] += 1
-                    yield stem.part, wait_for(pool.submit(self._finish, stem, share, at, step), share.poll)
+                    yield stem.part, sound
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -282,8 +285,9 @@ class Painter:
             return conform_voice(answer.audio, guide.audio.shape[1], table().roles[piece.stretch.role].lufs, guide.rate)
         return conform(answer.audio, piece.target)
 
-    def _finish(self, stem: StemInWork, share: ShareReporter, at: float, width: float) -> Sound | LeftOut:
-        """The stem as a whole, checked; or the guide in its place, with the reason."""
+    def _finish(self, stem: StemInWork, share: ShareReporter, at: float, width: float) -> Sound | LeftOut | None:
+        """The stem as a whole, checked; or the guide in its place, with the reason. None where its stretches are to be
+        tried again, since the whole is off."""
         part = stem.part
         if not stem.failed:
             audio, tail = self._join(stem)
@@ -296,6 +300,8 @@ class Painter:
                 checks = msgspec.structs.replace(verdict.checks, repaired=painted2repairs(painted))
                 instrument = self.stems.instrument(part)
                 return Sound(audio, tail, instrument, replace(verdict, checks=checks), painted, stem.remarks)
+            if self._again(stem):
+                return None
         if not part.notes:
             return LeftOut(f"left out: {stem.row.name} could not sing it ({stem.failed})")
         sound = self.stems.make(part, share, at, width)
@@ -304,6 +310,20 @@ class Painter:
         verdict = replace(sound.verdict, checks=checks)
         remarks = (*stem.remarks, why)
         return replace(sound, verdict=verdict, painted=stem2painted(stem, used=False), remarks=remarks)
+
+    def _again(self, stem: StemInWork) -> bool:
+        """Whether a stem that is off as a whole has seeds left; all its stretches wait for the next one then."""
+        asked = [piece for piece in stem.pieces if piece.tries]
+        tries = max((piece.tries for piece in asked), default=TRIES)
+        if tries >= TRIES:
+            return False
+        seed = try2seed(self.stems.request.seed, stem.part.name, tries)
+        for piece in asked:
+            piece.refused.append(f"seed {piece.stretch.seed}: {stem.failed}")
+            piece.stretch, piece.ahead = replace(piece.stretch, seed=seed), False
+            piece.tries, piece.answer = tries, None
+        stem.failed = ""
+        return True
 
     def _off(self, stem: StemInWork, verdict: StemVerdict) -> str:
         """What is wrong with a painted stem, or "". One or two notes out of place, which may be the measure's own
