@@ -1,8 +1,9 @@
-"""A drum kit cut from the reference itself, where the reference is drums alone and the kit measures nearer to it than
-what the catalogue holds.
+"""A kit or an instrument cut from the reference itself, where the reference is drums or one instrument alone and what
+is cut measures nearer to it than what the catalogue holds.
 
-The clip's kick, snare and hats take the place of the chosen kit's; what the clip does not have, that kit goes on
-playing. The kit is a SoundFont like any other, kept with the take for later edits of it.
+The clip's kick, snare and hats take the place of the chosen kit's, its clean notes that of the chosen instrument's
+around their pitches; what the clip does not have, the chosen one goes on playing. What is cut is a SoundFont like any
+other, kept with the take for later edits of it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import msgspec
 import numpy as np
 
 from engine.casting import PASSAGE_SECONDS, busiest, clip2rate
-from engine.match import RATE, Levels, audio2hits, choose_together, clip2wanted, passage2levels
+from engine.match import RATE, Levels, audio2hits, audio2notes, choose_together, clip2wanted, passage2levels
 from engine.rendering import Clip
 from engine.report import Tick
 from engine.sampler import Bank, Instrument, render_part
-from engine.sampler.fontmaker import ROOT, Recording, Region, make_font
+from engine.sampler.fontmaker import ROOT, Recording, Region, make_font, timecents
 from engine.score import Part
 from engine.splice import Audio
 from engine.stems import StemMaker
@@ -28,14 +29,22 @@ LICENCE = "made from your reference clip"
 PITCHES = {"kick": (35, 36), "snare": (38, 40), "hat": (42, 44), "open hat": (46,)}
 NEEDED = ("kick", "snare")
 """Without these there is no kit."""
-PRESET = (128, 0)
+KIT, NOTES = (128, 0), (0, 0)
+"""(bank, program) of what is cut."""
+REACH = 5
+"""Semitones that a note is moved at most: its harmonics' levels go with it."""
+RELEASE_SECONDS = 0.2
+HOLD, DECAY, SUSTAIN, RELEASE = 35, 36, 37, 38
+"""SoundFont's generators of a volume envelope."""
+LEAST_FALL = 3.0
 PEAK = 0.89
 SAME = 1.0
 """A kit whose texture is this near is the very sound, in other music: nothing is cut then."""
 
 
 class CutKit(msgspec.Struct, frozen=True):
-    """`font`: the kit as SoundFont 2; `instrument` that plays it; `beside`: who plays what it does not have."""
+    """`font`: what was cut as SoundFont 2; `instrument` that plays it; `beside`: who plays the pitches that it does not
+    have."""
 
     font: bytes
     instrument: Instrument
@@ -45,33 +54,41 @@ class CutKit(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Tried:
-    """A kit that measures nearer to the reference: the texture's distance with it."""
+    """What measures nearer to the reference: the texture's distance with it."""
 
     kit: CutKit
     distance: float
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """What a font is made of, the pitches it has, and how it is told of."""
+
+    recordings: list[Recording]
+    regions: list[Region]
+    pitches: tuple[int, ...]
+    kind: str
+    preset: tuple[int, int]
+    name: str
+    remark: str
+
+
 def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instrument, folder: Path) -> Tried | None:
-    """A kit from a clip [1 or 2, samples] called `name`, if it comes nearer to it on the part's busiest seconds than
-    the `chosen` kit does; None where it does not, or where the clip gives none. `folder` holds the font while it plays.
-    """
-    if part.role != "drums" or part.instrument.strip():
+    """What can be cut from a clip [1 or 2, samples] called `name`, if it comes nearer to it on the part's busiest
+    seconds than the `chosen` instrument does; None where it does not, or where the clip gives nothing. `folder` holds
+    the font while it plays."""
+    if part.instrument.strip():
         return None
     audio = clip.audio if len(clip.audio) == 2 else np.repeat(clip.audio, 2, axis=0)
-    hits = audio2hits(np.ascontiguousarray(audio, np.float32), clip.rate)
-    if any(kind not in hits for kind in NEEDED):
+    audio = np.ascontiguousarray(audio, np.float32)
+    made = (_drums if part.role == "drums" else _notes)(audio, clip.rate)
+    if made is None or not any(note.pitch in made.pitches for note in part.notes):
         return None
-    peak = max(float(np.abs(hit.audio).max()) for hit in hits.values())
-    kinds = tuple(hits)
-    recordings = [Recording(kind, hits[kind].audio.T * np.float32(PEAK / peak), clip.rate, 60) for kind in kinds]
-    regions = [
-        Region(k, keys=(pitch, pitch), gens={ROOT: pitch}) for k, kind in enumerate(kinds) for pitch in PITCHES[kind]
-    ]
-    font = make_font("cut from a clip", recordings, regions, bank=PRESET[0], program=PRESET[1])
-    pitches = tuple(sorted(pitch for kind in kinds for pitch in PITCHES[kind]))
+    pitches = made.pitches
+    font = make_font("cut from a clip", made.recordings, made.regions, bank=made.preset[0], program=made.preset[1])
     instrument = Instrument(
-        f"kit cut from {name}", "fontkit", *PRESET, LICENCE, 0.0, 0.0, None, 0.0,
-        remark=f"{', '.join(kinds)} are cut from {name}; the rest is played by {chosen.name}.",
+        f"{made.name} cut from {name}", made.kind, *made.preset, LICENCE, 0.0, 0.0, None, 0.0,
+        remark=f"{made.remark} cut from {name}; the rest is played by {chosen.name}.",
     )  # fmt: skip
     kit = CutKit(font, instrument, chosen, pitches)
     own, theirs = split(part, pitches)
@@ -88,6 +105,46 @@ def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instru
     new = Levels(cut.mid * scale, cut.side * scale, cut.heard * scale)
     found = choose_together([[before, new]], clip2wanted(clip2rate(clip, RATE)), rest)
     return Tried(kit, found.after) if found.indices == (1,) and found.before > SAME else None
+
+
+def _drums(audio: Audio, rate: int) -> _Cut | None:
+    """The clip's drums."""
+    hits = audio2hits(audio, rate)
+    if any(kind not in hits for kind in NEEDED):
+        return None
+    scale = _scale([hit.audio for hit in hits.values()])
+    recordings = [Recording(kind, hit.audio.T * scale, rate, 60) for kind, hit in hits.items()]
+    regions = [
+        Region(k, keys=(pitch, pitch), gens={ROOT: pitch}) for k, kind in enumerate(hits) for pitch in PITCHES[kind]
+    ]
+    pitches = tuple(sorted(pitch for kind in hits for pitch in PITCHES[kind]))
+    return _Cut(recordings, regions, pitches, "fontkit", KIT, "kit", f"{', '.join(hits)} are")
+
+
+def _notes(audio: Audio, rate: int) -> _Cut | None:
+    """The clip's clean notes, each played as far as half-way to the next one."""
+    notes = audio2notes(audio, rate)
+    if not notes:
+        return None
+    scale, roots = _scale([note.audio for note in notes]), [round(note.pitch) for note in notes]
+    recordings, regions = [], []
+    pitches: list[int] = []
+    for k, (note, root) in enumerate(zip(notes, roots, strict=True)):
+        low = root - REACH if k == 0 else max(root - REACH, (roots[k - 1] + root) // 2 + 1)
+        high = root + REACH if k == len(notes) - 1 else min(root + REACH, (root + roots[k + 1]) // 2)
+        cents = -100.0 * (note.pitch - root)
+        recordings.append(Recording(f"note {root}", note.audio.T * scale, rate, root, cents, note.loop))
+        envelope = {RELEASE: timecents(RELEASE_SECONDS)}
+        if note.fall > LEAST_FALL:
+            envelope |= {HOLD: timecents(note.loop[0] / rate), DECAY: timecents(100.0 / note.fall), SUSTAIN: 1000}
+        regions.append(Region(k, keys=(low, high), gens=envelope))
+        pitches += range(low, high + 1)
+    return _Cut(recordings, regions, tuple(pitches), "soundfont", NOTES, "notes", f"{len(notes)} notes are")
+
+
+def _scale(sounds: list[Audio]) -> np.float32:
+    """One factor for all, so that none is cut off."""
+    return np.float32(PEAK / max(float(np.abs(sound).max()) for sound in sounds))
 
 
 def open_kit(kit: CutKit, folder: Path) -> Bank:

@@ -8,6 +8,7 @@ from engine.match.distance import Distances, profiles2distances
 from engine.match.frames import Grid, Levels, audio2levels
 from engine.match.hits import Hit, audio2hits
 from engine.match.level import limit_curves
+from engine.match.notes import CutNote, audio2notes
 from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.room import change_room
 from engine.match.silence import Placed, hold_silence, loud_rests
@@ -18,6 +19,7 @@ __all__ = [
     "RATE",
     "Chosen",
     "Curves",
+    "CutNote",
     "Distances",
     "Goal",
     "Grid",
@@ -30,6 +32,7 @@ __all__ = [
     "apply_curves",
     "audio2hits",
     "audio2levels",
+    "audio2notes",
     "audio2profile",
     "audio2tone",
     "bytes2curves",

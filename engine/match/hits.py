@@ -101,7 +101,7 @@ def _onset(audio: Audio, about: int, rate: int) -> int:
     """The sample at which the loudest rise around a place begins."""
     back, block = round(BACK_SECONDS * rate), max(1, round(BLOCK_SECONDS * rate))
     low = max(0, about - back)
-    piece = np.abs(np.diff(audio[:, low : about + back], axis=1, prepend=np.float32(0))).max(axis=0)
+    piece = np.abs(np.diff(audio[:, low : about + 2 * back], axis=1, prepend=np.float32(0))).max(axis=0)
     count = len(piece) // block
     if not count:
         return about
