@@ -75,7 +75,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     id), `folder` where it lies. `parameters` counts the weights of each component. `sha256` is over its configuration
     and the names and sizes of its weight files. `licence` is that of `bridge.licences`; `accepted` by the user.
     SongGeneration alone: `runtime` is the folder of what its models share, `song` its size, `files` its weight files,
-    over whose contents `sha256` is.
+    over whose contents `sha256` is; `int8`: the user wants its language model in 8 bits.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     runtime: str = ""
     song: SongShape | None = None
     files: tuple[WeightFile, ...] = ()
+    int8: bool = False
 
     @property
     def total(self) -> int:
@@ -100,7 +101,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     @property
     def weights(self) -> str:
         """How a manifest names it."""
-        return f"{Path(self.source).name} ({self.variant}) sha256:{self.sha256[:16]}"
+        return f"{Path(self.source).name} ({self.variant}{', int8' if self.int8 else ''}) sha256:{self.sha256[:16]}"
 
     @property
     def sings(self) -> bool:

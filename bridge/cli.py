@@ -116,6 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
     get.add_argument("--into", type=Path, metavar="FOLDER", help="where the files shall lie (about 25 GB)")
     for verb in (add, get):
         verb.add_argument(
+            "--int8", action="store_true", help="SongGeneration: half the memory, its songs come out other"
+        )
+        verb.add_argument(
             "--accept", "--accept-licence", dest="accept", action="store_true", help="accept its licence unasked"
         )
     remove = verbs.add_parser("remove", help="forget a checkpoint; its files stay")

@@ -69,10 +69,10 @@ def _add(arguments: argparse.Namespace) -> int:
     source = str(folder.resolve()) if Path(arguments.source).expanduser().is_dir() else arguments.source
     if is_songgeneration(folder):
         return _add_song(arguments, folder, arguments.runtime, source)
-    if arguments.runtime is not None:
+    if arguments.runtime is not None or arguments.int8:
         raise RequestError(
             "checkpoint.runtime",
-            f"--runtime belongs to SongGeneration; {source} is none of its models.",
+            f"--{'int8' if arguments.int8 else 'runtime'} belongs to SongGeneration; {source} is none of its models.",
             hint="Its folder holds config.yaml and model.pt.",
         )
     found = inspect_checkpoint(arguments.name, folder, source, arguments.variant or "")
@@ -101,7 +101,7 @@ def _add_song(arguments: argparse.Namespace, folder: Path, runtime: Path | None,
 
     found = inspect_songgeneration(arguments.name, folder, runtime, source, tell)
     _ask(found.name, found.licence, [folder, folder.parent, Path(found.runtime)], arguments.accept)
-    return _keep(arguments, msgspec.structs.replace(found, accepted=True))
+    return _keep(arguments, msgspec.structs.replace(found, accepted=True, int8=arguments.int8))
 
 
 def _keep(arguments: argparse.Namespace, found: Checkpoint) -> int:

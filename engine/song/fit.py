@@ -32,6 +32,8 @@ def fit_song(checkpoint: Checkpoint, hardware: Hardware) -> Fit:
     """Where, at which precision and in which order it runs on this hardware."""
     half: Precision = "bfloat16" if hardware.bfloat16 else "float16"
     tries: tuple[Precision, ...] = ("float32", "int8") if hardware.kind == "cpu" else (half, "int8")
+    if checkpoint.int8:
+        tries = ("int8",)
     room = hardware.memory_gib
     slow = _slow(checkpoint, hardware)
     for dtype in tries:

@@ -23,7 +23,7 @@ from bridge.midifile import read_smf
 from tests.e2e.checkpoints import stembridge
 from tests.engine.kills import Killer, files, stop, trials
 from tests.engine.rig import own_places
-from tests.engine.songgeneration_checkpoint import write_checkpoint
+from tests.engine.songgeneration_checkpoint import MODEL, write_checkpoint
 
 NAME = "songgeneration-tiny"
 RATE = 44_100
@@ -219,13 +219,19 @@ def test_pure_music_on_stored_prompts_and_references_of_stems_go_the_same_road(r
     assert [stem.name for stem in manifest.stems] == ["band"]
     assert not (take / "vocals.wav").exists()
     assert any("stored codes of the kind Pop" in text for text in manifest.warnings)
-    apart = short(asked(running / "out", "apart", takes=2))
+    # The same model in 8 bits, as the user wants it.
+    added = stembridge(
+        "models", "add", "songgeneration-eight", running / "official" / MODEL, "--int8", "--accept-licence"
+    )
+    assert added.returncode == 0, added.stderr
+    apart = short(asked(running / "out", "apart", takes=2, renderer="songgeneration-eight"))
     apart["arrangement"]["references"] = [
         {"audio": str(voice), "stems": ["vocals"]},
         {"audio": str(band), "stems": ["accompaniment"]},
     ]
     take, manifest = take_of(ask(apart))
     assert not any("not heard" in text for text in manifest.warnings)
+    assert ", int8)" in (manifest.renderer.weights or "")
     # Both takes are written in one batch and sound different.
     other = read_manifest(take.parent / "take-2")
     assert other.stems[0].painted is not None

@@ -169,6 +169,16 @@ def test_memory_decides_precision_and_order(tmp_path: Path) -> None:
     assert "hours" in fit_song(model, Hardware("cpu", "CPU", 64.0, 64.0)).slow
 
 
+def test_eight_bits_are_taken_where_the_user_wants_them(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path)
+    small = msgspec.structs.replace(model, int8=True)
+    for card in (CARDS[24], CARDS[80], Hardware("cpu", "CPU", 64.0, 64.0)):
+        assert fit_song(model, card).dtype != "int8"
+        assert fit_song(small, card).dtype == "int8"
+        assert fit_song(small, card).gib < fit_song(model, card).gib
+    assert small.weights != model.weights
+
+
 def test_as_many_takes_are_written_together_as_there_is_room_for(tmp_path: Path) -> None:
     model = checkpoint(tmp_path)
     frames = 270 * 25
