@@ -2,8 +2,8 @@
 
 bass, arp, lead: tone x loudness level; complete, so nothing in range is lost. drums: combinations of General MIDI
 pitches, each with its level; comp and pad: shapes, i.e. sets of tones, x level. Combinations and shapes are collected
-from the training songs (every single tone of the middle octaves is among the shapes); what is not among them is said by
-the nearest one.
+from the training songs, and completed when weights are exported (`completed`); what is not among them is said by the
+nearest one.
 
 Cells: 0 rest, 1 hold, 2 + i onset token i.
 """
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from engine.diffusion.canvas import STREAMS
@@ -54,17 +55,17 @@ WIDE_TONES: dict[str, tuple[Tone, ...]] = {
 }
 """The same tones first, then those of further octaves: basses, arpeggios and melodies of any instrument."""
 SINGLES = (
-    *((RUNG, place) for place in range(30)),
-    *((BAND + d, octave) for octave in range(1, 5) for d in range(CHORD_DEGREES, DEGREES)),
+    *((RUNG, place) for place in range(-5, 35)),
+    *((BAND + d, octave) for octave in range(-1, 7) for d in range(CHORD_DEGREES, DEGREES)),
 )
-"""Shapes of one tone that a vocabulary holds whether or not a song has them."""
+"""Shapes of one tone, complete for the registers of instruments."""
 SAY = {"bass": pitch2root_tone, "arp": pitch2rung_tone, "lead": pitch2band_tone}
 LOUDNESS = (62, 84, 102)
 """Velocity of a written note at each level."""
 DRUM_LOUDNESS = {42: 78, 44: 62, 46: 82, 51: 80, 53: 80, 54: 70, 56: 74, 70: 66, 75: 76, 81: 66}
 DRUM_PLAIN = 94
 PERCUSSION = frozenset((54, 56, 58, *range(60, 82)))
-KITS = 40
+KITS, SMALL_KITS, COMMON = 40, 14, 14
 GHOST_LANES = (37, 38, 40)
 WEIGHT = {35: 3.0, 36: 3.0, 38: 3.0, 40: 3.0, 39: 2.5, 37: 2.0, 49: 1.5, 57: 1.5}
 
@@ -114,10 +115,25 @@ class Vocabulary:
             ranked = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
             return tuple(value for value, _ in ranked[:most])
 
-        voiced = {s: top(shapes[s], most_shapes) for s in VOICED}
-        singles = [(tone,) for tone in SINGLES]
-        voiced = {s: (*row, *(x for x in singles if x not in set(row))) for s, row in voiced.items()}
-        return cls(choose_hits(drums, most_drums), voiced, WIDE_TONES)
+        return cls(choose_hits(drums, most_drums), {s: top(shapes[s], most_shapes) for s in VOICED}, WIDE_TONES)
+
+    def completed(self) -> Vocabulary:
+        """With tokens that nobody needs to have played: every voicing of one tone; each percussion instrument with each
+        of the first `KITS` sets of the kit, two of the commonest with each of the first `SMALL_KITS`."""
+        shapes = {s: (*row, *((t,) for t in SINGLES if (t,) not in set(row))) for s, row in self.shapes.items()}
+        sets = {tuple(p for p, _ in hits) for hits in self.drums}
+        kits = [(), *(hits for hits in self.drums if not PERCUSSION & {p for p, _ in hits})]
+        often = Counter(p for pitches in sets for p in pitches if p in PERCUSSION)
+        ranked = sorted(often, key=lambda p: (-often[p], p))
+        joined: list[tuple[Hits, tuple[int, ...]]] = [(kit, (p,)) for kit in kits[: KITS + 1] for p in sorted(often)]
+        joined += [(kit, two) for kit in kits[: SMALL_KITS + 1] for two in combinations(sorted(ranked[:COMMON]), 2)]
+        new: dict[tuple[int, ...], Hits] = {}
+        for kit, extra in joined:
+            hits = tuple(sorted((*kit, *((p, PLAIN) for p in extra))))
+            pitches = tuple(p for p, _ in hits)
+            if pitches not in sets:
+                new.setdefault(pitches, hits)
+        return Vocabulary((*self.drums, *new.values()), shapes, self.tones)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Vocabulary:
@@ -204,18 +220,13 @@ class Vocabulary:
 
 
 def choose_hits(drums: Iterable[Hits], most: int) -> tuple[Hits, ...]:
-    """Drum combinations of a vocabulary, in a fixed order. Of each set of drums that are struck together the most
-    frequent loudness comes before any second one, so that as many sets as possible are there; then each percussion
-    instrument joins each of the `KITS` most frequent sets of the kit."""
+    """Drum combinations of a vocabulary, the most frequent first. Of each set of drums that are struck together the
+    most frequent loudness comes before any second one, so that as many sets as possible are there."""
     ranked = [h for h, _ in sorted(Counter(drums).items(), key=lambda item: (-item[1], item[0]))]
     first: dict[tuple[int, ...], Hits] = {}
     for hits in ranked:
         first.setdefault(tuple(p for p, _ in hits), hits)
     kept = dict.fromkeys(list(first.values())[: most - most // 4])
-    kit = [hits for pitches, hits in first.items() if not PERCUSSION & set(pitches)][:KITS]
-    extra = sorted({p for pitches in first for p in pitches} & PERCUSSION)
-    joined = (tuple(sorted((*hits, (p, PLAIN)))) for hits in kit for p in extra)
-    kept |= dict.fromkeys(h for h in joined if tuple(p for p, _ in h) not in first)
     kept |= dict.fromkeys([h for h in ranked if h not in kept][: max(most - len(kept), 0)])
     return tuple(kept)
 

@@ -26,7 +26,7 @@ from engine.training.heldout import is_held_out
 from engine.training.loop import Patience, Schedule, export, half, train, trained
 from engine.training.masks import by_kind, draw_mask, seeds
 from engine.training.sharing import fold, share
-from engine.training.warm_start import carry_over
+from engine.training.warm_start import carry_over, completed
 
 TOKEN_WEIGHTS = (1.5, 1.5, 2.0, 2.0, 1.5, 2.0)
 """Token loss per stream: sparse streams count more."""
@@ -180,7 +180,8 @@ def main() -> None:
     if args.export:
         net.load_state_dict(trained(args.out))
         fold(net)
-        export(net, PartsModel(net, corpus.vocabulary).metadata(), args.export)
+        full = completed(PartsModel(net, corpus.vocabulary), absent)
+        export(full.net, full.metadata(), args.export)
         return
     net.to(device)
     absent = [x.to(device) for x in absent]

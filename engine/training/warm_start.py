@@ -8,6 +8,7 @@ of the network must have the same shape.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -20,6 +21,8 @@ from engine.diffusion.vocabulary import FIRST, LINES, Vocabulary
 from engine.training.sharing import counts, made_of
 
 RIDGE = 1.0
+RARE = 2.0
+"""Logits by which a token that no training song holds is less likely than what it is made of says."""
 
 
 @torch.no_grad()
@@ -52,6 +55,21 @@ def carry_over(
         head.bias[:] = composed(fit, theirs[f"heads.{s}.token.bias"][:, None], known)[:, 0]
         new[stream] = sum(k is None for k in known)
     return new
+
+
+@torch.no_grad()
+def completed(model: PartsModel, absent: Sequence[Tensor]) -> PartsModel:
+    """The model for its completed vocabulary, as it is exported: it reads more than it was trained on, and what is
+    `absent` from the training songs [size per stream] it writes rarely."""
+    vocabulary = model.vocabulary.completed()
+    shape = replace(model.net.shape, sizes=tuple(vocabulary.sizes[s] for s in STREAMS))
+    net = PartsNet(shape)
+    carry_over(net, vocabulary, model)
+    for head, gone in zip(net.heads, absent, strict=True):
+        bias = cast(StreamHead, head).token.bias
+        bias[: len(gone)][gone] -= RARE
+        bias[len(gone) :] -= RARE
+    return PartsModel(net, vocabulary)
 
 
 def kept_rows(vocabulary: Vocabulary, old: Vocabulary, stream: str) -> list[int | None]:

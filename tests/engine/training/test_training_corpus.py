@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from engine.diffusion.canvas import STREAMS
+from engine.diffusion.canvas import STREAMS, Canvas
 from engine.diffusion.network import PartsNet, PartsShape
 from engine.diffusion.parts import PartsModel
-from engine.diffusion.vocabulary import PERCUSSION, Vocabulary, choose_hits
+from engine.diffusion.vocabulary import Vocabulary, choose_hits
 from engine.grooves import book
 from engine.score import Note
 from engine.training import data
@@ -23,7 +23,7 @@ from engine.training.parts import TOKEN_WEIGHTS, Batches, by_source, corrupt
 from engine.training.roundtrip import round_trip
 from engine.training.songs import HELD_OUT, Song, make_song
 from engine.training.sources import SourceMissing
-from engine.training.warm_start import carry_over
+from engine.training.warm_start import RARE, carry_over, completed
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,10 @@ def made() -> list[Song]:
 def corpus(made: list[Song]) -> Corpus:
     vocabulary = collect_vocabulary(made)
     return Corpus(tuple(song2arrays(s, vocabulary) for s in made), tuple(s.groove for s in made), vocabulary)
+
+
+def corpus_canvas() -> Canvas:
+    return make_song(0, book(), 14).canvas
 
 
 def tiny_net(vocabulary: Vocabulary) -> PartsNet:
@@ -68,9 +72,25 @@ def test_every_drum_set_has_a_token_before_any_second_loudness() -> None:
     often = [((36, 1), (42, 1))] * 50 + [((36, 2), (42, 1))] * 40 + [((38, 1),)] * 3 + [((42, 1), (54, 1))]
     chosen = choose_hits(often, 4)
     assert {((36, 1), (42, 1)), ((38, 1),), ((42, 1), (54, 1))} <= set(chosen)
-    assert ((38, 1), (54, 1)) in chosen
-    assert len(set(chosen)) == len(chosen)
-    assert all(54 in PERCUSSION for hits in chosen for p, _ in hits if p == 54)
+    assert len(set(chosen)) == len(chosen) == 4
+    full = Vocabulary(chosen, {"comp": (), "pad": ()}).completed()
+    assert full.drums[:4] == chosen
+    assert {((38, 1), (54, 1)), ((54, 1),)} <= set(full.drums)
+    assert len({tuple(p for p, _ in hits) for hits in full.drums[4:]}) == len(full.drums) - 4
+    assert full.completed() == full
+
+
+def test_exported_weights_read_more_and_write_it_rarely(corpus: Corpus) -> None:
+    net = tiny_net(corpus.vocabulary)
+    absent = Batches(corpus, net.shape, rows=2, seed=1).absent()
+    full = completed(PartsModel(net, corpus.vocabulary), absent)
+    assert full.net.shape.sizes == tuple(full.vocabulary.sizes[s] for s in STREAMS)
+    lead = STREAMS.index("lead")
+    before, after = net.heads[lead].token.bias, full.net.heads[lead].token.bias
+    assert torch.equal(before[~absent[lead]], after[~absent[lead]])
+    assert torch.allclose(before[absent[lead]] - RARE, after[absent[lead]])
+    single = replace(corpus_canvas(), notes={**dict.fromkeys(STREAMS, ()), "comp": (Note(1.0, 1.0, 29, 90),)})
+    assert round_trip([single], full.vocabulary)["comp"] == (1.0, 1.0)
 
 
 def test_weights_carry_over_to_a_larger_vocabulary(made: list[Song], corpus: Corpus) -> None:
