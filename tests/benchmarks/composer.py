@@ -30,6 +30,7 @@ from tests.benchmarks.composer_measures import MUSICAL, Answer, Histograms, Note
 from tests.benchmarks.composer_nats import MIXTURES, anchor_nats, model_nats
 from tests.benchmarks.composer_ours import Harmony, Piece, band_fills, band_grows, model_fills
 from tests.benchmarks.composer_rows import (
+    NoAnswer,
     cells2answer,
     copy_cells,
     copy_notes,
@@ -104,7 +105,7 @@ class Bench:
         )
 
     def figures(self, number: int, fill: Write, grow: Write, *, ours: bool) -> Figures:
-        """A row's figures on one piece. Raises `NoMma`."""
+        """A row's figures on one piece. Raises `NoAnswer`."""
         piece, holes, gaps = self.pieces[number], self.fill[number], self.grow[number]
         song = piece.song
         filled = Answer(song.canvas, holes, fill(piece, holes, piece.number))
@@ -171,7 +172,7 @@ def measure_all(
             for name in missing:
                 try:
                     rows[name] = bench.figures(number, *bench.ways(name), ours=name.startswith("ours"))
-                except composer_mma.NoMma as problem:
+                except NoAnswer as problem:
                     rows[name] = str(problem)
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,11 @@ from engine.training.evaluate import section_of_bar
 from engine.training.songs import Song
 from tests.benchmarks.composer_measures import Hidden, Notes, bars_of
 
+
+class NoAnswer(RuntimeError):
+    """A row has nothing to say to this song; the text says why."""
+
+
 Cells = NDArray[np.int16]
 Source = Callable[[int, int], int | None]
 
@@ -112,12 +117,15 @@ def cells2answer(song: Song, hidden: Hidden, cells: Cells, vocabulary: Vocabular
 
 
 def other_song(song: Song, hidden: Hidden, others: Sequence[Song], rng: np.random.Generator) -> Notes:
-    """Bars drawn from another held-out song of the same metre and another groove, moved to the key."""
+    """Bars drawn from another held-out song of the same metre and another groove, moved to the key. Raises `NoAnswer`
+    where there is none."""
     bars = bars_of(song.canvas)
     length = round(bars[0].end - bars[0].start, 3)
     pool = [o for o in others if o.groove != song.groove and round(_bar_beats(o), 3) == length] or [
         o for o in others if o is not song
     ]
+    if not pool:
+        raise NoAnswer("there is no other song")
     other = pool[int(rng.integers(len(pool)))]
     up = (song.canvas.key.tonic - other.canvas.key.tonic + 6) % 12 - 6
     theirs = bars_of(other.canvas)

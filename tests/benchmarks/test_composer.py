@@ -19,7 +19,7 @@ from tests.benchmarks.composer_figures import Figures, combine
 from tests.benchmarks.composer_measures import MUSICAL, Answer, found_notes, histograms, overlapping_area
 from tests.benchmarks.composer_nats import MIXTURES, anchor_nats, best_mixtures, model_nats
 from tests.benchmarks.composer_ours import Piece
-from tests.benchmarks.composer_rows import copy_notes, count_cells, other_song, previous_bar
+from tests.benchmarks.composer_rows import NoAnswer, copy_notes, count_cells, other_song, previous_bar
 from tests.benchmarks.composer_verdict import Row, verdict
 
 
@@ -99,6 +99,11 @@ def test_copying_is_right_where_every_bar_is_the_same_and_another_song_is_not(
     assert row([copied])["pitch F1"] == 1.0
     other = Answer(loop.canvas, holes, other_song(loop, holes, songs, np.random.default_rng(1)))
     assert (row([other])["pitch F1"] or 0.0) < 0.5
+
+
+def test_a_song_without_another_has_no_shuffled_row(songs: list[Song], hidden: list[np.ndarray]) -> None:
+    with pytest.raises(NoAnswer, match="no other song"):
+        other_song(songs[0], hidden[0], songs[:1], np.random.default_rng(1))
 
 
 def test_histograms_of_other_music_overlap_less(true: list[Answer]) -> None:
