@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from bridge.errors import JobError, RequestError
+from engine.lelm.caches import Whole
 from engine.lelm.checkpoint import UNUSED, check_tensors
 from engine.lelm.choosing import PENALTY, SongSampling, choose, penalise
 from engine.lelm.fused import FusedStack
@@ -241,6 +242,35 @@ def test_the_fused_stack_is_the_llama_stack() -> None:
         assert torch.equal(replay(x[:, i], at, 8), stack.step(x[:, i], again, at, 8))
         # Recording runs a step more than once: that must change nothing.
         assert torch.equal(replay(x[:, i], at, 8), stack.step(x[:, i], again, at, 8))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["whole", "apart"])
+def test_both_ways_of_keeping_positions_go_on_from_prefixes_that_rows_share(kind: str) -> None:
+    """`Whole` is what a GPU uses. Rows 0 and 2 begin alike; all stand at places of their own."""
+    torch.manual_seed(1)
+    shape = LlamaShape(64, 160, 4, 3, 5e5)
+    llama = Llama(shape).eval()
+    stack = FusedStack(shape, {f"m.{k}": v for k, v in llama.state_dict().items()}, "m", 32)
+    x = torch.randn(3, 20, 64)
+    x[2, :7] = x[0, :7]
+    read = []
+    for row in (0, 1):
+        kept = stack.new_cache(1, 7)
+        stack.run(x[row : row + 1, :7], kept, 0)
+        read.append(kept.kept)
+    size = (2, 3, 4, 24, 16)
+    cache = Whole([torch.zeros(size) for _ in range(3)]) if kind == "whole" else stack.new_cache(3, 24, 7)
+    cache.fill([read[0], read[1], read[0]])
+    wanted = llama(x)
+    ahead = stack.run(x[1:2, 7:11], cache.part(slice(1, 2)), 7)
+    assert torch.allclose(ahead, wanted[1:2, 7:11], atol=1e-5)
+    for k in range(5):
+        at = torch.tensor([7 + k, 11 + k, 7 + k])
+        found = stack.step(x[torch.arange(3), at], cache, at, 16)
+        assert torch.allclose(found, wanted[torch.arange(3), at], atol=1e-5)
+    tail = stack.run(x[::2, 12:16], cache.part(slice(0, None, 2)), 12)
+    assert torch.allclose(tail, wanted[::2, 12:16], atol=1e-5)
 
 
 def test_int8_weights_are_a_quarter_and_near(tiny: Path, qwen: Path, writer: SongWriter) -> None:
