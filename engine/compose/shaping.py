@@ -85,6 +85,8 @@ def wish_lines(
             said.append(
                 f"leaves space for {', '.join(wish.rivals) or 'your track'} ({had:.0f} % together, {have:.0f} % now)"
             )
+        if wish.unheard:
+            said.append(f"could not keep clear of {wish.unheard}: no notes of it are known")
         if said:
             lines.append(f"{seat.title}: {'; '.join(said)}")
     return tuple(lines)

@@ -22,18 +22,20 @@ from engine.score import FormSection, Heard, Note
 @dataclass(frozen=True, slots=True)
 class Wish:
     """`density`, `register`, `complexity` -1 to 1. `rivals`: titles of stems, `theirs`: notes of the user's tracks (by
-    start), whose onsets the stem keeps clear of."""
+    start), whose onsets the stem keeps clear of. `unheard`: a track that it was to keep clear of, of which
+    no notes are known."""
 
     density: float = 0.0
     register: float = 0.0
     complexity: float = 0.0
     rivals: tuple[str, ...] = ()
     theirs: tuple[Note, ...] = ()
+    unheard: str = ""
 
     @property
     def asks(self) -> bool:
         """Whether anything is wished at all."""
-        return bool(self.density or self.register or self.complexity or self.rivals or self.theirs)
+        return bool(self.density or self.register or self.complexity or self.rivals or self.theirs or self.unheard)
 
 
 def request2words(request: Render) -> WordWishes:
@@ -58,13 +60,16 @@ def request2wishes(request: Render, heard: Heard) -> dict[str, Wish]:
     wishes: dict[str, Wish] = {}
     for stem in request.stems:
         rivals = stem2rivals(request, stem)
+        other = "" if rivals else stem.leave_space_for
+        theirs = _track_notes(heard, other) if other else ()
         worded = said.get(stem.role, Worded())
         wish = Wish(
             density=worded.density if stem.density is None else stem.density,
             register=_registered(stem, worded),
             complexity=stem.complexity or 0.0,
             rivals=rivals,
-            theirs=_track_notes(heard, stem.leave_space_for) if stem.leave_space_for and not rivals else (),
+            theirs=theirs,
+            unheard="" if theirs else other,
         )
         if wish.asks:
             wishes[stem.title] = wish

@@ -318,3 +318,11 @@ def test_the_kick_is_on_the_one(whole) -> None:
     drums = score.part("drums").notes
     loud = [bar for f in score.sections if f.label == "chorus" for bar in f.bars]
     assert np.mean([0 in onsets(drums, bar, KICKS) for bar in loud]) > 0.7
+
+
+def test_a_track_without_known_notes_cannot_be_given_space_and_the_result_says_so(tmp_path: Path) -> None:
+    request = example("controls").build(tmp_path)
+    empty = ContextTrack("Voice", role="vocals", midi=midi(tmp_path / "late.mid", [Note(900.0, 1.0, 60, 90)]))
+    stems = (msgspec.structs.replace(request.stems[2], leave_space_for="Voice"),)
+    score = ask(changed(request, stems=stems, tracks=(empty,)), tmp_path)
+    assert "could not keep clear of Voice" in remark(score, "keys: ")
