@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bridge.arrangement import Arrangement, Section
+from bridge.messages import Render, StemWanted
 from bridge.timeline import Clock
-from engine.casting import TOUCH, sketch
+from engine.casting import TOUCH, shortlist, sketch
+from engine.match import clip2wanted
+from engine.report import Stopwatch
 from engine.sampler import Bank, choose_instrument, render_part
-from engine.score import Note, Part
+from engine.score import Key, Note, Part, Score
+from engine.stems import StemMaker, request2frame
 
 RATE = 24000
 CLOCK = Clock.steady(120.0, 64.0)
@@ -48,3 +55,23 @@ def test_a_sketch_sounds_as_the_part_does_there() -> None:
     edges = np.geomspace(80, 8000, 16) * 4
     bands = [[10 * np.log10(p[int(a) : int(b)].sum()) for a, b in itertools.pairwise(edges)] for p in power]
     assert np.abs(np.subtract(bands[0], bands[1])).mean() < 1.0
+
+
+def maker(*parts: Part) -> StemMaker:
+    """Stems of a steady clock for the parts."""
+    pairs = tuple(zip(CLOCK.beats, CLOCK.seconds, strict=True))
+    arrangement = Arrangement(RATE * 2, pairs, sections=(Section("Song", "chorus", 0.0, CLOCK.end),))
+    request = Render("cast", arrangement, stems=tuple(StemWanted(p.role, p.name) for p in parts))
+    score = Score(Key(0, "major"), (), parts, ())
+    frame = request2frame(request, CLOCK, score)
+    return StemMaker(request, CLOCK, frame, score, None, Bank.open(), Stopwatch(), threading.Lock())
+
+
+def test_a_named_instrument_is_not_chosen_against() -> None:
+    named = replace(PART, name="keys 2", instrument="rhodes")
+    stems = maker(PART, named)
+    wanted = clip2wanted(np.random.default_rng(0).normal(0, 0.1, (2, 4 * RATE)).astype(np.float32))
+    assert [i.name for i in shortlist(stems, named, wanted, 12)] == ["tine e-piano"]
+    others = shortlist(stems, PART, wanted, 12)
+    assert others[0] == stems.instrument(PART)
+    assert len({i.name for i in others}) == len(others) == 12
