@@ -56,11 +56,11 @@ Floats = NDArray[np.float64]
 Stems = dict[str, list[NDArray[np.float32]]]
 
 
-def songs() -> Iterator[Stems]:
-    """Role -> its part by two instruments, mono at `RATE`, song by song."""
+def songs(count: int = SONGS, seed: int = SEED) -> Iterator[Stems]:
+    """Role -> its part by two instruments, mono at `RATE`, song by song; another seed gives other songs."""
     writers, bank = Writers(PlanModel.load(), PartsModel.load()), Bank.open()
-    rng = np.random.default_rng(SEED)
-    for number in range(SONGS):
+    rng = np.random.default_rng(seed)
+    for number in range(count):
         bpm, roles = float(rng.uniform(75, 150)), BANDS[number % len(BANDS)]
         tonic, mode = int(rng.integers(12)), ("major", "minor")[number % 2]
         arrangement = Arrangement(
@@ -70,7 +70,7 @@ def songs() -> Iterator[Stems]:
             sections=(Section("A", "chorus" if number % 3 else "verse", 0.0, 32.0),),
         )
         request = Render(f"song-{number}", arrangement, stems=tuple(StemWanted(r) for r in roles),
-                         style=STYLES[number % len(STYLES)], seed=900 + number)  # fmt: skip
+                         style=STYLES[number % len(STYLES)], seed=823 + seed + number)  # fmt: skip
         clock = arrangement.timeline()
         heard = Heard(Key(tonic, mode, given=True), (), key_confidence=1.0)
         form = request2form(arrangement, clock)
