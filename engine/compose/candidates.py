@@ -60,9 +60,12 @@ def choose_versions(
     versions: Mapping[str, Sequence[Note]],
     drums: Sequence[Note],
     rows: Sequence[int] | None = None,
+    margin: float | None = None,
 ) -> tuple[tuple[Note, ...], tuple[Choice, ...]]:
     """The best version of `stream` in every section, joined. `versions` must hold `SEED`; the seed says the density
-    that is wanted. `rows`: only sections with one of these bars are judged, elsewhere the seed stays."""
+    that is wanted. `rows`: only sections with one of these bars are judged, elsewhere the seed stays. `margin`: by how
+    much the seed must be beaten, else as `MARGIN` says."""
+    ahead = MARGIN[stream] if margin is None else margin
     seed = versions[SEED]
     chosen: list[Note] = []
     choices: list[Choice] = []
@@ -76,7 +79,7 @@ def choose_versions(
                 name: total(stream, measure_section(song, stream, shape, notes, seed, drums, chosen))
                 for name, notes in versions.items()
             }
-            best = max(scores, key=lambda name: scores[name] - (0.0 if name == SEED else MARGIN[stream]))
+            best = max(scores, key=lambda name: scores[name] - (0.0 if name == SEED else ahead))
             others = tuple((name, score) for name, score in scores.items() if name != best)
             choices.append(Choice(stream, shape.section.name, best, scores[best], others))
         chosen += clip_notes(versions[best], *span)

@@ -22,6 +22,9 @@ from engine.diffusion.canvas import STREAMS
 from engine.report import Tick
 from engine.score import Heard, Note
 
+HOLE_MARGIN = 0.03
+"""By how much the model must beat the part's own bars in a hole: on held-out songs that are like nothing it knows these
+come nearer to what was there (pitch F1 .84 against .73 on a folk tune, .94 against .86 on an unseen groove)."""
 NEIGHBOURS = (-4, 4, -8, 8, -2, 2, -1, 1, -3, 3)
 """Bars before and after a hole that may fill it, the likeliest first: phrases are of four bars."""
 TRIES = 8
@@ -74,7 +77,8 @@ def rewrite(
                 for k, draw in enumerate(drawn)
             }
         )
-        notes, choices = choose_versions(song, stream, versions, chosen["drums"], sorted(rows))
+        margin = HOLE_MARGIN if _is_hole(song, streams[stream], rows) else None
+        notes, choices = choose_versions(song, stream, versions, chosen["drums"], sorted(rows), margin)
         chosen[stream] = notes
         lines += choices2remarks(choices)
     written, wished = streams2parts(song, seats, chosen, material, bases, heard2room(heard))
@@ -145,6 +149,11 @@ def _fresh_seed(song: Song, stream: str, base: Base, old: Sequence[Note], rows: 
             )
         notes += here
     return in_order(notes)
+
+
+def _is_hole(song: Song, old: Sequence[Note], rows: frozenset[int]) -> bool:
+    """Whether the part rests in all these bars and plays in others."""
+    return bool(old) and not any(bar_notes(old, song.bars[row].bar) for row in rows)
 
 
 def _source(song: Song, heard: frozenset[int], row: int) -> int | None:
