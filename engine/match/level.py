@@ -19,7 +19,7 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
 from engine.match.frames import Audio, Floats
-from engine.match.loudness import Meter, Power, power2full, power2lufs
+from engine.match.loudness import Meter, Power, power2lufs, power2short
 
 CEILING_DB = -1.1
 LOOK_POINTS = 3
@@ -44,8 +44,8 @@ def limit_curves(
 ) -> Curves:
     """The curves with a level curve, so that the bus [2, samples] has this loudness behind the limiter (None: the one
     it has now) and no true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by
-    `MAX_HOLD_DB` at most. `full`: the loudness asked for is that of the fullest stretch, not of the whole."""
-    measure = power2full if full else power2lufs
+    `MAX_HOLD_DB` at most. `full`: the loudness asked for is that of the fullest moments, not of the whole."""
+    measure = power2short if full else power2lufs
     each = curves.step / curves.rate
     top, power = _measure(bus, curves, peaks)
     gain = 0.0

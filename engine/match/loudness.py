@@ -20,8 +20,6 @@ from engine.match.frames import Audio
 Power = NDArray[np.float64]
 
 BLOCK_SECONDS, STEP_SECONDS, SHORT_SECONDS = 0.4, 0.1, 3.0
-FULL_SECONDS = 10.0
-"""A song's fullest stretch of this length is as loud as a clip in its fullest `SHORT_SECONDS`."""
 OFFSET = -0.691
 SHELF = (1681.974450955533, 3.999843853973347, 0.7071752369554196, 0.4996667741545416)
 HIGH_PASS = (38.13547087602444, 0.5003270373238773)
@@ -61,22 +59,9 @@ def power2lufs(power: Power, each: float) -> float:
 
 
 def power2short(power: Power, each: float) -> float:
-    """Greatest short-term loudness (3 s, EBU Tech 3341); that of the whole where it is shorter."""
-    return _loudest(power, SHORT_SECONDS, each)
-
-
-def power2full(power: Power, each: float) -> float:
-    """Integrated loudness of the fullest `FULL_SECONDS`."""
-    count = round(FULL_SECONDS / each)
-    if len(power) <= count:
-        return power2lufs(power, each)
-    means = _means(power, FULL_SECONDS, each)
-    first = int(means.argmax()) * max(1, round(STEP_SECONDS / each))
-    return power2lufs(power[first : first + count], each)
-
-
-def _loudest(power: Power, seconds: float, each: float) -> float:
-    best = float(_means(power, seconds, each).max(initial=0.0))
+    """Greatest short-term loudness (3 s, EBU Tech 3341); that of the whole where it is shorter: how loud music is where
+    it is fullest, which a clip with a soft beginning and a whole song have in common."""
+    best = float(_means(power, SHORT_SECONDS, each).max(initial=0.0))
     return OFFSET + 10 * float(np.log10(best)) if best > 0.0 else float("-inf")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
-from engine.match.loudness import audio2power, power2full, power2lufs, power2short
+from engine.match.loudness import audio2power, power2lufs, power2short
 
 QUANTILES = 25
 LOUD_DB = 45.0
@@ -66,7 +66,7 @@ def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile
         power2db(total.mean(axis=0)),
         None if mono else width,
         power2lufs(levels.heard.astype(np.float64), each),
-        power2full(levels.heard.astype(np.float64), each),
+        power2short(levels.heard.astype(np.float64), each),
         spread(paced(total.sum(axis=1), grid)),
     )
 
