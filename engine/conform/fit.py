@@ -46,6 +46,10 @@ FOLLOWED = 0.5
 """A rendering's timing is told by its attacks where at least this share of them can be followed."""
 FOLLOWED_IN_BAR = 0.3
 """And in a bar at least this share."""
+MOVED_P99_MS = 6.0
+"""By the measure that moved them notes lie no further off afterwards; where they do, it has misread some."""
+STILL_MS = 2.5
+"""Where no note lies further from the middle than this a rendering is moved as a whole, and not cut to pieces."""
 FEW_FAR = 0.02
 ATTACK_REACH_MS = 100.0
 """The attacks of a rendering that are not its guide's are looked for this far around its notes."""
@@ -129,7 +133,7 @@ def conform(audio: Audio, target: Target) -> Fitted:
     if drums or (not lost and timing.followed.mean() >= FOLLOWED):
         moved, warp = _to_grid(audio, timing.onsets.at, timing.onsets.ms, timing.steady_ms, target.rate)
         after = _spread(moved, target) if warp > 0.0 else (timing.median_ms, timing.p99_ms)
-        wrong = _left(*after)
+        wrong = _left(*after, MOVED_P99_MS if warp > 0.0 else P99_MS)
     else:
         moved, warp, wrong = _swell_to_grid(audio, mono, lost, target)
         before = after = None
@@ -245,14 +249,19 @@ def _swell_to_grid(audio: Audio, mono: Audio, lost: Sequence[int], target: Targe
     return moved, warp, _left(*spread(again[np.isfinite(again)]))
 
 
-def _left(median: float, p99: float) -> list[str]:
+def _left(median: float, p99: float, latest: float = P99_MS) -> list[str]:
     """What is still wrong after the repair."""
-    off = median > MEDIAN_MS or p99 > P99_MS
+    off = median > MEDIAN_MS or p99 > latest
     return [f"notes stay {median:.1f} ms off (99 %: {p99:.1f} ms)"] if off else []
 
 
 def _to_grid(audio: Audio, at: Floats, ms: Floats, steady_ms: float, rate: int) -> tuple[Audio, float]:
     """(audio, greatest move in ms). What lies within the measure's uncertainty is left as it is."""
-    if not len(at) or float(np.abs(ms).max()) <= steady_ms:
+    if not len(at):
+        return audio, 0.0
+    middle = float(np.median(ms))
+    if float(np.abs(ms - middle).max()) <= STILL_MS:
+        ms = np.full_like(ms, middle if abs(middle) > LEAST_STEP_MS else 0.0)
+    if float(np.abs(ms).max()) <= steady_ms:
         return audio, 0.0
     return slide_onsets(audio, at, ms * rate / 1000, rate, steady_ms), float(np.abs(ms).max())

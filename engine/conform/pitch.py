@@ -32,7 +32,7 @@ TONAL = 0.35
 TOWARDS = 0.75
 """A bar that goes so much of the way from its own place (-1) to another bar's (1) has that bar's notes. Ninety
 instruments that played what they should went 0.62 at most, and half of those that played another bar 0.95 or more."""
-LEAST_APART = 0.1
+LEAST_APART = 0.2
 """Bars of a guide that agree better than this short of 1 are the same music."""
 
 

@@ -111,4 +111,4 @@ def test_a_bar_that_became_another_is_named(chords: list[set[int]], data: st.Dat
         assert heard[found[0]] == chords[found[1]]
     else:
         likeness = np.corrcoef(circles([chords[bar], chords[other]]))[0, 1]
-        assert likeness > 0.8, "only what sounds much alike is let through"
+        assert likeness > 0.7, "only what sounds much alike is let through"
