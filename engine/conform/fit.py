@@ -46,7 +46,7 @@ FOLLOWED = 0.5
 """A rendering's timing is told by its attacks where at least this share of them can be followed."""
 FOLLOWED_IN_BAR = 0.3
 """And in a bar at least this share."""
-MOVED_P99_MS = 6.0
+MOVED_P99_MS = 7.0
 """By the measure that moved them notes lie no further off afterwards; where they do, it has misread some."""
 STILL_MS = 2.5
 """Where no note lies further from the middle than this a rendering is moved as a whole, and not cut to pieces."""
