@@ -21,7 +21,7 @@ from engine.report import Tick
 from engine.score import Note
 from engine.shipped import check_weights
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "parts-1.safetensors"
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "parts-2.safetensors"
 FROM_NOTHING = 5.0
 """Jitter of the unmasking order where no note is given: random order."""
 

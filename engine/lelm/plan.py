@@ -35,7 +35,7 @@ from engine.report import Tick, part_of
 from engine.score import Chord, FormSection, Key
 from engine.shipped import check_weights
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "plan-1.safetensors"
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights" / "plan-2.safetensors"
 SIZES = LeLMConfig(code_size=CODES, dim=160, inner=432, heads=5, layers=5, theta=10_000.0)
 SAMPLING = Sampling(temperature=0.9, top_p=0.9)
 RECALL_SHARPNESS = 1.6
