@@ -72,7 +72,8 @@ def agreements(guide: Floats, heard: Floats) -> Floats:
 
 
 def displaced_bar(guide: Floats, heard: Floats, beside: Floats | None = None) -> tuple[int, int] | None:
-    """(bar, other): the bar of the rendering that most clearly has the notes of another bar of the guide; or None.
+    """(bar, other): the bar of the rendering that most clearly has the notes of another bar of the guide, and of those
+    that it has come towards the one that it is most like; or None.
 
     `beside` [n, STEPS]: bars of the guide that are not judged, counted on after the others.
     """
@@ -82,8 +83,9 @@ def displaced_bar(guide: Floats, heard: Floats, beside: Floats | None = None) ->
     with np.errstate(invalid="ignore"):
         towards = (fits - np.diag(fits)[None]) / np.where(apart >= LEAST_APART, apart, np.nan)
     towards = np.nan_to_num(towards, nan=-np.inf)
-    other, bar = np.unravel_index(int(towards.argmax()), towards.shape)
-    return (int(bar), int(other)) if towards[other, bar] > TOWARDS else None
+    bar = int(towards.max(axis=0).argmax())
+    come = towards[:, bar] > TOWARDS
+    return (bar, int(np.where(come, fits[:, bar], -np.inf).argmax())) if come.any() else None
 
 
 def _normal(circle: Floats) -> Floats:

@@ -112,3 +112,8 @@ def test_a_bar_that_became_another_is_named(chords: list[set[int]], data: st.Dat
     else:
         likeness = np.corrcoef(circles([chords[bar], chords[other]]))[0, 1]
         assert likeness > 0.7, "only what sounds much alike is let through"
+
+
+def test_the_other_bar_is_the_one_that_it_is_most_like() -> None:
+    chords: list[set[int]] = [{0, 11}, {0, 1, 2}, {0}]
+    assert displaced_bar(circles(chords), circles([chords[1], *chords[1:]])) == (0, 1)
