@@ -74,7 +74,7 @@ def folder() -> Path:
     found = importlib.util.find_spec("plainsong")
     place = Path(found.origin).parent / "songbook" if found and found.origin else None
     if place is None or not place.is_dir():
-        raise SourceMissing("the chord charts are not installed (pip install plainsong)")
+        raise SourceMissing("the chord charts are not installed (pip install 'stembridge[train]')")
     return place
 
 

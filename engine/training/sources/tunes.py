@@ -44,7 +44,7 @@ def folder() -> Path:
     found = importlib.util.find_spec("music21")
     place = Path(found.origin).parent / "corpus" if found and found.origin else None
     if place is None or not place.is_dir():
-        raise SourceMissing("music21's corpus of folk tunes is not installed (pip install music21)")
+        raise SourceMissing("music21's corpus of folk tunes is not installed (pip install 'stembridge[train]')")
     return place
 
 
