@@ -31,7 +31,7 @@ from engine.compose.measure import (
 )
 from engine.compose.morph import distance
 from engine.compose.song import Song
-from engine.grooves import groove
+from engine.grooves import fill, groove
 from engine.score import Note, Score
 from tests.engine.compose.asking import ask, changed, midi, outline, rock
 from tests.engine.compose.songs import inside
@@ -264,6 +264,21 @@ def test_sections_end_in_fills_stops_and_an_ending_and_come_back_alike(tmp_path:
             alike = same_label_similarity(score.part(name).notes, score.sections, score.chords)
             assert 0.5 < alike < 1.0, name
     assert {"fill", "stop"} <= kinds
+
+
+def test_some_sections_end_in_the_pick_up_of_their_groove(tmp_path: Path) -> None:
+    pop = groove("pop")
+    picked = 0
+    for seed in range(3):
+        score = ask(changed(example("whole_song").build(tmp_path), seed=seed, style="pop"), tmp_path)
+        drums = score.part("drums").notes
+        for bar in (section.bars[-1] for section in score.sections[:-1]):
+            picked += any(
+                onsets(drums, bar) == onsets(fill(pop, "drums", bar, score.chords, score.key, variant=k), bar)
+                for k, kind in enumerate(pop.fills)
+                if kind.name == "pickup"
+            )
+    assert 1 <= picked <= 9, "now and then, not always"
 
 
 @pytest.mark.parametrize(
