@@ -28,6 +28,7 @@ from bridge.timeline import Bar, Clock
 INCHES, DPI = (16.0, 11.0), 100
 LEFT, RIGHT = 0.112, 0.984
 COLUMNS = 1400
+EARLY_BEATS = 0.06
 BACK, PANEL, LINE, TEXT, FAINT = "#101319", "#181c25", "#2b3140", "#eceff4", "#98a1b3"
 LABEL_COLOURS = {
     "intro": "#5b7db1", "verse": "#3f9c8f", "pre-chorus": "#a98b3c", "chorus": "#d0654a", "post-chorus": "#c0563f",
@@ -289,7 +290,9 @@ def draw_closely(figure: Figure, take: Take) -> None:
         beats = np.arange(bar.start, bar.end - 1e-6, 4 / bar.metre.unit)[1:]
         marks = [[(take.clock.beat2second(b), 0), (take.clock.beat2second(b), 1)] for b in beats]
         axes.add_collection(LineCollection(marks, colors=LINE, linewidths=0.5))
-    shown = {s.files.name: [n for n in s.notes if bars[0].start <= n.start < bars[-1].end - 1e-3] for s in take.stems}
+    # A note played just ahead of the bar line belongs to the bar.
+    begin, close = bars[0].start + EARLY_BEATS, bars[-1].end - EARLY_BEATS
+    shown = {s.files.name: [n for n in s.notes if n.start + n.length > begin and n.start < close] for s in take.stems}
     pitched = [n.pitch for s in take.stems if not s.is_drums for n in shown[s.files.name]]
     low, high = (min(pitched) - 1.0, max(pitched) + 2.0) if pitched else (0.0, 128.0)
     shortest = (end - start) / 260
