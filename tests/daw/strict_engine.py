@@ -182,8 +182,9 @@ class StrictEngine:
         conductor, notes = mido.MidiTrack(), mido.MidiTrack()
         conductor.append(mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(clock.bpm_at(clock.start)), time=0))
         notes.append(mido.MetaMessage("track_name", name=wanted.title, time=0))
-        for i in range(8 if wanted.role != SILENT else 0):
-            notes.append(mido.Message("note_on", note=40 + number + i, velocity=40 + seed % 80, time=0 if i else 7))
+        # One velocity per note: a single one of 80 would make every eightieth pair of takes the very same notes.
+        for i, velocity in enumerate(rng.integers(40, 120, 8) if wanted.role != SILENT else ()):
+            notes.append(mido.Message("note_on", note=40 + number + i, velocity=int(velocity), time=0 if i else 7))
             notes.append(mido.Message("note_off", note=40 + number + i, velocity=0, time=TICKS))
         song.tracks += [conductor, notes]
         song.save(midi)
