@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("stembridge", deadline=None)
-"""A busy machine decides no test: how long an example takes does not count."""
+settings.register_profile(
+    "stembridge", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+"""A run on the same tree gives the same answer: each property sees the same examples every time, and a busy machine
+decides nothing. `pytest --hypothesis-profile=search` looks for new ones (add `--hypothesis-seed=N` to repeat a search);
+what it finds becomes an `@example` or a test of its own."""
+settings.register_profile(
+    "search", deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("stembridge")
 
 

@@ -185,7 +185,9 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     name=st.sampled_from(FILES),
     data=JSON.map(json.dumps).map(str.encode) | st.binary(max_size=60),
@@ -209,7 +211,9 @@ def test_no_bytes_in_its_files_do_harm(tmp_path: Path, name: str, data: bytes, h
 
 
 @given(st.binary(max_size=80) | JSON.map(json.dumps).map(str.encode))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_no_bytes_in_the_register_do_harm(data: bytes) -> None:
     register_path().parent.mkdir(parents=True, exist_ok=True)
     register_path().write_bytes(data)

@@ -184,7 +184,9 @@ def test_missing_and_huge_files(tmp_path: Path) -> None:
     assert caught.value.code == "midi.too_large"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_any_damage_is_either_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "fuzz.mid"
@@ -209,7 +211,9 @@ def test_any_damage_is_either_read_or_refused(tmp_path: Path, data: st.DataObjec
         unique_by=lambda n: (n[0], n[2]),
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_every_note_comes_back_cut_at_its_repeat(tmp_path: Path, notes: list[tuple[int, int, int, int]]) -> None:
     """Notes that do not overlap at their pitch come back exactly; others start right and never overlap."""
     chunk = [e for s, n, p, v in notes for e in (on(s, p, v), off(s + n, p))]

@@ -161,7 +161,9 @@ def test_what_is_no_reaper_project_is_refused(tmp_path: Path, monkeypatch: pytes
     assert refusal(tmp_path / "gone.rpp").code == "file.missing"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data())
 def test_projects_with_pieces_changed_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

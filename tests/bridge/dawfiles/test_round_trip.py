@@ -156,7 +156,9 @@ ENDS_A_HAIR_LATER = Clock.from_pairs(
 """Read back, the last section ends one rounding after the last tempo point."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(songs())
 @example((ENDS_A_HAIR_LATER, [("Verse 0", "verse", 12.0, 37.0)]))
 def test_any_song_comes_back(tmp_path_factory: pytest.TempPathFactory, song: tuple[Clock, Any]) -> None:
