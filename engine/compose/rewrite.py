@@ -16,6 +16,7 @@ from engine.compose.pitches import EPS, in_order
 from engine.compose.room import heard2room
 from engine.compose.seats import Seat
 from engine.compose.song import Song
+from engine.compose.unlike import kind, unlike
 from engine.compose.vary import vary_bar
 from engine.compose.writers import Writers, write_canvas
 from engine.diffusion.canvas import STREAMS
@@ -27,8 +28,6 @@ HOLE_MARGIN = 0.03
 come nearer to what was there (pitch F1 .84 against .73 on a folk tune, .94 against .86 on an unseen groove)."""
 NEIGHBOURS = (-4, 4, -8, 8, -2, 2, -1, 1, -3, 3)
 """Bars before and after a hole that may fill it, the likeliest first: phrases are of four bars."""
-TRIES = 8
-"""Rounds of small changes after which a section that still equals the old one stays (some bars have no other form)."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +85,18 @@ def rewrite(
     for seat in inside:
         free = rows - _played_rows(song, bases.get(seat.stream)) if seat.rank == 0 else rows
         before = old.get(seat.title, ())
-        written[seat.title] = _unlike(song, seat, written[seat.title], before, free)
+        written[seat.title], stuck = unlike(song, seat, written[seat.title], before, free)
+        lines += stuck if before else ()
+        if before and not free:
+            lines.append(f"{seat.title}: these bars are your own playing, they stay as you play them")
         if strength < 1.0 and before:
-            nearer = morph(song, _kind(seat), seat.title, before, written[seat.title], free, strength)
+            nearer = morph(song, kind(seat), seat.title, before, written[seat.title], free, strength)
             written[seat.title] = nearer.notes
             stays += [(seat.title, song.bars[r].bar.start, song.bars[r].bar.end) for r in sorted(nearer.standing)]
     played = tuple((s.title, *span) for s in inside if s.rank == 0 for span in bases[s.stream].played)
     if strength < 1.0:
         lines.append(f"strength {strength:g}: of the bars above, so much leaves what stood before")
     return Rewritten(written, (*played, *stays), (*lines, *wished))
-
-
-def _kind(seat: Seat) -> str:
-    """Which small changes suit the seat."""
-    return "percussion" if seat.stream == "drums" and seat.rank else seat.stream
 
 
 def _rerolled(
@@ -178,36 +175,3 @@ def _played_rows(song: Song, base: Base | None) -> frozenset[int]:
     """Bars that are the user's own playing."""
     spans = base.played if base is not None else ()
     return frozenset(r for r, b in enumerate(song.bars) if any(x - EPS <= b.bar.start < y - EPS for x, y in spans))
-
-
-def _unlike(
-    song: Song, seat: Seat, notes: Sequence[Note], old: Sequence[Note], rows: frozenset[int]
-) -> tuple[Note, ...]:
-    """`notes`, changed where an edited section would otherwise sound exactly as before."""
-    kind = _kind(seat)
-    by_section: dict[int, list[int]] = {}
-    for row in sorted(rows):
-        by_section.setdefault(song.owners[row], []).append(row)
-    bars = [bar_notes(notes, bar.bar) for bar in song.bars]
-    for section_rows in by_section.values():
-        for attempt in range(TRIES):
-            if any(_plain(bars[r]) != _plain(bar_notes(old, song.bars[r].bar)) for r in section_rows):
-                break
-            rng = song.draw("unlike", seat.title, section_rows[0], attempt)
-            row = section_rows[int(rng.integers(len(section_rows)))]
-            bar = song.bars[row]
-            bars[row] = vary_bar(
-                kind,
-                bars[row],
-                bar.bar,
-                song.near(bar),
-                song.key_at(bar),
-                rng,
-                steps=song.groove.steps_per_quarter,
-                changes=1 + attempt // 2,
-            )
-    return in_order(n for bar in bars for n in bar)
-
-
-def _plain(notes: Sequence[Note]) -> list[tuple[float, int]]:
-    return [(round(n.start, 4), n.pitch) for n in notes]
