@@ -62,8 +62,10 @@ def rerolled(style: str, stem: str, start: float, end: float, seed: int) -> tupl
     span=st.sampled_from([(4, 8), (12, 16), (20, 24), (0, 8), (4, 12), (8, 16), (16, 24)]),
     seed=st.integers(2, 2**31),
 )
-def test_a_reroll_plays_something_else_or_says_that_the_part_rests(style, stem, span, seed) -> None:
-    take, new = rerolled(style, stem, *map(float, span), seed)
+def test_a_reroll_plays_something_else_or_says_that_the_part_rests(
+    style: str, stem: str, span: tuple[int, int], seed: int
+) -> None:
+    take, new = rerolled(style, stem, float(span[0]), float(span[1]), seed)
     old, fresh = (outline(inside(score.part(stem).notes, *span)) for score in (take, new))
     if old:
         assert fresh != old
