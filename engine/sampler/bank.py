@@ -21,7 +21,7 @@ from engine.sampler.drumfont import DrumFont, velocity2step
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
 from engine.sampler.ownbanks import OWN, own_path
-from engine.sampler.player import Player
+from engine.sampler.player import Player, without_beginning
 from engine.sampler.soundfont import Preset, SoundFont, damaged, open_soundfont, sample_lengths
 from engine.sampler.synth import SynthPlayer, patch
 from engine.sampler.zones import Zone, bake, check_addresses, preset_zones
@@ -101,10 +101,11 @@ class Bank:
 
     def notes_of(self, instrument: Instrument, rate: int, notes: Iterable[tuple[int, int]]) -> Note:
         """Plays single notes of a melodic instrument, for these (pitch, velocity) pairs."""
-        if instrument.kind == "synth":
-            return SynthPlayer(patch(instrument.synth), rate).note
-        player = self.player((instrument.bank, instrument.preset), rate, notes, instrument.cents, instrument.font)
         skip = round(instrument.skip_ms / 1000 * rate)
+        if instrument.kind == "synth":
+            synth = SynthPlayer(patch(instrument.synth), rate)
+            return lambda pitch, velocity, hold: without_beginning(synth.note(pitch, velocity, hold + skip), skip)
+        player = self.player((instrument.bank, instrument.preset), rate, notes, instrument.cents, instrument.font)
         return lambda pitch, velocity, hold: player.note(pitch, velocity, hold, skip)
 
     def drums(self, instrument: Instrument, rate: int, notes: Iterable[tuple[int, int]]) -> DrumFont:

@@ -23,7 +23,7 @@ from engine.sampler.catalogue import TABLE, Entry, table
 from engine.sampler.described import CATALOGUE, CatalogueFile, Described, InRole
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import loudness
-from engine.sampler.note_measures import Tuning, latency_ms, peak_db, tuning
+from engine.sampler.note_measures import Tuning, latency_ms, peak_db, sound2rise, tuning
 from engine.sampler.sources import credit, licence
 from engine.sampler.twins import TwinSearch
 from engine.sampler.vector import listen
@@ -55,25 +55,32 @@ def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str
     instrument = entry2instrument(entry)
     row = table().roles[entry.roles[0]]
     pitches = row.phrase or (36, 38, 42)
-    skip, cents, tuned = 0.0, entry.cents, Tuning(0.0, 0.0)
+    skip, late, cents, tuned = 0.0, 0.0, entry.cents, Tuning(0.0, 0.0)
     low, high = _range(bank, instrument)
     if instrument.kind in ("soundfont", "synth"):
         notes = _notes(bank, instrument, pitches)
         if not any(note.any() for _, note in notes):
             return None
         if instrument.kind == "soundfont":
-            late = float(np.median([latency_ms(note, MEASURE_RATE) for _, note in notes if note.any()]))
-            skip = round(min(late - ALLOWED_MS, MOST_MS), 2) if late > LATE_MS else 0.0
+            spoken = float(np.median([latency_ms(note, MEASURE_RATE) for _, note in notes if note.any()]))
+            skip = round(min(spoken - ALLOWED_MS, MOST_MS), 2) if spoken > LATE_MS else 0.0
+        # What is left is measured on what would be played, and left out to the sample.
+        left = _rise_ms(bank, replace(instrument, skip_ms=skip), pitches)
+        skip = round(min(skip + left, MOST_MS), 3)
+        late = _rise_ms(bank, replace(instrument, skip_ms=skip), pitches)
         tuned = tuning(_held(bank, instrument, low, high, bass=entry.roles[0] == "bass"), MEASURE_RATE)
         if instrument.kind == "soundfont" and abs(tuned.cents) < MOST_CENTS:
             cents = entry.cents - round(tuned.cents)
         instrument = replace(instrument, skip_ms=skip, cents=cents)
+    else:
+        late = _rise_ms(bank, instrument, pitches)
     measured = {name: _in_role(bank, name, instrument) for name in roles}
     return Described(
         entry.name, instrument.kind, family(entry), entry.font if instrument.kind in ("soundfont", "fontkit") else "",
         entry.bank, entry.program, entry.kit, entry.synth, entry.words, facts["licence"], facts["credit"], low, high,
         _velocity(bank, instrument, pitches), cents, skip, measured,
         off_cents=round(tuned.cents + cents - entry.cents, 1), waver_cents=round(tuned.waver, 1),
+        late_ms=round(late, 3),
     )  # fmt: skip
 
 
@@ -135,6 +142,12 @@ def _in_role(bank: Bank, role: str, instrument: Instrument) -> InRole:
 def _notes(bank: Bank, instrument: Instrument, pitches: Iterable[int]) -> list[tuple[int, Audio]]:
     play = _play(bank, instrument, pitches)
     return [(pitch, play(pitch, velocity)) for pitch in pitches for velocity in VELOCITIES]
+
+
+def _rise_ms(bank: Bank, instrument: Instrument, pitches: Iterable[int]) -> float:
+    """Milliseconds after a note's sample at which its energy rises most, median over pitches and velocities."""
+    sounding = [note for _, note in _notes(bank, instrument, pitches) if note.any()]
+    return float(np.median([sound2rise(note, MEASURE_RATE)[0] for note in sounding])) / MEASURE_RATE * 1000
 
 
 def _held(bank: Bank, instrument: Instrument, low: int, high: int, *, bass: bool) -> list[tuple[int, Audio]]:

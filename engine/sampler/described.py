@@ -36,7 +36,8 @@ class Described(msgspec.Struct, frozen=True):
     how much louder velocity 110 is than 40; `skip_ms`: how late it would speak, left out of every note; `cents`: how it
     is tuned; `credit`: whose sound it is. `twin`: the entry it measures like (then no reference chooses it). `roles`:
     what was measured, the first is its own. `off_cents`: what is left of its mistuning, median over keys;
-    `waver_cents`: by how much a held note moves meanwhile (both 0 for kits)."""
+    `waver_cents`: by how much a held note moves meanwhile (both 0 for kits). `late_ms`: what is left of its latency,
+    from a note's sample to where its energy rises most, median over keys and touches."""
 
     name: str
     kind: str
@@ -58,6 +59,7 @@ class Described(msgspec.Struct, frozen=True):
     twin: str = ""
     off_cents: float = 0.0
     waver_cents: float = 0.0
+    late_ms: float = 0.0
 
     @property
     def role(self) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.sampler.player import Player
+from engine.sampler.note_measures import sound2rise
+from engine.sampler.player import Player, without_beginning
 
 Audio = NDArray[np.float32]
 
@@ -25,6 +26,8 @@ VELOCITY_STEP = 4
 STEP_DB = 40.0
 """dB per decade of velocity between steps: the SoundFont's own curve."""
 MAX_SECONDS = 4.0
+MOST_AHEAD_SECONDS = 0.002
+"""A hit that the player lets begin so much before its onset is cut to it; what rises later is a flam, or a rattle."""
 FADE_SECONDS = 0.3
 
 
@@ -47,6 +50,9 @@ class DrumFont:
         if (pitch, step) not in self._kept:
             hold = int(MAX_SECONDS * self.rate)
             sound = self.player.note(pitch, step, hold)[:, :hold]
+            first, _ = sound2rise(sound, self.rate)
+            if first <= MOST_AHEAD_SECONDS * self.rate:
+                sound = without_beginning(sound, first)
             loud = np.flatnonzero(np.abs(sound).max(axis=0) > 1e-5)
             sound = sound[:, : int(loud[-1]) + 1 if len(loud) else 0].copy()
             if sound.shape[1] == hold:

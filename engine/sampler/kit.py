@@ -1,7 +1,7 @@
 """Drum kits from one-shots and machine drums: what a kit file says, and how a hit sounds.
 
 A kit is a TOML file beside this module (`kits/*.toml`; every key is explained in `kits/acoustic.toml`) over the
-samples in `sounds/oneshots` and the drums of the synthesiser. Each begins at its onset and peaks at -1 dBFS. A hit is
+samples in `sounds/oneshots` and the drums of the synthesiser. Each begins at its onset, to the sample. A hit is
 a pure function of (kit, pitch, velocity, place in the bar): layers by velocity, level by velocity, a low-pass for soft
 hits where no soft sample exists, and variants of pitch and level in place of round-robin recordings, as the kit file
 declares.
@@ -21,6 +21,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from engine.sampler.note_measures import sound2rise
+from engine.sampler.player import without_beginning
 from engine.sampler.synth.drums import Drum, strike
 
 Audio = NDArray[np.float32]
@@ -33,6 +35,8 @@ VELOCITY_BAND = 8
 VARIANTS = ((0.0, 0.0), (-1.0, 0.6), (0.7, -1.0), (1.0, 0.3))
 """Derived round robin: pitch and level of the variants, times the piece's `vary_cents` and `vary_db`."""
 SEED = 40961
+MOST_AHEAD_SECONDS, AHEAD_DB = 0.016, 15.0
+"""What a recording holds ahead of its onset is left out where it is so short and so much softer."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,10 @@ def _recorded(name: str, cents: float, rate: int) -> Audio:
     audio, own = soundfile.read(ONESHOTS / f"{name}.flac", dtype="float32", always_2d=True)
     source = own * 2 ** (cents / 1200)
     moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
-    return np.asarray(np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T, np.float32)
+    stereo = np.asarray(np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T, np.float32)
+    first, rise_db = sound2rise(stereo, rate)
+    ahead = rise_db >= AHEAD_DB and first <= MOST_AHEAD_SECONDS * rate
+    return without_beginning(stereo, first if ahead else 0)
 
 
 def _piece(name: str, row: dict[str, Any]) -> Piece:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.signal
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
@@ -22,7 +23,11 @@ RELEASE_FADE_SECONDS = 0.5
 MAX_SILENT_SECONDS, SILENT = 0.012, 10 ** (-30 / 20)
 STEP_SECONDS, PEAK_SECONDS, SEARCH_SECONDS = 0.0005, 0.080, 0.050
 CLIMB_SECONDS, BEFORE_SECONDS = 0.012, 0.002
-FADE_IN = 48
+AHEAD = 48
+FADE_IN = 16
+"""A sound that is cut begins as softly as that, in samples; more would take the edge off its attack."""
+OFFSET, OFFSET_HZ = 0.02, 8.0
+"""A note whose mean is more than this beside its power is brought back to zero."""
 VOICES = 64
 
 
@@ -58,11 +63,7 @@ class Player:
             blocks.append(self._render(hold - attack.shape[1] + lead))
         self._font.note_off(program, pitch)
         blocks.extend(self._release())
-        audio = np.concatenate(blocks, axis=1)[:, lead:]
-        ramp = min(FADE_IN, audio.shape[1])
-        if lead:
-            audio[:, :ramp] *= np.arange(1, ramp + 1, dtype=np.float32) / ramp
-        return audio
+        return without_beginning(without_offset(np.concatenate(blocks, axis=1), self._rate), lead)
 
     def _release(self) -> list[Audio]:
         """What sounds after the key is let go; after `MAX_RELEASE_SECONDS` it is faded and the voices are stopped."""
@@ -110,4 +111,24 @@ def lead_in(attack: Audio, rate: int) -> int:
     if climb <= CLIMB_SECONDS and third * STEP_SECONDS <= SEARCH_SECONDS:
         return max(int(low[-1]), third - round(BEFORE_SECONDS / STEP_SECONDS)) * step
     first = int(np.argmax(level >= float(level.max()) * SILENT))
-    return min(max(first - FADE_IN, 0), int(MAX_SILENT_SECONDS * rate))
+    return min(max(first - AHEAD, 0), int(MAX_SILENT_SECONDS * rate))
+
+
+def without_offset(audio: Audio, rate: int) -> Audio:
+    """[2, n] without its direct current, where it has one: some fonts' samples do not swing around zero. A blocker of
+    one pole at `OFFSET_HZ`."""
+    if float(np.abs(audio.mean(axis=1)).max(initial=0.0)) <= OFFSET * float(np.sqrt(np.square(audio).mean())):
+        return audio
+    pole = 1.0 - 2.0 * np.pi * OFFSET_HZ / rate
+    gain = (1.0 + pole) / 2.0
+    return np.asarray(scipy.signal.lfilter([gain, -gain], [1.0, -pole], audio, axis=1), dtype=np.float32)
+
+
+def without_beginning(audio: Audio, skip: int) -> Audio:
+    """[2, n - skip]: a sound from sample `skip` on, without a step where it is cut."""
+    if not skip:
+        return audio
+    cut = audio[:, skip:].copy()
+    ramp = min(FADE_IN, cut.shape[1])
+    cut[:, :ramp] *= np.arange(1, ramp + 1, dtype=np.float32) / max(ramp, 1)
+    return cut
