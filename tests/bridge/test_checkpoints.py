@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.checkpoints import (
+    Checkpoint,
     add_checkpoint,
     find_checkpoint,
     folder2hash,
@@ -217,9 +219,17 @@ def test_no_bytes_in_its_files_do_harm(tmp_path: Path, name: str, data: bytes, h
 def test_no_bytes_in_the_register_do_harm(data: bytes) -> None:
     register_path().parent.mkdir(parents=True, exist_ok=True)
     register_path().write_bytes(data)
-    os.utime(register_path(), ns=(0, hash(data) & 0xFFFFFFFFFFFF))
-    with contextlib.suppress(RequestError):
-        read_register()
+    os.utime(register_path(), ns=(0, zlib.crc32(data)))
+    why = None
+    try:
+        found = read_register()
+    except RequestError as error:
+        why = error
+    if why is None:
+        assert all(isinstance(checkpoint, Checkpoint) for checkpoint in found)
+    else:
+        assert why.code == "checkpoint.register"
+        assert str(register_path()) in why.message
 
 
 @pytest.mark.parametrize("name", ["auto", "guide", "", "A", "a/b", "x" * 41, "../x", "a b"])

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
+
 SCRIPTS = Path(__file__).parents[2] / "daw_scripts" / "ardour"
 
 PRELUDE = """
@@ -40,7 +42,7 @@ def run_lua(interpreter: str, body: str, given: Any = None, *, scripts: Path = S
         input=json.dumps(given),
         text=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from tests.patience import PATIENCE
+
 HERE = Path(__file__).parent
 TIMER_DS_BIT = 47  # LuaSignal.LuaTimerDS in Ardour 7.3; `check_timer_bit` proves it in the running program
 HOOK_BITS = "1" + "0" * TIMER_DS_BIT
@@ -59,14 +61,14 @@ def lua_quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def wait_until(what: str, ready: Any, seconds: float, every: float = 0.05) -> Any:
+def wait_until(what: str, ready: Any, every: float = 0.05) -> Any:
     """Calls `ready` until it returns something true, which is returned. Raises TimeoutError naming `what`."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if found := ready():
             return found
         time.sleep(every)
-    raise TimeoutError(f"{what}: not within {seconds:g} s")
+    raise TimeoutError(f"{what}: not within {PATIENCE:g} s")
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def end_group(process: subprocess.Popen[Any]) -> None:
         return
 
 
-def run_program(command: Sequence[str], env: Mapping[str, str], seconds: float) -> tuple[int, str]:
+def run_program(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
     """Runs a program with all it starts to its end; its exit code and what it said. Raises TimeoutError."""
     process = subprocess.Popen(
         [*TETHER, *command],
@@ -204,17 +206,17 @@ def run_program(command: Sequence[str], env: Mapping[str, str], seconds: float) 
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate(timeout=seconds)
+        said, _ = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
-        raise TimeoutError(f"{command[0]}: not within {seconds:g} s") from None
+        raise TimeoutError(f"{command[0]}: not within {PATIENCE:g} s") from None
     finally:
         end_group(process)
     return process.returncode, said
 
 
-def run_headless(home: Home, script: Path, seconds: float = 120.0, **env: str) -> str:
+def run_headless(home: Home, script: Path, **env: str) -> str:
     """Runs a script in Ardour's session without a window (`ardour7-lua`) and returns what it printed."""
-    code, said = run_program(["ardour7-lua", str(script)], home.env() | env, seconds)
+    code, said = run_program(["ardour7-lua", str(script)], home.env() | env)
     if code:
         raise RuntimeError(f"{script.name} failed ({code}):\n{said}")
     return said
@@ -227,7 +229,7 @@ class Ardour:
         self.home, self.process, self.log = home, process, log
         self.turn = 0
 
-    def run(self, text: str, seconds: float = 60.0) -> str:
+    def run(self, text: str) -> str:
         """Runs Lua text in Ardour's GUI thread; returns what it returns as text. Raises RuntimeError with its error."""
         self.turn += 1
         path = self.home.remote / f"{self.turn}.lua"
@@ -238,7 +240,7 @@ class Ardour:
             self.check()
             return next((p for s in (".ok", ".error") if (p := path.with_suffix(s)).exists()), None)
 
-        found: Path = wait_until(f"Ardour's answer to {text[:60]!r}", answer, seconds)
+        found: Path = wait_until(f"Ardour's answer to {text[:60]!r}", answer)
         if found.suffix == ".error":
             raise RuntimeError(found.read_text())
         return found.read_text()
@@ -257,7 +259,7 @@ class Ardour:
 
 
 @contextlib.contextmanager
-def ardour(home: Home, session: Path, seconds: float = 120.0) -> Iterator[Ardour]:
+def ardour(home: Home, session: Path) -> Iterator[Ardour]:
     """Opens the session file in Ardour on a display of its own; ends everything on the way out."""
     log = home.root / "ardour.log"
     read, write = os.pipe()
@@ -288,7 +290,7 @@ def ardour(home: Home, session: Path, seconds: float = 120.0) -> Iterator[Ardour
         )
         stack.callback(end_group, process)
         daw = Ardour(home, process, log)
-        bit = daw.run("return LuaSignal.LuaTimerDS", seconds)
+        bit = daw.run("return LuaSignal.LuaTimerDS")
         if int(bit) != TIMER_DS_BIT:
             raise RuntimeError(f"LuaTimerDS is bit {bit} in this Ardour, not {TIMER_DS_BIT}")
         yield daw
@@ -310,9 +312,7 @@ def export_mix(home: Home, folder: Path, name: str, out: Path, samples: int, tri
     for _ in range(tries):
         out.unlink(missing_ok=True)
         try:
-            code, said = run_program(
-                ["ardour7-export", "-o", str(out), "-b", "float", str(folder), name], home.env(), 120
-            )
+            code, said = run_program(["ardour7-export", "-o", str(out), "-b", "float", str(folder), name], home.env())
             problems.append(f"exit {code}: {said[-300:]}")
         except TimeoutError as error:
             problems.append(str(error))

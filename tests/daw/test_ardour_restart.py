@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from bridge.client import start_engine, stop_engine
 from bridge.handover.manifest import read_manifest
-from bridge.transport.endpoint import read_endpoint
+from tests.daw.held import HeldEngine, held_engine
 from tests.daw.mix import Placed, check_mix
 from tests.daw.rig import Home, ardour, missing, wait_until
 from tests.daw.strict_engine import StrictEngine
@@ -40,10 +39,11 @@ from tests.daw.user import (
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
 ]
 
 
+FOLDERS = ("STEMBRIDGE_DATA", "STEMBRIDGE_RUNTIME")
 REROLLED = (12, 16)
 """Beats: one bar in the middle of the intro, which ends with the first tempo."""
 
@@ -67,11 +67,11 @@ def prepare(root: Path, folders: dict[str, str]) -> tuple[Home, Path]:
 
 
 def wait_for_stems(session: Path, count: int) -> None:
-    wait_until(f"{count} stems", lambda: status(session).get("stems", 0) >= count, 120)
+    wait_until(f"{count} stems", lambda: status(session).get("stems", 0) >= count)
 
 
 def wait_for_end(session: Path) -> dict[str, Any]:
-    wait_until("the end of the job", lambda: status(session).get("state") == "idle", 180)
+    wait_until("the end of the job", lambda: status(session).get("state") == "idle")
     return status(session)
 
 
@@ -102,14 +102,14 @@ def test_a_killed_engine_is_asked_again_and_ardour_may_be_closed_meanwhile(tmp_p
             daw.run(GENERATE)
             wait_for_stems(session, 1)
             first.kill()
-            wait_until("the news", lambda: any("stopped answering" in text for text in daw.shown), 60)
+            wait_until("the news", lambda: any("stopped answering" in text for text in daw.shown))
             assert status(session)["state"] == "waiting"
             # This one has another token, knows nothing of the job, and finds the number of its take used up.
             second = StrictEngine(tmp_path / "sb", (tmp_path,), token="another", pid=2, hold=True, takes=first.takes)
             stack.enter_context(second)
-            wait_until("the request", lambda: second.requests, 60)
+            wait_until("the request", lambda: second.requests)
             assert second.requests == first.requests, "the same job, to the last bit"
-            wait_until("its first stem", lambda: "take-2" in survey(daw)["drums"]["comment"], 60)
+            wait_until("its first stem", lambda: "take-2" in survey(daw)["drums"]["comment"])
             daw.run('Session:save_state("")')
         with ardour(home, session / "song.ardour") as daw:
             assert "drums" in survey(daw)
@@ -119,7 +119,7 @@ def test_a_killed_engine_is_asked_again_and_ardour_may_be_closed_meanwhile(tmp_p
             ready = [Ready(name, s.stem, s.wav, s.start_sample, s.samples) for s in taken.stems.values()]
             assert len(check_each_stem_once(survey(daw), ready)) == 5
             daw.run(REROLL)
-            wait_until("the request", lambda: len(second.requests) == 2, 60)
+            wait_until("the request", lambda: len(second.requests) == 2)
             assert wait_for_end(session)["kind"] == "done", status(session)["text"]
             tracks = the_band(survey(daw))
             assert not daw.shown
@@ -132,24 +132,12 @@ def test_a_killed_engine_is_asked_again_and_ardour_may_be_closed_meanwhile(tmp_p
 
 
 @pytest.fixture
-def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldEngine]:
     """The real engine with folders of its own, which may be killed."""
-    folders = {"STEMBRIDGE_DATA": str(tmp_path / "data"), "STEMBRIDGE_RUNTIME": str(tmp_path / "runtime")}
-    for name, folder in folders.items():
-        monkeypatch.setenv(name, folder)
-    start_engine(roots=[tmp_path])
-    yield folders
-    stop_engine()
-
-
-def freeze_engine_after_first_stem(box: Path) -> int:
-    """Stops the engine's process, to be killed later, as soon as it has announced a stem. Returns its id."""
-    wait_until("the first stem's event", lambda: list(box.glob("jobs/*/stem-001.json")), 120, every=0.005)
-    endpoint = read_endpoint()
-    assert endpoint is not None
-    os.kill(endpoint.pid, signal.SIGSTOP)
-    assert not list(box.glob("jobs/*/result.json")), "the engine was too quick to be killed in the middle"
-    return endpoint.pid
+    for name in FOLDERS:
+        monkeypatch.setenv(name, str(tmp_path / name))
+    with held_engine(tmp_path, tmp_path) as engine:
+        yield engine
 
 
 def read_takes(session: Path) -> dict[str, Path]:
@@ -176,16 +164,15 @@ def check_only_bars_of_the_bass_are_new(before: Path, after: Path, start: int, e
 
 
 def test_the_real_engine_is_killed_in_the_middle_and_its_bass_is_rerolled(
-    own_engine: dict[str, str], tmp_path: Path
+    own_engine: HeldEngine, tmp_path: Path
 ) -> None:
-    home, session = prepare(tmp_path, own_engine)
+    home, session = prepare(tmp_path, {name: os.environ[name] for name in FOLDERS})
     with ardour(home, session / "song.ardour") as daw:
         as_the_user(daw, tmp_path / "chords.mid")
         daw.run(GENERATE)
-        pid = freeze_engine_after_first_stem(Path(own_engine["STEMBRIDGE_DATA"]) / "mailbox")
         wait_for_stems(session, 1)
-        os.kill(pid, signal.SIGKILL)
-        start_engine(roots=[tmp_path])
+        os.kill(own_engine.endpoint.pid, signal.SIGKILL)
+        own_engine.revive()
         assert wait_for_end(session)["kind"] == "done", status(session)["text"]
         (before,) = read_takes(session).values()
         tracks = survey(daw)
@@ -194,7 +181,7 @@ def test_the_real_engine_is_killed_in_the_middle_and_its_bass_is_rerolled(
         select_track(daw, "bass")
         select_bars(daw, *REROLLED)
         daw.run(REROLL)
-        wait_until("the new wish", lambda: status(session).get("state") != "idle", 60)
+        wait_until("the new wish", lambda: status(session).get("state") != "idle")
         assert wait_for_end(session)["kind"] == "done", status(session)["text"]
         (after,) = (folder for folder in read_takes(session).values() if folder != before)
         rerolled = survey(daw)

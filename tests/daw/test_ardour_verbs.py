@@ -49,7 +49,7 @@ from tests.daw.user import (
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1800),
 ]
 
 RATE = 44_100
@@ -161,13 +161,13 @@ def live(home: Home, session: Path, guitar: NDArray[np.float64], engine: StrictE
     def wish(name: str, do: Callable[[], object], landed: int | None = None) -> None:
         count = len(engine.requests)
         do()
-        wait_until(f"the request of {name}", lambda: len(engine.requests) > count or daw.shown, 60)
+        wait_until(f"the request of {name}", lambda: len(engine.requests) > count or daw.shown)
         assert not daw.shown
         asked[name] = engine.requests[-1]
         if landed is not None:
-            wait_until("the first stem", lambda: status(session).get("stems") == landed, 120)
+            wait_until("the first stem", lambda: status(session).get("stems") == landed)
             daw.run(CANCEL)
-        wait_until(f"the end of {name}", lambda: status(session).get("state") == "idle", 120)
+        wait_until(f"the end of {name}", lambda: status(session).get("state") == "idle")
         said[name] = status(session)["text"]
         seen[name] = survey(daw)
 

@@ -15,6 +15,7 @@ from typing import Any
 from bridge.client import start_engine, stop_engine
 from bridge.handover.manifest import Manifest, StemFiles, read_manifest
 from tests.e2e.songs import eight_bars
+from tests.patience import PATIENCE
 
 COMMAND = [sys.executable, "-m", "bridge.cli"]
 DOUBLES = ["--pipeline", "tests.engine.conform.doubles:DoublePipeline"]
@@ -23,7 +24,9 @@ SAMPLES = 8 * 44_100
 
 def stembridge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One finished command."""
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 @contextmanager

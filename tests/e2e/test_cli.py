@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from tests.e2e.songs import chord_song, eight_bars
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("engine")
 COMMAND = [sys.executable, "-m", "bridge.cli"]
@@ -22,7 +23,9 @@ COMMAND = [sys.executable, "-m", "bridge.cli"]
 
 def stembridge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One finished command."""
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def write(path: Path, request: dict[str, object]) -> Path:
@@ -151,8 +154,8 @@ def test_interrupting_a_render_cancels_its_job_and_leaves_no_take(tmp_path: Path
         if json.loads(line)["type"] == "progress":
             break
     os.kill(running.pid, signal.SIGINT)
-    assert running.wait(timeout=30) == 130
-    deadline = time.monotonic() + 30
+    assert running.wait(timeout=PATIENCE) == 130
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         rows = json.loads(stembridge("jobs", "--json").stdout)["jobs"]
         state = [row["state"] for row in rows if row["job"].startswith(request["job"])]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.songs import eight_bars
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures("engine")
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 def run(*arguments: str) -> str:
     """Standard output of an example that must succeed."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

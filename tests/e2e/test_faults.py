@@ -25,6 +25,7 @@ from bridge.messages import Accepted, Done, Failed, Progress, Render, Status, St
 from bridge.transport.endpoint import Endpoint
 from tests.e2e.songs import eight_bars
 from tests.engine.rig import ECHO, echo_engine, own_places, song, wait_for
+from tests.patience import PATIENCE
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process can only be set on Linux")
 SIGTERM_SECONDS = 5.0
@@ -96,7 +97,7 @@ def test_sigterm_in_the_middle_of_a_render_parks_it_for_the_next_engine(engine: 
         everyone = [psutil.Process(endpoint.pid), *psutil.Process(endpoint.pid).children()]
         began = time.monotonic()
         os.kill(endpoint.pid, signal.SIGTERM)
-        left = psutil.wait_procs(everyone, timeout=30)[1]
+        left = psutil.wait_procs(everyone, timeout=PATIENCE)[1]
         took = time.monotonic() - began
     print(f"\nSIGTERM to the last process's end: {took:.2f} s (bound {SIGTERM_SECONDS:.0f} s)")
     assert not left

@@ -18,8 +18,6 @@ from tests.e2e.checkpoints import engine, four_bars, stem
 from tests.engine.conform.doubles import DoublePipeline, DoubleRenderer, filtered
 from tests.engine.rig import wait_for
 
-PATIENCE = 120.0
-
 
 class PatientPipeline(DoublePipeline):
     """One double for all jobs, that chooses its first batch when a guest offers a stretch."""
@@ -39,7 +37,7 @@ class Patient(DoubleRenderer):
 
     def shape(self, stretch: Stretch) -> Any:
         if not self.asked:
-            wait_for(lambda: any(shared.offered for shared in self._pipeline._shared.values()), PATIENCE)
+            wait_for(lambda: any(shared.offered for shared in self._pipeline._shared.values()))
         return super().shape(stretch)
 
 

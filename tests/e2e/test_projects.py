@@ -13,6 +13,7 @@ from lxml import etree
 
 from bridge.handover.manifest import read_manifest
 from tests.e2e.songs import eight_bars
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("engine")
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parents[1] / "data" / "dawproject" / "Project.xsd"))
@@ -20,7 +21,7 @@ SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).parents[1] / "data" / "dawpr
 
 def stembridge(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bridge.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def take_of(done: subprocess.CompletedProcess[str]) -> Path:

@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from tests.e2e.checkpoints import COMMAND, MIXED, SAMPLES, digest, engine, four_bars, rendered, stem, stembridge
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -74,5 +75,5 @@ def test_an_interrupted_render_stops_at_a_diffusion_step(networks: Path, tmp_pat
         if event["type"] == "progress" and event["stage"].startswith("render"):
             break
     os.kill(running.pid, signal.SIGINT)
-    assert running.wait(timeout=30) == 130
+    assert running.wait(timeout=PATIENCE) == 130
     assert not list((tmp_path / "out").rglob("*.wav"))

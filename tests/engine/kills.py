@@ -28,6 +28,7 @@ from engine.coming import Coming
 from engine.pipeline import Pipeline
 from engine.report import Reporter
 from engine.stages import Chunk, StageCache
+from tests.patience import PATIENCE
 
 PIPELINE = "tests.engine.kills:CountingPipeline"
 COUNTS = "STEMBRIDGE_TEST_COUNTS"
@@ -179,12 +180,12 @@ class Killer:
         workers = front.children()
         if victim == "stop":
             front.terminate()
-            assert not psutil.wait_procs([front, *workers], timeout=20)[1]
+            assert not psutil.wait_procs([front, *workers], timeout=PATIENCE)[1]
             return
         dying = {"worker": workers, "front": [front], "both": [front, *workers]}[victim]
         for process in dying:
             process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(dying if victim == "worker" else [front, *workers], timeout=20)
+        psutil.wait_procs(dying if victim == "worker" else [front, *workers], timeout=PATIENCE)
 
     def _check_names(self, name: str) -> None:
         """Just after the kill: whatever has its final name is whole."""
@@ -195,7 +196,7 @@ class Killer:
 
     def _clear(self) -> None:
         """Forgets all finished stages, so that each trial has to make them."""
-        connection = sqlite3.connect(self.home / "data" / "engine.sqlite", timeout=10)
+        connection = sqlite3.connect(self.home / "data" / "engine.sqlite", timeout=PATIENCE)
         with connection:
             connection.execute("DELETE FROM stages")
             connection.execute("DELETE FROM uses")

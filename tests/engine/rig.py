@@ -15,6 +15,7 @@ from bridge.arrangement import Arrangement, Section
 from bridge.client import start_engine, stop_engine
 from bridge.messages import Project, Render, StemWanted
 from bridge.transport.endpoint import Endpoint
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ECHO = ("--pipeline", "tests.engine.fakes:EchoPipeline")
@@ -70,9 +71,9 @@ def workers(endpoint: Endpoint) -> set[int]:
     return found
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The first true value of `condition`; fails the test after `seconds`."""
-    end = time.monotonic() + seconds
+def wait_for(condition: Callable[[], Any]) -> Any:
+    """The first true value of `condition`; fails the test after `PATIENCE`."""
+    end = time.monotonic() + PATIENCE
     while not (value := condition()):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)

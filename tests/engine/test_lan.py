@@ -196,3 +196,4 @@ def test_the_engine_goes_on_at_home(lan: tuple[Endpoint, Endpoint, Path]) -> Non
     local, _, _ = lan
     with Client(local) as client:
         wait_for(lambda: client.ping().ready)
+        assert client.ping().pid == local.pid

@@ -18,6 +18,7 @@ from bridge.errors import StembridgeError
 from bridge.messages import Cancelled, Done, Failed, StemReady
 from bridge.transport.endpoint import Endpoint, Ports, is_locked, read_endpoint, write_endpoint
 from tests.engine.rig import ECHO, own_places, song, wait_for
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_starts_answers_and_ends_without_a_trace(places: Path) -> None:
     everyone = family(endpoint.pid)
     assert len(everyone) == 2
     assert stop_engine()
-    _, alive = psutil.wait_procs(everyone, timeout=20)
+    _, alive = psutil.wait_procs(everyone, timeout=PATIENCE)
     assert not alive
     assert read_endpoint() is None
     assert not (places / "data" / "mailbox" / "engine.json").exists()
@@ -78,7 +79,7 @@ def test_of_engines_started_at_once_one_lives(places: Path) -> None:
     codes = sorted(process.poll() for process in started if process.pid != endpoint.pid)
     assert codes == [4, 4, 4]
     stop_engine()
-    assert next(p for p in started if p.pid == endpoint.pid).wait(20) == 0
+    assert next(p for p in started if p.pid == endpoint.pid).wait(PATIENCE) == 0
 
 
 def test_clients_that_both_start_an_engine_share_it(endpoint: Endpoint) -> None:
@@ -106,7 +107,7 @@ def test_a_stale_endpoint_is_recognised_and_replaced(pid: str, places: Path) -> 
 def test_a_killed_front_leaves_no_worker_and_can_be_replaced(endpoint: Endpoint) -> None:
     everyone = family(endpoint.pid)
     os.kill(endpoint.pid, signal.SIGKILL)
-    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    assert not psutil.wait_procs(everyone, timeout=PATIENCE)[1]
     assert find_engine() is None
     assert start_engine(options=ECHO).pid != endpoint.pid
 
@@ -139,7 +140,7 @@ def test_an_engine_that_hangs_is_killed(endpoint: Endpoint) -> None:
     everyone = family(endpoint.pid)
     os.kill(endpoint.pid, signal.SIGSTOP)
     assert stop_engine(timeout=1.0)
-    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    assert not psutil.wait_procs(everyone, timeout=PATIENCE)[1]
     assert engine_status() is None
 
 
@@ -161,7 +162,7 @@ def test_sigterm_lets_the_jobs_wait_for_the_next_engine(endpoint: Endpoint, tmp_
         os.kill(endpoint.pid, signal.SIGTERM)
         with pytest.raises(StembridgeError, match="does not answer any more"):
             list(running)
-    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    assert not psutil.wait_procs(everyone, timeout=PATIENCE)[1]
     took = time.monotonic() - began
     print(f"\nSIGTERM with a running job: gone after {took:.2f} s (bound 5 s)")
     assert read_endpoint() is None
@@ -215,7 +216,7 @@ def test_sigterm_with_a_deaf_worker(endpoint: Endpoint, tmp_path: Path) -> None:
         client.send(song("deaf", tmp_path, "deaf steps=3000 pause=0.01"))
         wait_for(lambda: list(tmp_path.rglob("take-1")))
         os.kill(endpoint.pid, signal.SIGTERM)
-        assert not psutil.wait_procs(everyone, timeout=20)[1]
+        assert not psutil.wait_procs(everyone, timeout=PATIENCE)[1]
     start_engine(options=ECHO)
     with Client.connect() as client:
         assert [row.job for row in client.jobs().jobs] == ["deaf"]

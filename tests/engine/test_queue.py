@@ -31,6 +31,7 @@ from bridge.messages import (
 from bridge.transport.endpoint import Endpoint, read_endpoint
 from engine.runner import MAX_HALTS
 from tests.engine.rig import ECHO, echo_engine, song, wait_for
+from tests.patience import PATIENCE
 
 
 def named_client(endpoint: Endpoint, name: str, monkeypatch: pytest.MonkeyPatch) -> Client:
@@ -55,7 +56,7 @@ def kill_front(endpoint: Endpoint) -> Endpoint:
     """Kills the engine as it stands and starts another one."""
     everyone = [psutil.Process(endpoint.pid), *psutil.Process(endpoint.pid).children()]
     os.kill(endpoint.pid, signal.SIGKILL)
-    assert not psutil.wait_procs(everyone, timeout=20)[1]
+    assert not psutil.wait_procs(everyone, timeout=PATIENCE)[1]
     return start_engine(options=ECHO)
 
 

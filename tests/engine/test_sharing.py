@@ -17,8 +17,7 @@ from engine.report import JobCancelled, Tick
 from engine.sharing import Shared, share_renderers
 from tests.engine.conform.doubles import DoubleRenderer, filtered
 from tests.engine.diffusion.stretches import silent_tick, stretch, tone
-
-PATIENCE = 60.0
+from tests.patience import PATIENCE
 
 
 class Gate:

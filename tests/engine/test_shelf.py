@@ -18,6 +18,7 @@ from engine.models import choose_model
 from engine.shelf import Shelf, fit2placement
 from tests.engine.diffusion.stretches import silent_tick, stretch
 from tests.engine.diffusion.tiny_models import save_ace_step, save_stable_audio
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -78,11 +79,11 @@ def test_one_that_is_at_work_is_not_taken_away(added: Path) -> None:
     def tick(fraction: float) -> None:
         if fraction > 0.0:
             working.set()
-            done.wait(30)
+            done.wait(PATIENCE)
 
     thread = threading.Thread(target=first.render, args=([stretch()], tick))
     thread.start()
-    assert working.wait(30)
+    assert working.wait(PATIENCE)
     second.open()
     assert first.loaded
     assert second.loaded
@@ -128,5 +129,5 @@ def test_the_engine_does_not_pay_for_diffusers_before_it_is_used() -> None:
     import subprocess
 
     code = "import sys, engine.shelf, engine.pipeline; engine.shelf.Shelf(); print('diffusers' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert told.stdout.strip() == "False"

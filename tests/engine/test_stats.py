@@ -75,6 +75,9 @@ def test_refusals_are_told_by_reason(client: Client, endpoint: Endpoint) -> None
         for _ in range(3):
             stranger.send(Status("x"))
         wait_for(lambda: figures(client).get("refusals_total{reason=token.wrong}") == 3)
+        assert {n: v for n, v in figures(client).items() if n.startswith("refusals_total")} == {
+            "refusals_total{reason=token.wrong}": 3
+        }
 
 
 def test_prometheus_own_parser_reads_the_same(

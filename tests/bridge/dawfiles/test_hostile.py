@@ -187,8 +187,14 @@ def test_projects_with_pieces_changed_are_read_or_refused(
         path.write_bytes(raw)
     else:
         dawproject(path, raw)
+    why = None
     try:
         arrangement, _ = song_file2arrangement(path)
-    except RequestError:
+    except RequestError as error:
+        why = error
+    if why is not None:
+        assert why.code.startswith("file.")
+        assert why.field.startswith(str(path))
         return
-    arrangement.timeline()
+    clock = arrangement.timeline()
+    assert clock.beat2second(arrangement.start) < clock.beat2second(arrangement.end)

@@ -26,6 +26,7 @@ from bridge.transport.osc import OscServer
 from bridge.transport.osc_packet import message2packet, packet2messages
 from bridge.transport.osc_table import TABLE, osc_answers
 from tests.engine.rig import echo_engine, song, wait_for
+from tests.patience import PATIENCE
 
 V1 = "/stembridge/v1"
 liblo = pytest.mark.skipif(
@@ -112,7 +113,7 @@ def oscsend(endpoint: Endpoint, address: str, tags: str, *values: object, tcp: b
     port = endpoint.ports.osc_tcp if tcp else endpoint.ports.osc_udp
     url = f"osc.{'tcp' if tcp else 'udp'}://127.0.0.1:{port}"
     words = [str(value) for value in values]
-    subprocess.run(["oscsend", url, V1 + address, "s" + tags, endpoint.token, *words], check=True, timeout=20)
+    subprocess.run(["oscsend", url, V1 + address, "s" + tags, endpoint.token, *words], check=True, timeout=PATIENCE)
 
 
 @liblo
@@ -384,7 +385,7 @@ def test_tcp_with_slip(endpoint: Endpoint, tmp_path: Path) -> None:
     client = SimpleTCPClient("127.0.0.1", endpoint.ports.osc_tcp, mode="1.1")
     client.send_message(f"{V1}/request", [endpoint.token, encode(song("tcp", tmp_path)).decode()])
     got: list[str] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while f"{V1}/done" not in got and time.monotonic() < deadline:
         got += [message.address for packet in client.receive(1) for message in packet2messages(packet)]
     client.close()

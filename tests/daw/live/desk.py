@@ -42,6 +42,7 @@ from bridge.transport import Outlet
 from bridge.transport.endpoint import Endpoint, Ports, remove_endpoint, write_endpoint
 from bridge.transport.osc import OscServer
 from bridge.validate import check_request
+from tests.patience import PATIENCE
 
 TOKEN = "a-token-of-the-test"
 TICKS = 480
@@ -73,7 +74,7 @@ class NoiseEngine:
         self.ready.clear()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self.thread.start()
-        assert self.ready.wait(10)
+        assert self.ready.wait(PATIENCE)
 
     async def _serve(self) -> None:
         self.loop, self.end = asyncio.get_running_loop(), asyncio.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import math
 import random
 import zlib
 from pathlib import Path
@@ -103,7 +104,10 @@ def test_a_damaged_set_is_read_or_refused(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 12))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(Trouble):
-        read(gzip.compress(bytes(raw)))
+        found, _ = read(gzip.compress(bytes(raw)))
+        assert found.tempi
+        assert all(math.isfinite(event.beat) and 0 < event.bpm < math.inf for event in found.tempi)
+        assert all(event.beats >= 1 and event.unit in (1, 2, 4, 8, 16) for event in found.metres)
 
 
 # Beats and seconds

@@ -32,9 +32,9 @@ def band(engine: Path, tmp_path: Path) -> Path:
 
 
 def press(host: Host, cc: int, count: int) -> None:
-    host.run_until(lambda: host.said("The engine is there"), 60)
+    host.run_until(lambda: host.said("The engine is there"))
     host.press(cc)
-    host.run_until(lambda: sum("Done: " in line for line in host.logged) >= count, 200)
+    host.run_until(lambda: sum("Done: " in line for line in host.logged) >= count)
 
 
 def audio_of(clip: Clip) -> Any:
@@ -114,7 +114,7 @@ def test_a_song_by_the_real_engine(band: Path, open_set: Opener) -> None:
     for _ in range(5):
         host.tick()
     live.user_names_clip(clip, "/match bass")
-    host.run_until(lambda: sum("Done: " in line for line in host.logged) >= 4, 200)
+    host.run_until(lambda: sum("Done: " in line for line in host.logged) >= 4)
     assert [len(lane.clips) for lane in live.named("bass").lanes] == [1, 1]
     same = live.named("bass").lanes[1].clips[0].file
     assert same is not None
@@ -145,7 +145,7 @@ def test_the_next_take_and_a_cancel_by_the_real_engine(band: Path, open_set: Ope
     undone = len(live.undo)
     host.script._band.choose("takes", 8)
     host.press(GENERATE)
-    host.run_until(lambda: sum("The engine has the job" in line for line in host.logged) == 3, 60)
+    host.run_until(lambda: sum("The engine has the job" in line for line in host.logged) == 3)
     host.press(CANCEL)
-    host.run_until(lambda: host.said("Cancelled. Nothing was placed."), 60)
+    host.run_until(lambda: host.said("Cancelled. Nothing was placed."))
     assert len(live.undo) == undone

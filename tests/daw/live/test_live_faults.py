@@ -52,10 +52,14 @@ def test_an_endpoint_file_that_nobody_stands_behind(project: Path, runtime: Path
     babbler = Babbler(b"")
     babbler.close()
     make_endpoint(runtime, babbler.port)
-    host = open_set(song("12.3.0", project))
+    live = song("12.3.0", project)
+    host = open_set(live)
     ticks(host, 10)
     host.press(GENERATE)
     host.run_until(lambda: host.said("not running"))
+    assert not host.said("Traceback")
+    assert not host.said("The engine is there")
+    assert live.undo == []
 
 
 @pytest.mark.parametrize("forget", [False, True])
@@ -168,10 +172,13 @@ def test_a_damaged_endpoint_file(project: Path, runtime: Path, open_set: Opener)
     runtime.mkdir()
     for text in ("", "[]", '{"ports": 3}', '{"ports": {"osc_tcp": 99999999}}', "\x00" * 100):
         (runtime / "endpoint.json").write_text(text)
-        host = open_set(song("12.3.0", project))
+        live = song("12.3.0", project)
+        host = open_set(live)
         ticks(host, 3)
         host.press(GENERATE)
         host.run_until(lambda host=host: host.said("not running"))  # type: ignore[misc]
+        assert not host.said("Traceback")
+        assert live.undo == []
 
 
 def test_the_disk_is_full(project: Path, noise: NoiseEngine, open_set: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +284,11 @@ def test_a_set_that_remembers_nonsense(project: Path, noise: NoiseEngine, open_s
         live.data["stembridge"] = nonsense
         host = open_set(live, sample_rate=8000)
         press(host, GENERATE)
+        assert not host.said("Traceback")
+        assert live.names == ["1-MIDI", "Rhodes", *FRESH]
+        assert json.loads(live.data["stembridge"])["takes"], "what is remembered now can be read again"
         host.disconnect()
+    assert len(noise.requests) == 8, "one for each set: nobody went on with a job that never was"
 
 
 def test_an_edition_without_room_for_more_tracks(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
@@ -300,6 +311,9 @@ def test_a_clip_that_landed_wrong_is_told(project: Path, noise: NoiseEngine, ope
     live.tempo = [(0.0, 100.0)]
     noise.release()
     host.run_until(lambda: host.said("the tempo has changed since"))
+    assert [clip.start for clip in clips(live, "drums")] == [0.0]
+    assert len(live.undo) == 1
+    assert live.touched == []
 
 
 def test_a_missing_stem_file_is_told(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
@@ -337,7 +351,10 @@ def test_the_request_of_the_last_take_is_missing(project: Path, noise: NoiseEngi
     for path in (project / "stembridge" / "requests").iterdir():
         path.unlink()
     host.press(TAKE)
+    names = live.names
     host.run_until(lambda: host.said("What the last take was asked with is missing"))
+    assert len(noise.requests) == 1
+    assert live.names == names
 
 
 def test_the_tempo_was_changed_since_the_take(project: Path, noise: NoiseEngine, open_set: Opener) -> None:
@@ -347,6 +364,8 @@ def test_the_tempo_was_changed_since_the_take(project: Path, noise: NoiseEngine,
     live.tempo = [(0.0, 90.0)]
     host.press(TAKE)
     host.run_until(lambda: host.said("tempo has changed since the last take"))
+    assert len(noise.requests) == 1
+    assert len(live.undo) == 1
 
 
 def test_the_folder_of_the_project_was_moved(project: Path, noise: NoiseEngine, open_set: Opener) -> None:

@@ -180,7 +180,11 @@ def test_damaged_midi_files_are_refused_or_read(drawn: list[Note], data: st.Data
     raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     del raw[data.draw(st.integers(0, len(raw))) :]
     with contextlib.suppress(smf.SmfError):
-        smf.smf2notes(bytes(raw))
+        for note in smf.smf2notes(bytes(raw)):
+            assert note.start >= 0
+            assert note.length > 0
+            assert 0 <= note.pitch <= 127
+            assert 1 <= note.velocity <= 127
 
 
 # Through Live
@@ -300,6 +304,8 @@ def test_more_sections_than_the_engine_takes(project: Path, noise: NoiseEngine, 
     live = FakeLive("12.3.0", write_als(project / "S.als"))
     live.user_locators(*[(4.0 * i, "A") for i in range(501)])
     refused(open_set(live), GENERATE, "501 sections are marked; at most 500")
+    assert not noise.requests
+    assert live.undo == []
 
 
 def test_what_the_band_does_not_hear_is_told(

@@ -332,13 +332,15 @@ def test_cancel_places_nothing(opened: tuple[FakeLive, Host], noise: NoiseEngine
     assert live.names == ["1-MIDI", "Rhodes", *FRESH]
 
 
-def test_what_needs_a_take_says_so(opened: tuple[FakeLive, Host]) -> None:
-    _, host = opened
+def test_what_needs_a_take_says_so(opened: tuple[FakeLive, Host], noise: NoiseEngine) -> None:
+    live, host = opened
     for count, cc in enumerate((REROLL, ADD, CONTINUE, TAKE), 1):
         refused(host, cc, "There is no take in this set yet")
         host.run_until(lambda count=count: sum("no take in this" in line for line in host.logged) == count)  # type: ignore[misc]
     host.press(CANCEL)
     host.run_until(lambda: host.said("Nothing is under way"))
+    assert not noise.requests
+    assert live.undo == []
 
 
 def test_nothing_marked_says_what_to_do(project: Path, noise: NoiseEngine, open_set: Opener) -> None:

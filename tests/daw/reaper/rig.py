@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE
+
 HERE = Path(__file__).parent
 FAKE = HERE / "fake"
 SIGNATURES = HERE / "signatures.tsv"
 SCRIPTS = HERE.parents[2] / "daw_scripts" / "reaper"
-PATIENCE = 60.0
-"""Seconds that one command may take before the interpreter counts as hung."""
 
 
 HEAD = """
@@ -153,16 +153,16 @@ class Reaper:
         self.do("for _ = 1, count do fake.tick() end", count=count)
         self.check_crashes()
 
-    def until(self, condition: str | Callable[[], Any], seconds: float = 60.0, what: str = "") -> Any:
+    def until(self, condition: str | Callable[[], Any], what: str = "") -> Any:
         """Ticks until the Lua expression (or the Python function) is true; gives its value. Raises TimeoutError."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while True:
             self.tick()
             found = condition() if callable(condition) else self.do(f"return {condition}")
             if found:
                 return found
             if time.monotonic() > end:
-                raise TimeoutError(f"{what or condition}: not within {seconds:g} s. {self.said()}")
+                raise TimeoutError(f"{what or condition}: not within {PATIENCE:g} s. {self.said()}")
             time.sleep(0.004)
 
     def said(self) -> str:

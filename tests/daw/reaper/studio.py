@@ -232,10 +232,10 @@ class Studio:
         """No job is under way (the status is published every few ticks)."""
         return not self.status()["jobs"]
 
-    def finish(self, seconds: float = 60.0) -> None:
+    def finish(self) -> None:
         """Ticks until every job is over and told."""
         self.reaper.tick(12)
-        self.reaper.until(self.idle, seconds, "the end of the job")
+        self.reaper.until(self.idle, "the end of the job")
         self.reaper.tick(12)
 
     def takes(self, keep: str = "p") -> list[Take]:

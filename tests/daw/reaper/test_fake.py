@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -267,6 +268,10 @@ def test_both_interpreters_are_there() -> None:
     missing = [param.values[0] for param in INTERPRETERS if shutil.which(str(param.values[0])) is None]
     if missing:
         pytest.skip(f"not installed: {missing}")
+    for param in INTERPRETERS:
+        name = str(param.values[0])
+        said = subprocess.run([name, "-v"], capture_output=True, text=True, check=True)
+        assert said.stdout.startswith(f"Lua {name.removeprefix('lua')}")
 
 
 def test_every_function_that_the_script_names_is_in_the_list() -> None:

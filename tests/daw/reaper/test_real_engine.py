@@ -77,7 +77,7 @@ def test_eight_bars_of_the_real_band(engine: Path, tmp_path: Path) -> None:
         )
         before = studio.own_part()
         studio.run("generate")
-        studio.finish(120)
+        studio.finish()
         assert "3 stems landed" in studio.said(), studio.said()
         (request,) = asked(studio)
         assert [(k.tonic, k.mode) for k in request.arrangement.keys] == [("A", "minor")]
@@ -97,7 +97,7 @@ def test_eight_bars_of_the_real_band(engine: Path, tmp_path: Path) -> None:
         studio.reaper.do("user.select(user.find_track(keep.p, 'bass')) user.select_time(keep.p, 8, 13)")
         own = studio.own_part()
         studio.run("reroll")
-        studio.finish(120)
+        studio.finish()
         assert studio.own_part() == own
         again = asked(studio)[-1]
         assert again.scope is not None
@@ -125,7 +125,7 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
         studio.regions(("Verse", 0, 8.0), ("Chorus", 8.0, 10.5))
         studio.reaper.do("user.select_time(keep.p, 0, 8)")
         studio.run("generate")
-        studio.finish(120)
+        studio.finish()
         clip = studio.song / "clip.wav"
         (first,) = landed(studio, asked(studio)[0].job)
         shutil.copy(first.wav, clip)
@@ -143,7 +143,7 @@ def test_the_other_verbs_by_the_real_band(engine: Path, tmp_path: Path) -> None:
                 studio.reaper.do("user.select(user.find_track(keep.p, 'Clip').items[1])")
             own, former = studio.own_part(), new
             studio.run(verb)
-            studio.finish(120)
+            studio.finish()
             (new,) = [one for one in landed(studio, asked(studio)[-1].job) if one.stem == stem]
             place = check_landed(studio.takes(), new)
             assert place.plays, verb
@@ -165,7 +165,7 @@ def test_a_project_that_is_saved_after_its_first_take(engine: Path, tmp_path: Pa
         studio.reaper.do("user.region(keep.p, 'Verse', 0, 4) keep.p.state.sample_rate = 44100.0")
         studio.reaper.do("user.midi(user.track(keep.p, 'Rhodes'), 0, 4, {{0, 3840, 57, 90}, {0, 3840, 60, 90}})")
         studio.run("generate")
-        studio.finish(120)
+        studio.finish()
         assert "1 stem landed" in studio.said(), studio.said()
         (before,) = [take for take in studio.takes() if take.kind == "WAVE"]
         assert Path(before.file).is_relative_to(engine / "data")
@@ -174,13 +174,13 @@ def test_a_project_that_is_saved_after_its_first_take(engine: Path, tmp_path: Pa
         studio.reaper.do("keep.p.file = file user.save(keep.p)", file=folder / "song.rpp")
         studio.reaper.do("user.select(user.find_track(keep.p, 'bass'))")
         studio.run("reroll")
-        studio.finish(120)
+        studio.finish()
         assert studio.said().count("1 stem landed") == 2, studio.said()
         takes = [take for take in studio.takes() if take.kind == "WAVE"]
         assert len(takes) == 2
         assert [take.plays for take in takes if take.file == before.file] == [False]
         studio.run("generate")
-        studio.finish(120)
+        studio.finish()
         new = [take.file for take in studio.takes() if take.kind == "WAVE"][-1]
         assert Path(new).is_relative_to(folder), "from now on in the project's folder"
         studio.check()

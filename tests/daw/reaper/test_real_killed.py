@@ -10,33 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from bridge.client import start_engine, stop_engine
-from bridge.transport.endpoint import Endpoint
+from tests.daw.held import HeldEngine, held_engine
 from tests.daw.reaper.studio import Studio, check_landed
 from tests.daw.reaper.test_real_engine import asked, landed
 
 
 @pytest.fixture
-def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldEngine]:
     """An engine of this test alone, to be killed."""
     monkeypatch.setenv("STEMBRIDGE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("STEMBRIDGE_RUNTIME", str(tmp_path / "runtime"))
-    yield start_engine(roots=[tmp_path])
-    stop_engine()
+    with held_engine(tmp_path, tmp_path) as engine:
+        yield engine
 
 
 @pytest.mark.skipif(shutil.which("lua5.4") is None, reason="lua5.4 is not installed")
-def test_what_was_asked_lands_once(own_engine: Endpoint, tmp_path: Path) -> None:
+def test_what_was_asked_lands_once(own_engine: HeldEngine, tmp_path: Path) -> None:
     with Studio(tmp_path, "lua5.4", "7.72", data=tmp_path / "data") as studio:
         studio.open("song", "p", {"stems": {"drums": True, "bass": True, "keys": True, "pad": True}, "seed": 5})
         studio.regions(("Verse", 0, 16), ("Chorus", 16, 48))
         before = studio.own_part()
         studio.run("generate")
-        studio.reaper.until(lambda: len(studio.takes()) >= 2, 120, what="the first stem")
-        os.kill(own_engine.pid, signal.SIGKILL)
-        studio.reaper.until(lambda: "stopped answering" in studio.said(), 60, what="the warning")
-        start_engine(roots=[tmp_path], wait_for_models=False)
-        studio.finish(200)
+        studio.reaper.until(lambda: len(studio.takes()) >= 2, what="the first stem")
+        os.kill(own_engine.endpoint.pid, signal.SIGKILL)
+        studio.reaper.until(lambda: "stopped answering" in studio.said(), what="the warning")
+        own_engine.revive()
+        studio.finish()
         assert "4 stems landed" in studio.said(), studio.said()
         (request,) = asked(studio)
         takes = studio.takes()

@@ -44,6 +44,7 @@ from tests.engine.test_queue import (
     test_a_paused_job_can_be_cancelled,
     test_a_running_job_is_paused_and_frees_the_worker,
 )
+from tests.patience import PATIENCE
 
 __all__ = [
     "test_a_bad_request_is_refused_before_it_is_queued",
@@ -109,7 +110,7 @@ def test_what_an_engine_that_died_with_its_cluster_leaves_is_gone_on_with(tmp_pa
         wait_for(lambda: len(list(tmp_path.rglob("drums.wav"))) == 2)
         actors = [psutil.Process(pid) for pid in workers(endpoint)]
         os.kill(endpoint.pid, signal.SIGKILL)
-        assert not psutil.wait_procs(actors, timeout=30)[1], "workers outlive their engine"
+        assert not psutil.wait_procs(actors, timeout=PATIENCE)[1], "workers outlive their engine"
         gate.touch()
         with Client(start_engine(options=[*ECHO, *options])) as again:
             ends = [list(again.request(Status(name)))[-1] for name in ("one", "two", "three")]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.engine.rig import echo_engine
+from tests.patience import PATIENCE
 
 INTRUDE = """
 import sys, ray
@@ -28,7 +29,7 @@ def test_a_stranger_cannot_run_programs_in_the_engine_s_cluster(tmp_path: Path) 
                 env={**clean, **guess},
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE,
             )
             assert tried.returncode != 0
             assert "in 7" not in tried.stdout

@@ -23,8 +23,8 @@ from engine.store.database import DATABASE
 from engine.store.stages import StageStore
 from tests.engine.conform.doubles import DoubleRenderer, filtered
 from tests.engine.conform.painting_rig import Listener, Painting, four_bars, hashes
+from tests.patience import PATIENCE
 
-PATIENCE = 120.0
 Alone = Callable[[Render], dict[str, str]]
 HOST, GUEST, OTHER = 3, 40, 41
 """Seeds of the jobs."""

@@ -20,8 +20,7 @@ from engine.report import JobCancelled, Tick
 from engine.sharing import Shared, share_renderers
 from tests.engine.conform.doubles import DoubleRenderer, filtered
 from tests.engine.conform.painting_rig import Listener, Painting, four_bars, hashes
-
-PATIENCE = 120.0
+from tests.patience import PATIENCE
 
 
 class Held(DoubleRenderer):

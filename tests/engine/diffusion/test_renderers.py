@@ -18,6 +18,7 @@ from engine.rendering import Clip, Stretch
 from engine.report import JobCancelled
 from engine.sharing import Shared
 from tests.engine.diffusion.stretches import open_renderer, silent_tick, stretch, tone
+from tests.patience import PATIENCE
 
 KINDS = ("ace-turbo", "ace-base", "ace-sft", "sa-distilled", "sa-base")
 QUICK = ("ace-turbo", "sa-distilled")
@@ -182,7 +183,7 @@ def test_takes_that_share_a_renderer_have_the_bytes_that_each_has_alone(
     shared, start = Shared(renderer), threading.Barrier(len(takes))
 
     def ask(take: list[Stretch]) -> list[Clip]:
-        start.wait(60)
+        start.wait(PATIENCE)
         return shared.render(take, silent_tick)
 
     with ThreadPoolExecutor(len(takes)) as pool:

@@ -20,6 +20,7 @@ from engine.song.making import SongMaker, Stretch
 from engine.song.plan import SongPlan
 from tests.engine.song.songs import RATE, Plan, Song, make_song
 from tests.engine.song.test_conform import samples, wanted
+from tests.patience import PATIENCE
 
 PLANS = (Plan(2, False, 0.1), Plan(2, True, 0.5), Plan(2, False, 0.9), Plan(2, True, 0.3))
 BARS, SINGS = tuple(p.bars for p in PLANS), tuple(p.sings for p in PLANS)
@@ -123,7 +124,7 @@ def test_the_first_sections_are_let_out_before_the_last_window_is_computed(song:
         heard.set()
 
     def wait_for_a_piece() -> None:
-        assert heard.wait(60), "no piece came while the last window waited"
+        assert heard.wait(PATIENCE), "no piece came while the last window waited"
 
     made = maker(Played(song, before_last=wait_for_a_piece)).make(quiet, let_out)
     assert made.after is not None

@@ -17,6 +17,7 @@ from engine.store.database import open_database, statements
 from engine.store.jobs import KEEP_SECONDS, read_jobs
 from engine.store.schema import STEPS, VERSION
 from tests.engine.rig import song
+from tests.patience import PATIENCE
 
 
 def old_database(path: Path, version: int) -> sqlite3.Connection:
@@ -93,7 +94,7 @@ def test_processes_that_open_it_at_once_agree(tmp_path: Path) -> None:
     old_database(path, 1).close()
     code = f"from pathlib import Path; from engine.store.database import *; open_database(Path({str(path)!r}))"
     started = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
-    assert [(process.wait(60), process.stderr and process.stderr.read()) for process in started] == [(0, b"")] * 4
+    assert [(process.wait(PATIENCE), process.stderr and process.stderr.read()) for process in started] == [(0, b"")] * 4
 
 
 @pytest.mark.parametrize("harm", ["noise", "torn", "a folder"])

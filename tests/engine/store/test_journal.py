@@ -11,6 +11,7 @@ import pytest
 
 from engine.store import journal as module
 from engine.store.journal import Change, Journal
+from tests.patience import PATIENCE
 
 
 def put(number: int) -> Change:
@@ -36,7 +37,7 @@ def in_loop(work: Callable[[Journal], Awaitable[None]], path: Path) -> None:
 async def settled(journal: Journal) -> Exception | None:
     done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
     journal.after(done.set_result)
-    return await asyncio.wait_for(done, 30)
+    return await asyncio.wait_for(done, PATIENCE)
 
 
 def test_what_is_told_is_committed_and_in_order(tmp_path: Path) -> None:

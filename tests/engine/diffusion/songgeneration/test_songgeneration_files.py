@@ -17,6 +17,7 @@ from bridge.errors import JobError
 from engine.diffusion.songgeneration.layout import AUTOENCODER, AUTOENCODER_CONFIG, ONE_STREAM, SEPTOKEN, find_runtime
 from engine.diffusion.songgeneration.prompt import PromptEncoder
 from engine.diffusion.songgeneration.renderer import SongRenderer
+from tests.engine.diffusion.songgeneration.songs import join, random_codes
 
 Tensors = dict[str, Tensor]
 
@@ -24,6 +25,11 @@ Tensors = dict[str, Tensor]
 @pytest.fixture
 def copied(runtime: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(runtime / "ckpt", tmp_path / "ckpt"))
+
+
+def heard(renderer: SongRenderer) -> bytes:
+    """What it makes of a few codes."""
+    return join(renderer.render(random_codes(8), ("bgm",), seed=1))["bgm"].tobytes()
 
 
 def refusal(ckpt: Path) -> str:
@@ -101,12 +107,12 @@ def test_a_tensor_that_does_not_fit_is_named(copied: Path, change: Callable[[Ten
     assert SEPTOKEN.rpartition("/")[2] in refused
 
 
-def test_unused_tables_may_be_left_out(copied: Path) -> None:
+def test_unused_tables_may_be_left_out(copied: Path, renderer: SongRenderer) -> None:
     tensors = load_file(copied / SEPTOKEN)
     unused = ("hubert.", "bestrq.", "cfm_wrapper.mlp.", "zero_cond", f"{ESTIMATOR}wte.", "normfeat.sum_target_x2")
     (copied / SEPTOKEN).unlink()
     save_file({n: t for n, t in tensors.items() if not n.startswith(unused)}, copied / SEPTOKEN)
-    SongRenderer.open(copied, device="cpu", dtype=torch.float32)
+    assert heard(SongRenderer.open(copied, device="cpu", dtype=torch.float32)) == heard(renderer)
 
 
 def test_half_precision_files_are_read(copied: Path) -> None:
@@ -169,10 +175,11 @@ def test_code_in_a_pickle_is_not_run(copied: Path, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_the_first_format_of_torch_is_read(copied: Path) -> None:
+def test_the_first_format_of_torch_is_read(copied: Path, renderer: SongRenderer) -> None:
     state = torch.load(copied / AUTOENCODER, weights_only=True)
     torch.save(state, copied / AUTOENCODER, _use_new_zipfile_serialization=False)
-    SongRenderer.open(copied, device="cpu", dtype=torch.float32)
+    again = SongRenderer.open(copied, device="cpu", dtype=torch.float32)
+    assert heard(again) == heard(renderer)
 
 
 def test_a_pickle_of_something_else_is_refused(copied: Path) -> None:
