@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TypeVar
 
 import numpy as np
 
+from bridge.handover.files import disk_error
 from engine.report import ShareReporter, Tick, wait_for
 from engine.splice import Audio
 
@@ -17,11 +20,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Spooled:
-    """A part as it was played, float32 [2, length], the `number`th in a file."""
+    """A part's sound, float32 [2, length], the `number`th in a file."""
 
     file: IO[bytes]
     number: int
     length: int
+
+    def write(self, audio: Audio) -> None:
+        """Puts it there. Raises `JobError` where the disk is full."""
+        try:
+            self.file.seek(8 * self.length * self.number)
+            self.file.write(np.ascontiguousarray(audio, np.float32).data)
+            self.file.flush()
+        except OSError as error:
+            raise disk_error(error, Path(tempfile.gettempdir())) from error
 
     def read(self) -> Audio:
         """A copy in memory."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 
 from bridge.arrangement import Reference
-from bridge.handover.files import disk_error
 from engine.casting import Cast, cast, clip2rate, in_room
 from engine.checks.levels import audio2lufs
 from engine.cutkit import CutKit, clip2kit, open_kit, play_kit
@@ -56,6 +55,7 @@ from engine.sampler.mix import limit, true_peaks
 from engine.score import Part
 from engine.sounds import Sound
 from engine.splice import Audio, finish_tail, splice
+from engine.standins import STANDS_IN, repaired, replaced
 from engine.stems import TAIL_SECONDS, StemMaker
 from engine.stretches import Scene, reference2clip
 
@@ -64,7 +64,6 @@ CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 WORKED_ON = 2
 NEARER_DB = 0.5
 """So much nearer, all distances added up, a mix must come; else the guide stands in."""
-STANDS_IN = "the sampler's guide stands in for the match"
 SURELY_BELOW = 0.6
 """No sound whose samples stay below this has a true peak near full scale."""
 JUDGED_SECONDS = 30.0
@@ -144,49 +143,43 @@ class Matcher:
             yield part, replace(sound, renderer="guide", remarks=(*sound.remarks, why))
 
     def _match_fresh(
-        self,
-        clip: Clip,
-        wanted: _Wanted,
-        clipped: Clipped,
-        parts: list[Part],
-        hands: Hands,
+        self, clip: Clip, wanted: _Wanted, clipped: Clipped, parts: list[Part], hands: Hands
     ) -> Iterator[tuple[Part, Sound]]:
         """New instruments and curves for the parts, then each part's sound; two are worked on at a time."""
         who = hands.run(cast, self.stems, parts, clip, hands.tick("choose", 0.0, CHOSEN))
         if len(parts) == 1:
             who = hands.run(self._with_cut_kit, parts[0], clip, clipped.audio, who)
-        with tempfile.TemporaryFile() as spool:
-            raws, bus = self._play_all(parts, who, spool, hands)
-            hands.tick("match", PLAYED, DESIGNED)(0.0)
-            curves, before, after = hands.run(self._design, parts, bus, wanted)
-            del bus
-            if after.total > before.total - NEARER_DB:
-                why = f"the mix was as near to {clipped.audio} before the match ({before.total:.1f} dB) as after"
-                why = f"{STANDS_IN}: {why} ({after.total:.1f} dB)"
-                for part, sound in self._guides(parts, hands, why):
-                    yield part, _repaired(sound, why)
-                return
+        players, swapped = dict(who.instruments), dict[str, str]()
+        with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as shelf:
+            raws = self._play_all(parts, players, spool, hands)
+            while True:
+                hands.tick("match", PLAYED, DESIGNED)(0.0)
+                curves, before, after = hands.run(self._design, parts, raws, wanted)
+                if after.total > before.total - NEARER_DB:
+                    why = f"the mix was as near to {clipped.audio} before the match ({before.total:.1f} dB) as after"
+                    why = f"{STANDS_IN}: {why} ({after.total:.1f} dB)"
+                    for part, sound in self._guides(parts, hands, why):
+                        yield part, repaired(sound, why)
+                    return
+                sounds = self._finish_all(parts, players, raws, curves, shelf, hands)
+                others = {} if swapped else replaced(parts, players, sounds)
+                if not others:
+                    break
+                # The curves were found for who did not pass; once more for who plays in the end.
+                for part, raw in zip(parts, raws, strict=True):
+                    if part.name in others:
+                        players[part.name], swapped[part.name] = others[part.name]
+                        raw.write(hands.run(self._play, part, players[part.name], 0, raw.length, lambda _: None))
             played: dict[str, str] = {}
-            repaired = []
-            running: deque[tuple[Part, Future[Sound]]] = deque()
-
-            def first() -> tuple[Part, Sound]:
-                part, work = running.popleft()
-                sound = wait_for(work, hands.share.poll)
+            stood_in = []
+            for k, (part, sound) in enumerate(zip(parts, sounds, strict=True)):
+                if part.name in swapped and not sound.verdict.checks.repaired:
+                    sound = repaired(sound, swapped[part.name])
                 if sound.instrument is not None and not sound.renderer:
                     played[part.name] = sound.instrument.name
                 if sound.verdict.checks.repaired:
-                    repaired.append(part.name)
-                return part, sound
-
-            for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
-                tick = hands.tick(f"match: {part.name}", DESIGNED + (1 - DESIGNED) * k / len(parts), 1.0)
-                tick(0.0)
-                running.append((part, hands.pool.submit(self._finish, part, who.instruments[part.name], raw, curves)))
-                if len(running) > WORKED_ON:
-                    yield first()
-            while running:
-                yield first()
+                    stood_in.append(part.name)
+                yield part, replace(sound, audio=Spooled(shelf, k, self.stems.frame.samples).read())
         group = Group(
             clipped,
             played,
@@ -196,7 +189,7 @@ class Matcher:
             before,
             after,
             curves2bytes(curves),
-            tuple(repaired),
+            tuple(stood_in),
             who.room_db,
             *(kit for name, (kit, _) in self.kits.items() if name in played and kit.instrument.name == played[name]),
         )
@@ -219,29 +212,54 @@ class Matcher:
         return play_kit(self.stems, bank, kit, part, start, stop, tick)
 
     def _play_all(
-        self, parts: Sequence[Part], who: Cast, spool: IO[bytes], hands: Hands
-    ) -> tuple[list[Spooled], Audio]:
-        """The parts by their instruments with what rings on, on disk: a song's stems are too much for memory; and
-        their sum [2, samples]. Raises `JobError` where the disk is full."""
+        self, parts: Sequence[Part], players: Mapping[str, Instrument], spool: IO[bytes], hands: Hands
+    ) -> list[Spooled]:
+        """The parts by their instruments with what rings on, on disk: a song's stems are too much for memory. Raises
+        `JobError` where the disk is full."""
         frame = self.stems.frame
-        length = frame.samples + round(TAIL_SECONDS * frame.rate)
-        bus = np.zeros((2, frame.samples), np.float32)
-        for k, part in enumerate(parts):
+        raws = [Spooled(spool, k, frame.samples + round(TAIL_SECONDS * frame.rate)) for k in range(len(parts))]
+        for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
             low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
             tick = hands.tick(f"guide: {part.name}", low, high)
-            raw = hands.run(self._play, part, who.instruments[part.name], 0, length, tick)
-            bus += raw[:, : frame.samples]
-            try:
-                spool.write(np.ascontiguousarray(raw).data)
-                spool.flush()
-            except OSError as error:
-                raise disk_error(error, Path(tempfile.gettempdir())) from error
-        return [Spooled(spool, k, length) for k in range(len(parts))], bus
+            raw.write(hands.run(self._play, part, players[part.name], 0, raw.length, tick))
+        return raws
 
-    def _design(self, parts: Sequence[Part], bus: Audio, wanted: _Wanted) -> tuple[Curves, Distances, Distances]:
-        """The curves for a group whose sum is `bus`, and how far it is from the reference before and after."""
+    def _finish_all(
+        self,
+        parts: Sequence[Part],
+        players: Mapping[str, Instrument],
+        raws: Sequence[Spooled],
+        curves: Curves,
+        shelf: IO[bytes],
+        hands: Hands,
+    ) -> list[Sound]:
+        """Each part's sound, its audio on the shelf; two are worked on at a time."""
+        sounds: list[Sound] = []
+        running: deque[Future[Sound]] = deque()
+
+        def put_away() -> None:
+            sound = wait_for(running.popleft(), hands.share.poll)
+            Spooled(shelf, len(sounds), sound.audio.shape[1]).write(sound.audio)
+            sounds.append(replace(sound, audio=np.zeros((2, 0), np.float32)))
+
+        for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
+            hands.tick(f"match: {part.name}", DESIGNED + (1 - DESIGNED) * k / len(parts), 1.0)(0.0)
+            running.append(hands.pool.submit(self._finish, part, players[part.name], raw, curves))
+            if len(running) > WORKED_ON:
+                put_away()
+        while running:
+            put_away()
+        return sounds
+
+    def _design(
+        self, parts: Sequence[Part], raws: Sequence[Spooled], wanted: _Wanted
+    ) -> tuple[Curves, Distances, Distances]:
+        """The curves for a group, and how far its sum is from the reference before and after."""
         rate, profile = self.stems.frame.rate, wanted.profile
         with self.stems.watch.timing("match"):
+            bus = np.zeros((2, self.stems.frame.samples), np.float32)
+            for raw in raws:
+                bus += raw.read()[:, : bus.shape[1]]
             alone = self._is_whole(parts)
             levels = audio2levels(bus, Grid(rate))
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
@@ -281,7 +299,7 @@ class Matcher:
         if usual != instrument:
             again = self._checked(part, usual, plain, curves)
             if len(again.verdict.problems) < len(sound.verdict.problems):
-                return _repaired(again, f"played by {usual.name} instead of {instrument.name}: {why}")
+                return repaired(again, f"played by {usual.name} instead of {instrument.name}: {why}")
         samples, rate = self.stems.frame.samples, self.stems.frame.rate
         lufs = [audio2lufs(audio[:, :samples], rate) for audio in (apply_curves(raw, curves), plain)]
         gain = lufs[0] - lufs[1] if lufs[0] is not None and lufs[1] is not None else 0.0
@@ -289,7 +307,7 @@ class Matcher:
         for flat in (flat_curves(curves, gain), replace(flat_curves(curves, 0.0), level=np.zeros(1, np.int16))):
             guide = self._checked(part, usual, plain, flat)
             if len(guide.verdict.problems) < len(sound.verdict.problems):
-                return replace(_repaired(guide, f"{STANDS_IN}: {why}"), renderer="guide")
+                return replace(repaired(guide, f"{STANDS_IN}: {why}"), renderer="guide")
         return sound
 
     def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
@@ -378,10 +396,3 @@ class _Wanted:
 
     profile: Profile
     tone: Tone
-
-
-def _repaired(sound: Sound, why: str) -> Sound:
-    """The sound with the reason why it is not what was chosen."""
-    checks = msgspec.structs.replace(sound.verdict.checks, repaired=(why,))
-    remarks = tuple(dict.fromkeys((*sound.remarks, why)))
-    return replace(sound, verdict=replace(sound.verdict, checks=checks), remarks=remarks)
