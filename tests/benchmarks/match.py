@@ -54,7 +54,7 @@ from engine.stems import StemMaker, request2frame
 from engine.stretches import Scene
 from tests.benchmarks import match_safety
 from tests.benchmarks.match_kept import Costs, Kept, Numbers, Tried, keep, read
-from tests.benchmarks.match_material import PLAYED, RATE, Clip, excerpt, held_out_sounds, real_clips
+from tests.benchmarks.match_material import PLAYED, RATE, Clip, excerpt, held_out_sounds, played, real_clips
 from tests.benchmarks.match_measures import NAMES, Measured, distances, measure
 from tests.benchmarks.musicnn_judge import why_absent
 
@@ -124,6 +124,10 @@ class Studio:
         minutes = bus.shape[1] / RATE / 60
         return Costs(len(self.guide), chosen - began, (time.process_time() - chosen) / minutes)
 
+    def measure(self, mix: Audio) -> Measured:
+        """Of a mix, while it plays."""
+        return measure(played(mix, self.clock), RATE)
+
     def _curves(self, bus: Audio, clip: Clip, *, moving: bool) -> Curves:
         profile = audio2profile(clip.given, RATE)
         assert profile is not None
@@ -164,7 +168,7 @@ def try_clip(studio: Studio, title: str, clip: Clip, guide: Measured) -> Tried:
         "ours": matched.mix,
         "oracle": clip.given if clip.truth is None else clip.truth,
     }
-    rows = {"guide": guide, **{name: measure(mix, RATE) for name, mix in mixes.items()}}
+    rows = {"guide": guide, **{name: studio.measure(mix) for name, mix in mixes.items()}}
     left = [
         match_safety.leave(
             part,
@@ -235,7 +239,7 @@ def main() -> None:
         if wanted:
             studio = Studio(Path(name))
             mix, _ = limit(added(studio.guide), RATE)
-            guide = measure(mix, RATE)
+            guide = studio.measure(mix)
             if read(kept).costs is None:
                 keep(kept, [], studio.costs(wanted[0][1]))
             for title, clip in wanted:

@@ -44,7 +44,8 @@ KITS = (0, 8, 16, 24, 25, 40)
 PLAYED = ("hard rock", 11)
 """Style and seed of the song that is brought to all references."""
 OTHER = ("neo-soul", 23)
-FROM_BAR, BARS = 12, 13
+FROM_BAR, BARS, REST_BARS = 12, 13, 2
+"""Bars that are played, and bars of rest behind them, in which all that rings on dies away."""
 ALL = slice(None)
 
 
@@ -66,7 +67,8 @@ def writers() -> Writers:
 
 @lru_cache(maxsize=4)
 def excerpt(style: str, seed: int) -> tuple[Score, Clock]:
-    """Thirteen bars from the first chorus on of a song of the band's, beginning at beat 0, without the arpeggio."""
+    """Thirteen bars from the first chorus on of a song of the band's, beginning at beat 0, without the arpeggio; then
+    two of rest."""
     score = compose(style, seed, writers())
     clock = song(style, seed).arrangement.timeline()
     low, high = 4.0 * FROM_BAR, 4.0 * (FROM_BAR + BARS)
@@ -75,7 +77,12 @@ def excerpt(style: str, seed: int) -> tuple[Score, Clock]:
         notes = tuple(replace(n, start=n.start - low) for n in part.notes if low <= n.start < high)
         if part.role in ROLES and notes:
             parts.append(replace(part, notes=notes))
-    return replace(score, parts=tuple(parts), chords=()), Clock.steady(clock.bpm_at(0.0), high - low)
+    return replace(score, parts=tuple(parts), chords=()), Clock.steady(clock.bpm_at(0.0), high - low + 4.0 * REST_BARS)
+
+
+def played(audio: Audio, clock: Clock) -> Audio:
+    """A sound of an excerpt without the rest at its end."""
+    return audio[:, : round(clock.beat2second(4.0 * BARS) * RATE)]
 
 
 def real_clips(count: int, which: slice = ALL) -> list[Clip]:
@@ -105,7 +112,8 @@ def held_out_sounds(count: int, which: slice = ALL, seed: int = 0) -> list[Clip]
         if number not in wanted:
             continue
         given = _dress(*excerpt(*OTHER), font, programs, effects)
-        truth = _dress(*excerpt(*PLAYED), font, programs, effects)
+        score, clock = excerpt(*PLAYED)
+        truth = played(_dress(score, clock, font, programs, effects), clock)
         clips.append(replace(_halves(f"held out {number}", given, RATE), truth=truth))
     return clips
 

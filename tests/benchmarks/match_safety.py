@@ -50,20 +50,22 @@ def report(kept: Kept) -> list[str]:
     cents = np.abs([x for _, stem in stems for x in stem.cents] or [0.0])
     worst, whose = max(medians, default=(0.0, "none"))
     on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms (n = {len(late)})"
-    clicks = sum(len(stem.clicks) for _, stem in stems)
+    clicks = [f"{name}: {stem.stem} ({stem.instrument}), at {at:.3f} s" for name, stem in stems for at in stem.clicks]
     repaired = [f"{name}: {stem.stem}: {why}" for name, stem in stems for why in stem.repaired]
     lines = [
         "what matching leaves as it was",
         f"  onsets moved: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})",
         f"  pitch moved: median {np.median(cents):.2f}, at most {cents.max():.2f} cents (n = {len(cents)})",
-        f"  clicks found: {clicks}; stems repaired: {len(repaired)} of {len(stems)}",
+        f"  clicks found: {len(clicks)}; stems repaired: {len(repaired)} of {len(stems)}",
+        *(f"    a click in {text}" for text in clicks),
         *(f"    {text}" for text in repaired),
     ]
     for who in ("guide", "own"):
-        levels = [x for _, stem in stems for x in getattr(stem, who)]
-        if levels:
+        blocks = [(x, f"{stem.stem} for {name}") for name, stem in stems for x in getattr(stem, who)]
+        if blocks:
+            levels, (worst, whose) = [x for x, _ in blocks], max(blocks)
             named = "guide" if who == "guide" else "chosen instrument"
-            quiet = f"median {np.median(levels):.0f}, at most {max(levels):.0f} dBFS"
+            quiet = f"median {np.median(levels):.0f}, at most {worst:.1f} dBFS ({whose})"
             over = f"above -72: {sum(x > -72.0 for x in levels)} of {len(levels)} blocks of 50 ms"
             lines.append(f"  where the {named} is silent: {quiet}, {over}")
     if kept.costs is not None:
