@@ -2,7 +2,7 @@
 
 Each is played on the test phrase of each of its roles and note by note: loudness, spectrum, width, attack, latency,
 tuning, range, answer to velocity. An instrument that measures like an earlier one in its own role is a twin: it stays
-playable by name, but a reference does not choose between the two. Everything is at 44.1 kHz; about a minute.
+playable by name, but a reference does not choose between the two. Everything is at 44.1 kHz; some three minutes.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import importlib.util
 import struct
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -138,9 +139,11 @@ def _block_rows(raw: bytes, start: int, size: int) -> list[tuple[bytes, bytes]]:
     return rows
 
 
-def _message(raw: bytes) -> dict[int, list]:
+def _message(raw: bytes) -> dict[int, list[Any]]:
     """Fields of a protocol buffer by number."""
-    at, fields = 0, {}
+    at = 0
+    fields: dict[int, list[Any]] = {}
+    value: int | bytes
     while at < len(raw):
         tag, at = _varint(raw, at)
         if tag & 7 == 0:
