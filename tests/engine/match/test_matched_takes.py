@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,13 @@ from bridge.arrangement import Arrangement, KeyAt, Reference, Section
 from bridge.errors import RequestError
 from bridge.handover.manifest import Manifest, read_manifest
 from bridge.messages import Done, PieceReady, Render, Scope, StemReady, StemWanted
+from engine.casting import Cast
 from engine.models import catalogue, stem_rows
 from engine.pipeline import Pipeline
+from engine.rendering import Clip
+from engine.report import Tick
+from engine.score import Part
+from engine.stems import StemMaker
 from tests.engine.match.sounds import RATE, beats, steady
 
 BARS, BEAT = 6, 0.5
@@ -202,6 +209,30 @@ def test_the_guide_stands_in_where_a_matched_stem_fails_its_check(studio: Studio
     assert manifest.style is not None
     assert manifest.style["matched"][0]["repaired"] == ["drums"]  # type: ignore[index]
     assert np.abs(heard(folder, "drums")).max() > 0.01
+
+
+def test_a_repaired_take_is_matched_as_if_its_player_had_been_chosen(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The curves fit who plays in the end: a bass that nobody hears is chosen, the usual one takes its place."""
+
+    def choose(softer_db: float) -> Callable[..., Cast]:
+        def choose(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cast:
+            usual = {part.name: stems.instrument(part) for part in parts}
+            bass = usual["bass"]
+            return Cast({**usual, "bass": replace(bass, gain_db=bass.gain_db - softer_db)}, 1.0, 1.0, 0.0)
+
+        return choose
+
+    reference = studio.reference("bright")
+    monkeypatch.setattr("engine.matching.cast", choose(0.0))
+    _, usual, _ = studio.take(studio.request("usual", reference, stems=STEMS[:2]))
+    monkeypatch.setattr("engine.matching.cast", choose(150.0))
+    _, unheard, _ = studio.take(studio.request("unheard", reference, stems=STEMS[:2]))
+    assert not any(stem.checks.repaired for stem in usual.stems)
+    (why,) = unheard.stems[1].checks.repaired
+    assert why.startswith("played by")
+    assert hashes(unheard) == hashes(usual)
 
 
 def test_the_guide_stands_in_where_the_mix_comes_no_nearer(studio: Studio) -> None:
