@@ -61,11 +61,12 @@ if TYPE_CHECKING:
     import zmq
 
 FRAME = f"stembridge/{PROTOCOL}".encode()
-ANSWER_WITHIN = 2.0
-"""Seconds within which a living engine answers a ping, busy or not."""
+ANSWER_WITHIN = 5.0
+"""Seconds within which a living engine answers a ping, busy or not, on a machine that has no turn for it at once."""
 PING_EVERY = 1.0
-LOST_AFTER = 4.0
-START_TIMEOUT = 60.0
+LOST_AFTER = 10.0
+"""Seconds of silence after which an engine is lost whose process lives; one that has died is noticed after a ping."""
+START_TIMEOUT = 180.0
 LAST_SEND_MS = 500
 ENDS = (*FINAL, Heard)
 Answer = TypeVar("Answer", JobList, ModelList, StatList)
@@ -93,7 +94,6 @@ class Client:
             self._socket.setsockopt(zmq.CURVE_SECRETKEY, endpoint.curve.secret.encode())
         self._socket.connect(f"tcp://{endpoint.address}:{endpoint.ports.zmq}")
         self._inbox: list[Event] = []
-        self._heard_at = time.monotonic()
         self._pinged_at = 0.0
 
     @classmethod
@@ -223,24 +223,27 @@ class Client:
         return event
 
     def _wait(self, wanted: Callable[[Event], bool], timeout: float | None = None) -> Event:
-        """The first event that fits; keeps the others. Pings meanwhile, so that a dead engine is noticed."""
+        """The first event that fits; keeps the others. Pings meanwhile, so that a dead engine is noticed.
+
+        Only time spent listening is silence: a machine that was suspended does not lose its engine.
+        """
         end = None if timeout is None else time.monotonic() + timeout
-        self._heard_at = time.monotonic()
+        silence = 0.0
         while True:
             for i, event in enumerate(self._inbox):
                 if wanted(event):
                     return self._inbox.pop(i)
             now = time.monotonic()
-            if (end is not None and now >= end) or now - self._heard_at > LOST_AFTER:
+            if (end is not None and now >= end) or silence > LOST_AFTER:
                 raise self._lost()
-            if now - self._heard_at > PING_EVERY:
+            if silence >= PING_EVERY:
                 if self.endpoint.curve is None and not is_alive(self.endpoint.pid):
                     raise self._lost()
                 if now - self._pinged_at > PING_EVERY:
                     self._pinged_at = now
                     self.send(Ping())
-            if self._receive(min(PING_EVERY, max(end - now, 0.0) if end is not None else PING_EVERY)):
-                self._heard_at = time.monotonic()
+            pause = PING_EVERY if end is None else min(PING_EVERY, max(end - now, 0.0))
+            silence = 0.0 if self._receive(pause) else silence + pause
 
     def _receive(self, seconds: float) -> bool:
         """Takes what has arrived into the inbox, but for events of kinds yet unknown; False when nothing came."""
@@ -368,7 +371,7 @@ def _too_slow(seconds: float, log: str) -> StembridgeError:
     return StembridgeError("engine.slow", message, hint=f"Its log is {log}.")
 
 
-def stop_engine(timeout: float = 10.0) -> bool:
+def stop_engine(timeout: float = 20.0) -> bool:
     """Ends the running engine; one that does not answer is killed. False where none runs. Raises `StembridgeError`."""
     endpoint = read_endpoint()
     if endpoint is None or not is_locked():

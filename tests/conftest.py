@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,16 @@ settings.register_profile(
     "search", deadline=None, derandomize=False, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("stembridge")
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Random numbers of a test that names no seed are the same, whichever tests ran before it."""
+    random.seed(1)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(1)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ FRAME = f"stembridge/{PROTOCOL}".encode()
 DOMAIN = "stembridge"
 MAX_QUEUED = 1000
 HEARTBEAT_MS = 1000
-DEAD_AFTER_MS = 4000
+DEAD_AFTER_MS = 10_000
 BURST = 64
 """Messages taken before other work of the event loop gets its turn."""
 

@@ -64,7 +64,8 @@ def test_a_voice_comes_from_a_network_that_sings(networks: Path, tmp_path: Path)
 
 
 def test_an_interrupted_render_stops_at_a_diffusion_step(networks: Path, tmp_path: Path) -> None:
-    request = four_bars(tmp_path / "out", stems=[{"role": "bass"}, {"role": "keys"}], renderer="ace-step")
+    stems = [{"role": role} for role in ("bass", "keys", "pad", "strings", "lead", "guitar")]
+    request = four_bars(tmp_path / "out", stems=stems, renderer="ace-step")
     path = tmp_path / "request.json"
     path.write_text(json.dumps(request))
     running = subprocess.Popen([*COMMAND, "render", str(path), "--json"], stdout=subprocess.PIPE, text=True)

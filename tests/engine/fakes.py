@@ -3,9 +3,9 @@
 What it does is said in the request's style words: "steps=40 pause=0.02" (per stem; seconds), "crash=once",
 "crash=always" or "crash=until cure=FILE" (the process kills itself in the middle), "deaf" (it reports nothing, so it
 cannot be stopped), "error=job", "error=bug", "error=memory" (it fails), "noise" (it prints, as libraries do),
-"hold=FILE" (it goes on when FILE is there), "company=FILE" (it writes down who is coming while it is held), "fat" (it
-keeps 300 MB when the job is over), "error=gpu" or "error=gpu-once" (torch's own error for a lost GPU, always or at the
-first attempt).
+"hold=FILE" (it goes on when FILE is there; "from=2" holds the second take and not the first), "company=FILE" (it
+writes down who is coming while it is held), "fat" (it keeps 300 MB when the job is over), "error=gpu" or
+"error=gpu-once" (torch's own error for a lost GPU, always or at the first attempt).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class EchoPipeline:
                     time.sleep(pause)
                     if not wish(request, "deaf"):
                         reporter.progress("render", (i * steps + step) / (len(request.stems) * steps))
-                self.misbehave(request, out, i)
+                self.misbehave(request, out, i, take)
                 path = folder / f"{stem.title}.wav"
                 with wave.open(str(path), "wb") as file:
                     file.setnchannels(1)
@@ -80,14 +80,14 @@ class EchoPipeline:
             manifests.append(str(manifest))
         return Done(request.job, tuple(manifests), time.monotonic() - began)
 
-    def misbehave(self, request: Render, out: Path, stem: int) -> None:
+    def misbehave(self, request: Render, out: Path, stem: int, take: int) -> None:
         """Does the harm that was asked for, before the second stem."""
         if wish(request, "noise"):
             print("libraries print to standard output", flush=True)
         if stem != 1:
             return
         held = wish(request, "hold")
-        while held and not Path(held).exists():
+        while held and take >= int(wish(request, "from", "1")) and not Path(held).exists():
             if wish(request, "company"):
                 Path(wish(request, "company")).write_text(" ".join(one.job for one in self.coming if not one.gone()))
             time.sleep(0.01)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from bridge.messages import StemReady
 from engine.report import JobCancelled, ShareReporter, wait_for
+from tests.patience import PATIENCE
 
 
 class Recorder:
@@ -40,12 +40,10 @@ def test_a_wish_to_stop_does_not_wait_for_the_step() -> None:
     share = ShareReporter(report, 0.5, 0.5)
     share.progress("guide", 0.2)
     with ThreadPoolExecutor(1) as pool:
-        work = pool.submit(release.wait, 30)
+        work = pool.submit(release.wait, PATIENCE)
         threading.Timer(0.2, lambda: setattr(report, "stop", True)).start()
-        started = time.monotonic()
         with pytest.raises(JobCancelled):
             wait_for(work, share.poll)
-        assert time.monotonic() - started < 10, "the step itself takes 30 s"
         assert not work.done()
         release.set()
     assert set(report.said) == {("guide", 0.6)}

@@ -144,6 +144,7 @@ def test_the_next_take_and_a_cancel_by_the_real_engine(band: Path, open_set: Ope
     assert digest(slot) != digest(audio)
     undone = len(live.undo)
     host.script._band.choose("takes", 8)
+    live.user_loop(8.0, 264.0)  # long enough to be stopped before its first stem
     host.press(GENERATE)
     host.run_until(lambda: sum("The engine has the job" in line for line in host.logged) == 3)
     host.press(CANCEL)
