@@ -39,7 +39,7 @@ def open_box(path: Path) -> zipfile.ZipFile:
         raise RequestError("file.missing", "there is no such file.", field=str(path))
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError) as error:
         raise damaged(path, f"it is no ZIP file ({error})") from error
     if len(archive.infolist()) > MAX_MEMBERS:
         archive.close()
@@ -57,7 +57,7 @@ def read_member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     try:
         with archive.open(found) as member:
             raw = member.read(MAX_XML + 1)
-    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise damaged(path, f"{name} is broken ({error})") from error
     if len(raw) > MAX_XML:
         raise damaged(path, f"{name} is larger than {MAX_XML >> 20} MB")

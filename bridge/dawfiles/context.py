@@ -170,7 +170,7 @@ def _embedded(sound: FileSound, folder: Path, archive: ZipFile | None) -> Path |
 
     try:
         _once(unpack)
-    except (EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error):
+    except (EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error):
         return None
     return path
 

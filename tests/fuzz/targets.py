@@ -27,7 +27,8 @@ from bridge.transport.mailbox import Mailbox
 from bridge.transport.osc import OscServer
 from bridge.transport.osc_packet import MAX_PACKET, OscError, Stream, message2packet, packet2messages
 from bridge.transport.osc_table import osc_table
-from bridge.validate import check_audio, check_request, raw2request
+from bridge.validate import check_request, raw2request
+from bridge.validate_arrangement import check_audio
 from engine.previous import SCORE_NAME, open_take
 
 TOKEN = "f" * 32
