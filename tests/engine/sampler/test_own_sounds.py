@@ -258,6 +258,7 @@ def test_the_list_holds_all_by_role_and_says_licences(tmp_path: Path) -> None:
     answer = soundbook.list_sounds({})
     assert len(answer["sounds"]) > 200
     assert all(row["licence"] and row["brightness_hz"] > 0 for row in answer["sounds"])
+    assert all(row["lufs"] < 0 and 0 <= row["late_ms"] < 12 and abs(row["off_cents"]) < 60 for row in answer["sounds"])
     assert [row["name"] for row in answer["sounds"] if row["bank"] == "mine"] == ["bright keys"]
     bass = soundbook.list_sounds({"role": "bass"})["sounds"]
     assert {row["role"] for row in bass} == {"bass"}
