@@ -35,10 +35,13 @@ class Spooled:
         except OSError as error:
             raise disk_error(error, Path(tempfile.gettempdir())) from error
 
+    def view(self) -> Audio:
+        """Read only, without a place in memory of its own."""
+        return np.memmap(self.file, np.float32, "r", 8 * self.length * self.number, (2, self.length))
+
     def read(self) -> Audio:
         """A copy in memory."""
-        shape = (2, self.length)
-        return np.array(np.memmap(self.file, np.float32, "r", 8 * self.length * self.number, shape))
+        return np.array(self.view())
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,7 @@ class Matcher:
         with self.stems.watch.timing("match"):
             bus = np.zeros((2, self.stems.frame.samples), np.float32)
             for raw in raws:
-                bus += raw.read()[:, : bus.shape[1]]
+                bus += raw.view()[:, : bus.shape[1]]
             alone = self._is_whole(parts)
             levels = audio2levels(bus, Grid(rate))
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
@@ -289,7 +289,7 @@ class Matcher:
     def _finish(self, part: Part, instrument: Instrument, played: Spooled, curves: Curves) -> Sound:
         """A part's sound from what was played. Where a check fails that the usual instrument passes, that one plays in
         its place, and where it fails because of the bus stage, the guide stands in as it is, as loud."""
-        raw = played.read()
+        raw = played.view()
         sound = self._checked(part, instrument, raw, curves)
         if sound.verdict.good:
             return sound
