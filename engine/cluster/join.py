@@ -12,12 +12,14 @@ import logging
 import os
 import secrets
 import socket
+import subprocess
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from bridge.errors import StembridgeError
 from bridge.paths import data_folder
+from engine.cluster.guard import start_guard
 from engine.cluster.needs import Needs
 from engine.hardware import GIB
 from engine.stages import program2hash
@@ -64,6 +66,7 @@ class Cluster:
         self._thread: threading.Thread | None = None
         self._joined: Future[None] = Future()
         self._over = threading.Event()
+        self._guard: subprocess.Popen[bytes] | None = None
         self.namespace = f"stembridge-{secrets.token_hex(8)}"
 
     def connect(self) -> None:
@@ -97,7 +100,7 @@ class Cluster:
 
     def _live(self) -> None:
         """From joining to leaving in one thread, because what Ray starts on this machine ends with the thread that
-        started it (Linux's parent-death signal)."""
+        started it (Linux's parent-death signal); what does not, `engine.cluster.guard` ends."""
         try:
             log.info("ray: %s", self._join())
         except (RuntimeError, ValueError, OSError) as error:
@@ -129,6 +132,7 @@ class Cluster:
             reach(address)
             ray.init(address=address, **common)
             return f"joined {address}"
+        self._guard = start_guard()
         cpus = max(os.cpu_count() or 1, self._places * self._needs.cpus)
         ray.init(num_cpus=cpus, include_dashboard=False, object_store_memory=STEMS_BYTES, **common)
         return f"started a cluster on this machine, {ray.get_runtime_context().gcs_address}"
