@@ -20,6 +20,7 @@ from bridge.messages import Done, Ping, encode
 from bridge.transport.endpoint import ClientKeys, Endpoint, read_endpoint_file
 from bridge.transport.lan import KEYS, NAMED, PASS, open_keys, text2address
 from tests.engine.rig import echo_engine, own_places, song, wait_for
+from tests.ports import free_port
 
 ADDRESS = "127.0.0.2"
 """Stands for an address of the local network: nothing but the LAN sockets are bound to it."""
@@ -29,9 +30,7 @@ ADDRESS = "127.0.0.2"
 def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Endpoint, Endpoint, Path]]:
     """The local endpoint, the pass, and the engine's data folder."""
     folder = tmp_path_factory.mktemp("lan")
-    with socket.socket() as free:
-        free.bind((ADDRESS, 0))
-        port = free.getsockname()[1]
+    port = free_port(socket.SOCK_STREAM, ADDRESS)
     with echo_engine(folder, "--lan", f"{ADDRESS}:{port}") as local:
         data = folder / "data"
         given = read_endpoint_file(data / PASS)

@@ -27,6 +27,7 @@ from bridge.transport.osc_packet import message2packet, packet2messages
 from bridge.transport.osc_table import TABLE, osc_answers
 from tests.engine.rig import echo_engine, song, wait_for
 from tests.patience import PATIENCE
+from tests.ports import free_port
 
 V1 = "/stembridge/v1"
 liblo = pytest.mark.skipif(
@@ -83,9 +84,7 @@ class Dump:
     """A running oscdump: its lines as they come."""
 
     def __init__(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         command = ["oscdump", "-L", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.lines: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.daw.live.desk import NoiseEngine
 from tests.daw.live.fake_gate import VERSIONS
 from tests.daw.live.fake_live import FakeLive, Host
+from tests.ports import free_port
 
 SCRIPTS = Path(__file__).parents[3] / "daw_scripts" / "ableton"
 sys.path.insert(0, str(SCRIPTS))
@@ -47,13 +47,6 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "My Song Project"
     folder.mkdir()
     return folder
-
-
-def free_port() -> int:
-    """A UDP port of this machine that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 Opener = Callable[..., Host]
