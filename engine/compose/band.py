@@ -13,7 +13,7 @@ from dataclasses import replace
 from bridge.errors import RequestError
 from bridge.messages import Render
 from bridge.timeline import Clock
-from engine.compose.candidates import SEED, choices2remarks, choose_versions
+from engine.compose.candidates import SEED, Own, choices2remarks, choose_versions
 from engine.compose.edit import edit_band
 from engine.compose.feel import style2feel
 from engine.compose.form import SectionShape
@@ -158,9 +158,17 @@ def write_streams(
         )
         if stream == "lead":
             versions = {name: answer(notes, room) for name, notes in versions.items()}
-        chosen[stream], choices = choose_versions(song, stream, versions, chosen.get("drums", notes.get("drums", ())))
+        theirs = _own(song, material.get(stream, Material()))
+        heard_drums = chosen.get("drums", notes.get("drums", ()))
+        chosen[stream], choices = choose_versions(song, stream, versions, heard_drums, own=theirs)
         lines += choices2remarks(choices)
     return chosen, tuple(lines)
+
+
+def _own(song: Song, material: Material) -> Own:
+    """The user's bars that the stream plays or varies; what is to be left as far as a strength says is no model."""
+    notes = in_order((*material.taken, *(material.vary if material.strength is None else ())))
+    return Own(notes, rows_with(song, notes)) if notes else Own()
 
 
 def wanted_streams(seats: Sequence[Seat]) -> tuple[str, ...]:

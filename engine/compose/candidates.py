@@ -6,8 +6,9 @@ Drums are decided first, the bass is measured against the drums that stayed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from bridge.timeline import Bar
 from engine.compose.form import SectionShape
@@ -44,6 +45,15 @@ WEIGHTS: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """The user's own bars on a stream: notes sorted by start, and their rows. Where there are some, a version is as
+    good as it is like them: a drummer who changes every bar is not answered by a loop, nor a walking bass by roots."""
+
+    notes: tuple[Note, ...] = ()
+    rows: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One section of one stream: the version that stayed, its score, and the scores of the others by name."""
 
@@ -61,10 +71,11 @@ def choose_versions(
     drums: Sequence[Note],
     rows: Sequence[int] | None = None,
     margin: float | None = None,
+    own: Own = Own(),
 ) -> tuple[tuple[Note, ...], tuple[Choice, ...]]:
     """The best version of `stream` in every section, joined. `versions` must hold `SEED`; the seed says the density
-    that is wanted. `rows`: only sections with one of these bars are judged, elsewhere the seed stays. `margin`: by how
-    much the seed must be beaten, else as `MARGIN` says."""
+    that is wanted, `own` what else the user's bars want. `rows`: only sections with one of these bars are judged,
+    elsewhere the seed stays. `margin`: by how much the seed must be beaten, else as `MARGIN` says."""
     ahead = MARGIN[stream] if margin is None else margin
     seed = versions[SEED]
     chosen: list[Note] = []
@@ -75,8 +86,9 @@ def choose_versions(
         scores = {SEED: 1.0}
         best = SEED
         if judged and len(versions) > 1 and any(stream in b.streams for b in shape.bars):
+            goals = own2goals(song, stream, shape, own)
             scores = {
-                name: total(stream, measure_section(song, stream, shape, notes, seed, drums, chosen))
+                name: total(stream, measure_section(song, stream, shape, notes, seed, drums, chosen), goals)
                 for name, notes in versions.items()
             }
             best = max(scores, key=lambda name: scores[name] - (0.0 if name == SEED else ahead))
@@ -110,9 +122,7 @@ def measure_section(
         row["stability"] = _or(backbeat_stability(inside, bars), 1.0)
         row["kick on one"] = 1.0 - abs(_or(kick_on_one(inside, bars), 0.0) - _or(kick_on_one(seed, bars), 0.0))
         return row
-    row["scale"] = sum(
-        n.pitch % 12 in scale_tones(song.keys.at(n.start), chord_at(song.chords, n.start)) for n in inside
-    ) / max(len(inside), 1)
+    row["scale"] = _in_scale(song, inside)
     if stream == "bass":
         goal = _or(kick_bass_agreement(drums, seed, bars), 0.0)
         row["kick and bass"] = min(1.0, _or(kick_bass_agreement(drums, inside, bars), 0.0) / goal) if goal else 1.0
@@ -123,11 +133,54 @@ def measure_section(
     return row
 
 
-def total(stream: str, row: Mapping[str, float]) -> float:
-    """The weighted mean of a stream's metrics, each as a share of what is enough; a missing one counts nothing."""
-    return sum(
-        weight * min(1.0, row.get(name, 0.0) / ENOUGH.get(name, 1.0)) for name, weight in WEIGHTS[stream].items()
-    )
+def own2goals(song: Song, stream: str, shape: SectionShape, own: Own) -> dict[str, float]:
+    """Values of the user's own bars, those of the section's label if there are some, that a version shall come near;
+    none for what cannot be measured in them."""
+    label = shape.section.label
+    mine = [r for r in own.rows if song.shapes[song.owners[r]].section.label == label] or list(own.rows)
+    runs = [[song.bars[r].bar for r in run] for run in neighbours(mine)]
+    bars = [bar for run in runs for bar in run]
+    notes = [n for bar in bars for n in bar_notes(own.notes, bar)]
+    if not notes:
+        return {}
+    found: dict[str, float | None] = {}
+    if stream == "drums":
+        steady = [(backbeat_stability(notes, run), len(run) - 1) for run in runs]
+        pairs = sum(n for value, n in steady if value is not None)
+        found["stability"] = sum(value * n for value, n in steady if value is not None) / pairs if pairs else None
+    elif stream == "bass":
+        found["roots"] = root_rate(notes, bars, song.chords)
+    elif stream == "lead":
+        found["chord tones"] = chord_tone_rate(notes, bars, song.chords)
+    found["scale"] = _in_scale(song, notes) if stream != "drums" else None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def neighbours(rows: Iterable[int]) -> list[list[int]]:
+    """Rows in order, split where one is missing."""
+    runs: list[list[int]] = []
+    for row in sorted(rows):
+        if runs and row - runs[-1][-1] == 1:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return runs
+
+
+def total(stream: str, row: Mapping[str, float], goals: Mapping[str, float] = MappingProxyType({})) -> float:
+    """The weighted mean of a stream's metrics: nearness to the `goals`, else the share of what is enough; a missing one
+    counts nothing."""
+    shares = {
+        name: 1.0 - abs(value - goals[name]) if name in goals else min(1.0, value / ENOUGH.get(name, 1.0))
+        for name, value in row.items()
+    }
+    return sum(weight * shares.get(name, 0.0) for name, weight in WEIGHTS[stream].items())
+
+
+def _in_scale(song: Song, notes: Sequence[Note]) -> float:
+    """Share of the notes in the scale of the key, bent to the chord of the moment."""
+    hits = sum(n.pitch % 12 in scale_tones(song.keys.at(n.start), chord_at(song.chords, n.start)) for n in notes)
+    return hits / max(len(notes), 1)
 
 
 def choices2remarks(choices: Sequence[Choice]) -> tuple[str, ...]:

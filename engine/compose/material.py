@@ -130,8 +130,8 @@ def carried(
     """The stream made from the user's bars, and the bars that stand as they gave them (on the grid).
 
     Of the user's own bars the first two of every four stand and the others are varied. Where their idea ends before its
-    section does it begins again; other sections take the bars of their label, or of any section the user filled, along
-    with the chords. `seed` supplies fills. Without `changed` all of their bars stand.
+    section does it begins again; sections without one (a fill alone is none) take the bars of their label, or of any
+    section the user filled, along with the chords. `seed` supplies fills. Without `changed` all of their bars stand.
     """
     snapped = [replace(n, start=snap(n.start, song), offset_ms=0.0) for n in notes]
     snapped = list(no_overlaps(snapped))
@@ -141,11 +141,11 @@ def carried(
     for row, bar in enumerate(song.bars):
         if stream not in bar.streams:
             continue
-        here = [r for r in sorted(filled) if song.owners[r] == song.owners[row]]
-        if (bar.fill and stream == "drums" and not here) or bar.ending or not filled:
+        here = [r for r in filled if song.owners[r] == song.owners[row]]
+        if (bar.fill and stream == "drums" and not here) or (bar.ending and row not in filled) or not filled:
             out += bar_notes(seed, bar.bar)
             continue
-        source = row if row in filled else here[(row - here[0]) % len(here)] if here else _like(song, row, filled)
+        source = row if row in filled else _again(song, row, filled)
         moved = moved_bar(song, stream, bar_notes(snapped, song.bars[source].bar), song.bars[source], bar)
         if source == row and (bar.position % 4 < 2 or not changed):
             standing.add(row)
@@ -187,6 +187,33 @@ def _held_in(song: Song, note: Note) -> Note:
         if section.start <= end + EPS and end < section.end:
             end = section.end
     return replace(note, length=end - note.start) if note.end > end else note
+
+
+def _again(song: Song, row: int, filled: frozenset[int]) -> int:
+    """The user's bar that is played again in bar `row`: the idea that they began before it in its section goes round,
+    else as another section has it. A last bar alone is a fill: it closes, and is no idea."""
+    runs = [run for run in _runs(filled, song) if not _closes(song, run)]
+    own = [run for run in runs if song.owners[run[0]] == song.owners[row] and run[0] < row]
+    if own:
+        return own[-1][(row - own[-1][0]) % len(own[-1])]
+    return _like(song, row, frozenset(r for run in runs for r in run) or filled)
+
+
+def _runs(rows: frozenset[int], song: Song) -> list[list[int]]:
+    """Neighbouring rows of one section, in order."""
+    runs: list[list[int]] = []
+    for row in sorted(rows):
+        if runs and row - runs[-1][-1] == 1 and song.owners[row] == song.owners[runs[-1][0]]:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return runs
+
+
+def _closes(song: Song, run: Sequence[int]) -> bool:
+    """Whether a run is the last bar alone of a section of several."""
+    bars = song.shapes[song.owners[run[0]]].bars
+    return len(run) == 1 < len(bars) and song.bars[run[0]].position == len(bars) - 1
 
 
 def _like(song: Song, row: int, filled: frozenset[int]) -> int:

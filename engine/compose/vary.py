@@ -72,11 +72,17 @@ def _weak(notes: Sequence[Note], bar: Bar) -> list[int]:
 
 
 def _add_ghost(notes: tuple[Note, ...], here: Here, rng: np.random.Generator) -> tuple[Note, ...]:
+    """A soft snare, where one plays already."""
+    if not any(n.pitch in (SNARE, 40) for n in notes):
+        return notes
     place = _free([n for n in notes if n.pitch in (SNARE, 40)], here.bar, 1 / here.steps, rng)
     return notes if place is None else (*notes, Note(place, 0.125, SNARE, 34))
 
 
 def _add_kick(notes: tuple[Note, ...], here: Here, rng: np.random.Generator) -> tuple[Note, ...]:
+    """One more kick, where one plays already."""
+    if not any(n.pitch in (35, KICK) for n in notes):
+        return notes
     spread = 0.5 if here.steps == 4 else 1 / 3
     place = _free([n for n in notes if n.pitch in (35, KICK, SNARE)], here.bar, spread, rng)
     return notes if place is None else (*notes, Note(place, 0.25, KICK, 84))

@@ -79,7 +79,7 @@ def band_fills(writers: Writers, piece: Piece, hidden: Hidden, seed: int, harmon
     notes = {s: tuple(n) for s, n in given_notes(replace(song.canvas, given=~hidden)).items()}
     for s, stream in enumerate(STREAMS):
         holes = frozenset(int(b) for b in np.flatnonzero(hidden[:, s]))
-        if not holes:
+        if not holes or stream not in _wanted(song):
             continue
         old = {ROLES[x]: tuple(song.canvas.notes[x]) if x != stream else notes[x] for x in STREAMS}
         new = rewrite(
@@ -110,8 +110,13 @@ def _request(piece: Piece, seed: int, harmony: Harmony) -> Render:
         keys=(KeyAt(0.0, PITCH_NAMES[canvas.key.tonic], canvas.key.mode),),
         sections=sections,
     )
-    stems = tuple(StemWanted(role) for role in ROLES.values())
+    stems = tuple(StemWanted(ROLES[stream]) for stream in _wanted(piece.song))
     return Render("bench", arrangement, stems=stems, style=_style(piece), seed=seed, harmony=harmony)
+
+
+def _wanted(song: Song) -> list[str]:
+    """Streams that play in the song: who asks for a stem gets one, and nobody asks for what the song does not have."""
+    return [stream for stream in STREAMS if song.canvas.notes.get(stream)]
 
 
 def _only(playing: Sequence[bool]) -> str:
@@ -142,4 +147,4 @@ def _groove(piece: Piece, seed: int) -> Groove:
 
 def _streams(score: Score) -> Mapping[str, tuple[Note, ...]]:
     by_role = {part.role: part.notes for part in score.parts}
-    return {s: by_role[role] for s, role in ROLES.items()}
+    return {s: by_role.get(role, ()) for s, role in ROLES.items()}
