@@ -50,7 +50,7 @@ class Layer:
 @dataclass(frozen=True)
 class Piece:
     """One instrument of a kit. Gains in dB, pan -1..1, `tune` in semitones, `soft_hz` the low-pass of the softest hit
-    (0: none)."""
+    (0: none). `skip_ms`: so much of its recordings lies ahead of the stroke and is left out."""
 
     name: str
     pitches: tuple[int, ...]
@@ -65,6 +65,7 @@ class Piece:
     vary_cents: float
     vary_db: float
     room: float
+    skip_ms: float
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def hit(piece: Piece, velocity: int, variant: int, rate: int) -> Audio:
     layer = next(layer for layer in piece.layers if velocity <= layer.upto)
     band = 127 if piece.soft_hz <= 0 else min(127, (velocity // VELOCITY_BAND) * VELOCITY_BAND + VELOCITY_BAND // 2)
     cents = 100 * piece.tune + VARIANTS[variant][0] * piece.vary_cents
-    audio = _sample(layer.sample, cents, piece.soft_hz, band, rate)
+    audio = _sample(layer.sample, cents, piece.soft_hz, band, rate, piece.skip_ms)
     level = piece.gain_db + VARIANTS[variant][1] * piece.vary_db + piece.velocity_db * float(np.log10(velocity / 127))
     angle = (piece.pan + 1) * np.pi / 4
     sides = np.array([np.cos(angle), np.sin(angle)]) * np.sqrt(2) * 10 ** (level / 20)
@@ -142,9 +143,9 @@ def hit(piece: Piece, velocity: int, variant: int, rate: int) -> Audio:
 
 
 @lru_cache(maxsize=512)
-def _sample(source: str | Drum, cents: float, soft_hz: float, band: int, rate: int) -> Audio:
+def _sample(source: str | Drum, cents: float, soft_hz: float, band: int, rate: int, skip_ms: float) -> Audio:
     """A one-shot at `rate`, tuned, and dulled for soft velocities; float32 [2, n], shared: never written to."""
-    stereo = _struck(source, cents, rate) if isinstance(source, Drum) else _recorded(source, cents, rate)
+    stereo = _struck(source, cents, rate) if isinstance(source, Drum) else _recorded(source, cents, rate, skip_ms)
     if band < 127:
         cutoff = soft_hz * (0.42 * rate / soft_hz) ** (band / 127)
         stereo = scipy.signal.sosfilt(scipy.signal.butter(1, cutoff, fs=rate, output="sos"), stereo)
@@ -159,11 +160,12 @@ def _struck(drum: Drum, cents: float, rate: int) -> Audio:
     return strike(drum, cents, rate)
 
 
-def _recorded(name: str, cents: float, rate: int) -> Audio:
+def _recorded(name: str, cents: float, rate: int, skip_ms: float) -> Audio:
     audio, own = soundfile.read(ONESHOTS / f"{name}.flac", dtype="float32", always_2d=True)
     source = own * 2 ** (cents / 1200)
     moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
     stereo = np.asarray(np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T, np.float32)
+    stereo = without_beginning(stereo, round(skip_ms / 1000 * rate))
     first, rise_db = sound2rise(stereo, rate)
     ahead = rise_db >= AHEAD_DB and first <= MOST_AHEAD_SECONDS * rate
     return without_beginning(stereo, first if ahead else 0)
@@ -184,6 +186,7 @@ def _piece(name: str, row: dict[str, Any]) -> Piece:
         vary_cents=float(row.get("vary_cents", 0.0)),
         vary_db=float(row.get("vary_db", 0.0)),
         room=float(row.get("room", 1.0)),
+        skip_ms=float(row.get("skip_ms", 0.0)),
     )
 
 
