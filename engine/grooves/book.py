@@ -14,7 +14,7 @@ from bridge.errors import RequestError
 from bridge.paths import data_folder
 from engine.grooves.groove import Groove
 from engine.grooves.notation import read_groove
-from engine.grooves.pace import PACES, can_pace, paced
+from engine.grooves.pace import EVEN, PACES, can_pace, paced
 
 FOLDER = Path(__file__).parent / "book"
 
@@ -63,7 +63,7 @@ def groove(name: str) -> Groove:
             not number or (number.isdecimal() and 1 < int(number) <= 1 + len(found.alternatives))
         ):
             version = found.version(int(number or 1) - 1)
-            if not pace or (pace in PACES and can_pace(version, pace)):
+            if not pace or (pace in (*PACES, EVEN) and can_pace(version, pace)):
                 return paced(version, pace)
     raise RequestError(
         "groove.unknown", f"there is no groove '{name}'.", hint=f"One of {', '.join(g.name for g in known.grooves)}."

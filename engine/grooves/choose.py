@@ -18,7 +18,7 @@ import numpy as np
 from bridge.timeline import Metre
 from engine.grooves.book import library
 from engine.grooves.groove import Groove
-from engine.grooves.pace import DOUBLE, HALF, PACES, can_pace, paced
+from engine.grooves.pace import DOUBLE, EVEN, HALF, PACES, can_pace, paced
 from engine.grooves.rebar import fits, is_compound, keeps_beats, pulse_map
 from engine.grooves.synonyms import SYNONYMS
 
@@ -49,20 +49,25 @@ class _Scored:
 
 def choose(style: str, metre: Metre, bpm: float, seed: int, feel: str = "") -> Choice:
     """The groove for `style` words in `metre` at `bpm` quarter notes a minute; `seed` decides between equals. `feel`
-    is that of notes which the groove shall go with (of `Groove.feel`), "" for any."""
+    is that of notes which the groove shall go with (of `Groove.feel`), "" for any: a swung groove goes with straight
+    ones by even eighths."""
     known, pool = library(), _pool(style, metre, bpm, feel)
     best = max(s.score for s in pool)
     near = [s for s in pool if s.score > best - NEAR]
     picked = near[int(np.random.default_rng(seed).integers(len(near)))]
     version = int(np.random.default_rng([seed, VERSION_DRAW]).integers(1 + len(picked.groove.alternatives)))
     reason = _reason(picked, style, metre, bpm)
-    if feel and not _splits_alike(picked.groove, metre, feel):
+    pace = picked.pace
+    if feel == "straight" and not _splits_alike(picked.groove, metre, feel) and can_pace(picked.groove, EVEN):
+        pace = EVEN
+        reason = f"{reason[:-1]}; with even eighths, for your drums play straight sixteenths."
+    elif feel and not _splits_alike(picked.groove, metre, feel):
         reason = f"{reason[:-1]}; your notes split the beat otherwise than its grid."
     if version:
         reason = f"{reason[:-1]}; in its version {version + 1}."
     for problem in known.damaged:
         reason += f" Your groove {problem.field} was left out: {problem.message}"
-    return Choice(paced(picked.groove.version(version), picked.pace), reason)
+    return Choice(paced(picked.groove.version(version), pace), reason)
 
 
 def rank(style: str, metre: Metre, bpm: float) -> tuple[Groove, ...]:

@@ -108,7 +108,8 @@ class Groove:
     `swing` is the long half's share of a pair of `swing_unit` notes (0.5 is even); `lock` the least share of kick
     and bass onsets that fall together. Levels that the file leaves out are derived from verse and chorus. The name of a
     fill is one of `FILL_KINDS`. `alternatives`: all levels once more with other bass lines, voicings or tunes. `pace`:
-    "half" or "double" where it is played in half or double time (`engine.grooves.pace`).
+    "half" or "double" where it is played in half or double time, "even" with its swing taken out
+    (`engine.grooves.pace`).
     """
 
     name: str
