@@ -1,10 +1,10 @@
 """Which roles play in a clip: a linear reading of its spectrum's habits.
 
-24 bands of an ear's spacing; of each its share of the sound, how far that moves, how fast it changes and how peaked it
-is; and of the onsets in low, mid and high how many and how sharp. A logistic regression per role reads them; it was
-fitted to mixes of this program's own songs with instruments at random (`engine.training.players`, which also tells how
-well it does on songs it has not seen). Nobody else's audio or weights are in it. Only what it tells well there is
-asked: drums, bass, guitar, and pairs of roles that play alike ("pad or strings"). Voices it has not learnt.
+24 bands of an ear's spacing; of each its share of the sound, how far that moves, how fast it changes, how much faster
+it rises than it falls, how long it holds, how peaked it is and how far that moves; and of the onsets in low, mid and
+high how many and how sharp. A logistic regression per role reads them; it was fitted to mixes of this program's own
+songs with instruments at random (`engine.training.players`, which also tells how well it does on songs it has not
+seen). Nobody else's audio or weights are in it. Only what it tells well there is asked. Voices it has not learnt.
 
 Conventions: mono float32 at `RATE`; activities 0-1: how sure it is that the role plays somewhere in the clip.
 """
@@ -30,6 +30,9 @@ BANDS = 24
 LOW_HZ, HIGH_HZ = 40.0, 10000.0
 GATE_DB = 40.0
 LEAST_FRAMES = 40
+HELD_FRAMES = 8
+"""What a band's level has to do with itself so many frames (.37 s) later: it holds, or it is struck and falls."""
+TRAITS = 7 * BANDS + 6
 CLIP_AT = 4.0
 """Deviations from the mixes' mean beyond which a trait counts no more: nothing is read off what was never seen."""
 
@@ -66,7 +69,7 @@ def load_reading() -> Reading:
 
 
 def sound2traits(mono: Audio, strength: Strength, tick: Tick = unheard) -> Floats | None:
-    """[4 BANDS + 6] traits of a clip; None where too little sounds."""
+    """[TRAITS] traits of a clip; None where too little sounds."""
     if len(mono) < SIZE or float(np.abs(mono).max()) < SILENT:
         return None
     views = np.lib.stride_tricks.sliding_window_view(mono, SIZE)[::HOP]
@@ -82,9 +85,14 @@ def sound2traits(mono: Audio, strength: Strength, tick: Tick = unheard) -> Float
     length = strength.frames / FRAMES
     rates = [len(strength2times(group)[0]) / length for group in groups.T]
     sharp = [float(np.percentile(g, 99)) / (float(g.mean()) + 1e-6) for g in groups.T]
+    moves = np.diff(share, axis=0)
+    lean = (np.maximum(moves, 0.0) ** 2).mean(axis=0) / ((moves**2).mean(axis=0) + 0.01)
+    around = (share - share.mean(axis=0)) / (share.std(axis=0) + 0.5)
+    held = (around[HELD_FRAMES:] * around[:-HELD_FRAMES]).mean(axis=0)
+    tonal = peaked[kept]
     return np.concatenate(
-        [share.mean(axis=0), share.std(axis=0), np.abs(np.diff(share, axis=0)).mean(axis=0), peaked[kept].mean(axis=0),
-         rates, np.log(sharp)]
+        [share.mean(axis=0), share.std(axis=0), np.abs(moves).mean(axis=0), lean, held, tonal.mean(axis=0),
+         tonal.std(axis=0), rates, np.log(sharp)]
     )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 import pytest
 
 from engine.listen.onsets import sound2strength
-from engine.listen.players import BANDS, LEAST_FRAMES, load_reading, sound2players, sound2traits
-from engine.training.players import LEAST_AUC, area, fit
+from engine.listen.players import CLIP_AT, LEAST_FRAMES, TRAITS, load_reading, sound2players, sound2traits
+from engine.training.players import LEAST_AUC, area, fit, master, nobody, surprise
 from tests.engine.listen.played_songs import play, steady
 from tests.engine.listen.sounds import RATE, noise
 
@@ -24,9 +24,8 @@ def heard(roles: tuple[str, ...], pattern: str, bpm: float) -> dict[str, float]:
 
 def test_the_shipped_reading_is_whole_and_says_how_well_it_does() -> None:
     reading = load_reading()
-    traits = 4 * BANDS + 6
-    assert reading.mean.shape == reading.scale.shape == (traits,)
-    assert reading.weights.shape == (len(reading.roles), traits)
+    assert reading.mean.shape == reading.scale.shape == (TRAITS,)
+    assert reading.weights.shape == (len(reading.roles), TRAITS)
     assert reading.bias.shape == (len(reading.roles),)
     assert (reading.scale > 0).all()
     assert {"drums", "bass"} <= set(reading.roles)
@@ -75,3 +74,32 @@ def test_a_regression_finds_what_separates() -> None:
     assert np.abs(fit(traits, truth, 100.0)[0]).max() < 0.05
     assert area(np.array([1.0, 1.0]), np.array([0.0, 1.0])) == 0.5
     assert LEAST_AUC >= 0.8
+
+
+def test_in_noise_of_any_colour_nobody_is_heard() -> None:
+    """Noises that the reading was not fitted to (another seed)."""
+    reading = load_reading()
+    traits = np.array([traits for traits, _ in islice(nobody(seed=5), 12)])
+    place = np.clip((traits - reading.mean) / reading.scale, -CLIP_AT, CLIP_AT)
+    sure = 1.0 / (1.0 + np.exp(-(place @ reading.weights.T + reading.bias)))
+    assert (sure.mean(axis=0) < 0.2).all(), dict(zip(reading.roles, sure.mean(axis=0), strict=True))
+    assert (sure > 0.5).mean() < 0.05
+
+
+def test_a_mastered_mix_is_heard_as_the_mix() -> None:
+    mono = play(steady(104.0, 6)).mono
+    plain = dict(sound2players(mono, sound2strength(mono)))
+    rows = []
+    for seed in range(6):
+        loud = master(mono, np.random.default_rng(seed))
+        assert np.abs(loud).max() <= 1.0
+        rows.append(dict(sound2players(loud, sound2strength(loud))))
+    assert np.mean([row["drums"] for row in rows]) > 0.7
+    assert plain["drums"] > 0.7
+
+
+def test_surprise_is_least_where_confidence_is_honest() -> None:
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0, 1.5, 20000)
+    truth = (rng.random(20000) < 1 / (1 + np.exp(-margin))).astype(float)
+    assert surprise(margin, truth) < min(surprise(3 * margin, truth), surprise(margin / 3, truth))
