@@ -17,6 +17,7 @@ import msgspec
 from bridge.errors import RequestError
 from bridge.messages import DEFAULT_STEMS, PROTOCOL
 from bridge.paths import MIDI_ENDINGS
+from bridge.wishes import CONTROLS
 
 MAX_DRAFTS = 32
 MAX_LINES = 20_000
@@ -40,6 +41,7 @@ class Draft:
     _tempi: list[tuple[float, float]] = field(default_factory=list)
     _arrangement: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _stems: list[dict[str, Any]] = field(default_factory=list)
+    _wishes: list[tuple[str, str, float | str]] = field(default_factory=list)
     _project: dict[str, Any] = field(default_factory=dict)
     _rate: int = 48_000
     _options: dict[str, Any] = field(default_factory=dict)
@@ -82,6 +84,16 @@ class Draft:
     def stem(self, role: str, name: str = "", instrument: str = "") -> None:
         self._stems.append({"role": role, "name": name, "instrument": instrument})
 
+    def control(self, stem: str, name: str, value: float) -> None:
+        if name not in CONTROLS:
+            raise RequestError(
+                "draft.control", f"there is no control {name!r}.", field="name", hint=f"One of {', '.join(CONTROLS)}."
+            )
+        self._wishes.append((stem, name, value))
+
+    def space(self, stem: str, other: str) -> None:
+        self._wishes.append((stem, "leave_space_for", other))
+
     def style(self, words: str) -> None:
         self._options["style"] = words
 
@@ -104,8 +116,10 @@ class Draft:
         self._arrangement.setdefault(group, []).append(values)
 
     def request(self) -> bytes:
-        """The render request in JSON, to be sent. Raises `RequestError` where the lines give no clock."""
+        """The render request in JSON, to be sent. Raises `RequestError` where the lines give no clock, or a wish for a
+        stem that is not drafted."""
         arrangement = {"sample_rate": self._rate, "clock": self._clock(), **self._arrangement}
+        stems = self._wished()
         self.sent = True
         return msgspec.json.encode(
             {
@@ -114,10 +128,27 @@ class Draft:
                 "job": self.job,
                 "project": self._project,
                 "arrangement": arrangement,
-                "stems": self._stems or [{"role": role} for role in DEFAULT_STEMS],
+                "stems": stems,
                 **self._options,
             }
         )
+
+    def _wished(self) -> list[dict[str, Any]]:
+        """The stems, the usual five unless any was named, with what is wished of them: a name stands before a role."""
+        stems = [dict(stem) for stem in self._stems or [{"role": role} for role in DEFAULT_STEMS]]
+        for title, name, value in self._wishes:
+            named = [stem for stem in stems if (stem.get("name") or stem["role"]) == title]
+            meant = named or [stem for stem in stems if stem["role"] == title]
+            if not meant:
+                raise RequestError(
+                    "draft.stem",
+                    f"the draft has no stem {title!r}.",
+                    field="stem",
+                    hint=f"It has {', '.join(stem.get('name') or stem['role'] for stem in stems)}.",
+                )
+            for stem in meant:
+                stem[name] = value
+        return stems
 
     def _clock(self) -> list[tuple[float, float]]:
         if self._pairs and self._tempi:

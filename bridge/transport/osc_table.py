@@ -131,6 +131,12 @@ TABLE: tuple[Row, ...] = (
     ),
     _line("reference", "path:text from:number seconds:number", "A clip whose sound to match; 0 seconds: to its end."),
     _line("stem", "role:text name:text? instrument:text?", "A stem to write; the usual five unless any is named."),
+    _line(
+        "control",
+        "stem:text name:text value:number",
+        "density, register or complexity of a stem, by its name or role: -1 to 1, 0 as the music wants.",
+    ),
+    _line("space", "stem:text for:text", "The stem leaves space for that stem or track, by its name or role."),
     _line("style", "words:text", "Style words."),
     _line("seed", "n:whole", "Seed; 0 unless given."),
     _line("takes", "n:whole", "How many takes; 1 unless given."),

@@ -92,6 +92,7 @@ def _generate(song: Song, wish: Wish, settings: dict[str, Any]) -> Steps:
     built = request.build(
         request.new_job(), described._replace(keys=_keys(keys, described)), stems, settings, settings["seed"]
     )
+    request.control(built, wish.controls)
     built["arrangement"]["references"] = references
     like = " like {}".format(os.path.basename(references[0]["audio"])) if references else ""
     return _asked("generate", built, [], described.told, f"Asked for {_listed(stems)}{like}.")
@@ -116,6 +117,7 @@ def _continue(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> S
     stems = [Stem(stem.name, stem.role) for stem in take.stems]
     seed = request.next_seed(take.seed, 1)
     built = request.build(request.new_job(), described._replace(keys=_keys(keys, described)), stems, settings, seed)
+    request.control(built, wish.controls, _named(wish, take) if wish.controls else ())
     built["continues"] = take.name
     built["style"] = wish.words or earlier.get("style", "")
     built["takes"] = 1
@@ -142,6 +144,7 @@ def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps
         # Of what was asked last: a re-roll once more, a part once more, else the whole take.
         built.update({name: earlier[name] for name in ("scope", "continues") if name in earlier})
         landing = list(built.get("scope", {}).get("stems", []))
+        request.control(built, wish.controls, landing)
         return _asked("take", built, landing, [], "Asked for the next take (seed {}).".format(built["seed"]))
     scope: dict[str, Any] = {"take": take.name}
     if wish.verb == "add":
@@ -159,6 +162,7 @@ def _edit(song: Song, wish: Wish, take: Take, settings: dict[str, Any]) -> Steps
         landing = _chosen(song, wish, take)
         scope.update(_stretch(song, wish, sections), stems=landing)
         summary = "Asked to write {} anew.".format(", ".join(landing))
+    request.control(built, wish.controls, landing)
     built["scope"] = scope
     return _asked(wish.verb, built, landing, [], summary)
 

@@ -93,6 +93,13 @@ def request2stems(request: dict[str, Any]) -> list[Stem]:
     return [Stem(stem.get("name") or stem["role"], stem["role"]) for stem in request["stems"]]
 
 
+def control(request: dict[str, Any], controls: Sequence[tuple[str, Any]], stems: Sequence[str] = ()) -> None:
+    """Writes what is asked of the stems called `stems` (none: of all) into a request."""
+    for stem in request["stems"]:
+        if not stems or (stem.get("name") or stem["role"]) in stems:
+            stem.update(controls)
+
+
 def request2end(request: dict[str, Any]) -> float:
     """Beat at which the last section ends."""
     return max(float(section["end"]) for section in request["arrangement"]["sections"])
@@ -101,7 +108,7 @@ def request2end(request: dict[str, Any]) -> float:
 def edit(request: dict[str, Any], job: str) -> dict[str, Any]:
     """The request behind a take as the beginning of another job on the same arrangement."""
     base = {name: value for name, value in request.items() if name not in ("scope", "continues")}
-    return dict(base, job=job, takes=1)
+    return dict(base, job=job, takes=1, stems=[dict(stem) for stem in base["stems"]])
 
 
 def next_seed(seed: int, takes: int) -> int:

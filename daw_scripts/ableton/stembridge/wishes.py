@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, Sequence
 
 from .labels import ROLES, name2label, name2role
@@ -15,16 +16,22 @@ SPOKEN = {
 }  # fmt: skip
 
 
+CONTROLS = ("density", "register", "complexity")
+SPACE = "space"
+"""What may be said of the stems that a wish writes: "density=-0.5", "space=lead"."""
+
+
 class Wish(NamedTuple):
     """`stems`: roles, or names of stems in lower case, empty for the usual ones. `sections`: lower-case names or
     labels, empty for all. `words`: style. `span`: beats (start, end) of the clip that asked, None where the loop brace
-    decides."""
+    decides. `controls`: of the stems that are written, by the names that the protocol gives them."""
 
     verb: str
     stems: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     words: str = ""
     span: tuple[float, float] | None = None
+    controls: tuple[tuple[str, float | str], ...] = ()
 
 
 class Names(NamedTuple):
@@ -51,12 +58,17 @@ def text2wish(text: str, names: Names, span: tuple[float, float] | None = None) 
 
 
 def words2wish(verb: str, text: str, names: Names, style: str = "", span: tuple[float, float] | None = None) -> Wish:
-    """A wish out of a verb and words that name stems and sections. Raises `Trouble` for a word that is neither."""
+    """A wish out of a verb and words that name stems and sections, or that ask something of the stems
+    ("density=-0.5"). Raises `Trouble` for a word that is neither."""
     called = {name.lower(): "section" for name in names.sections}
     called.update({name.lower(): "stem" for name in names.stems})
     stems: list[str] = []
     sections: list[str] = []
-    left = text.lower().replace(",", " ").split()
+    said = text.replace(",", " ").split()
+    controls = dict(_control(word) for word in said if "=" in word)
+    left = [word.lower() for word in said if "=" not in word]
+    if controls and verb in ("match", "cancel"):
+        raise Trouble(f"/{verb} writes no notes, so {' and '.join(controls)} can change nothing.")
     while left:
         size = next((n for n in range(len(left), 0, -1) if " ".join(left[:n]) in called), 1)
         words, left = " ".join(left[:size]), left[size:]
@@ -75,7 +87,25 @@ def words2wish(verb: str, text: str, names: Names, style: str = "", span: tuple[
                     words, " ".join(ROLES)
                 )
             )
-    return Wish(verb, tuple(dict.fromkeys(stems)), tuple(dict.fromkeys(sections)), style[:2000], span)
+    return Wish(
+        verb, tuple(dict.fromkeys(stems)), tuple(dict.fromkeys(sections)), style[:2000], span, tuple(controls.items())
+    )
+
+
+def _control(word: str) -> tuple[str, float | str]:
+    """A field of a stem and its value, out of "density=-0.5" or "space=guitar_2". Raises `Trouble`."""
+    name, _, value = word.partition("=")
+    if name.lower() == SPACE and value:
+        return "leave_space_for", value.replace("_", " ")
+    if name.lower() not in CONTROLS:
+        raise Trouble("'{}' is no control. There are: {}, {}=STEM.".format(word, "=, ".join(CONTROLS) + "=", SPACE))
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not -1.0 <= number <= 1.0:
+        raise Trouble(f"'{word}': {name.lower()} is a number from -1 to 1; 0 is as the music wants.")
+    return name.lower(), number
 
 
 class Trigger(NamedTuple):
