@@ -13,7 +13,7 @@ LEAST_WIDTH, MOST_WIDTH = 1e-3, 1e3
 class Distances(msgspec.Struct, frozen=True):
     """Mean absolute differences over bands in dB: `spectrum_db` of the mean levels, loudness left out; `levels_db` of
     the quantiles around each band's own mean; `width_db` of side to middle (None: the reference has one channel).
-    `dynamics_db` of the spread of levels; `loudness_lu` where both are fullest."""
+    `dynamics_db` of the spread of levels; `loudness_lu` of the whole and where it is fullest, their mean."""
 
     spectrum_db: float
     levels_db: float
@@ -41,5 +41,5 @@ def profiles2distances(ours: Profile, reference: Profile) -> Distances:
         round(float(np.abs(levels - wanted).mean()), 2),
         width,
         round(abs(ours.spread_db - reference.spread_db), 2),
-        round(abs(ours.full_lufs - reference.full_lufs), 2),
+        round(abs(ours.both_lufs - reference.both_lufs), 2),
     )

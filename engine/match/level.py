@@ -19,7 +19,7 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
 from engine.match.frames import Audio, Floats
-from engine.match.loudness import Meter, Power, power2lufs, power2short
+from engine.match.loudness import Meter, Power, power2both, power2lufs
 
 CEILING_DB = -1.1
 LOOK_POINTS = 3
@@ -40,12 +40,12 @@ Peaks = Callable[[Audio], NDArray[np.float32]]
 
 
 def limit_curves(
-    bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None, *, full: bool = False
+    bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None, *, both: bool = False
 ) -> Curves:
     """The curves with a level curve, so that the bus [2, samples] has this loudness behind the limiter (None: the one
     it has now) and no true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by
-    `MAX_HOLD_DB` at most. `full`: the loudness asked for is that of the fullest moments, not of the whole."""
-    measure = power2short if full else power2lufs
+    `MAX_HOLD_DB` at most. `both`: the loudness asked for is the mean of the whole's and the fullest moments'."""
+    measure = power2both if both else power2lufs
     each = curves.step / curves.rate
     top, power = _measure(bus, curves, peaks)
     gain = 0.0

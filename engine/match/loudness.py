@@ -65,6 +65,12 @@ def power2short(power: Power, each: float) -> float:
     return OFFSET + 10 * float(np.log10(best)) if best > 0.0 else float("-inf")
 
 
+def power2both(power: Power, each: float) -> float:
+    """The mean of integrated and greatest short-term loudness: the whole of a clip with a soft beginning is softer than
+    what follows it, and one loud bar of a song says little of the rest."""
+    return (power2lufs(power, each) + power2short(power, each)) / 2
+
+
 def _means(power: Power, seconds: float, each: float) -> Power:
     """Mean power of stretches of `seconds`, one every 100 ms; of the whole where it is shorter."""
     count, step = round(seconds / each), max(1, round(STEP_SECONDS / each))

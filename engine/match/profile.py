@@ -37,6 +37,11 @@ class Profile:
     spread_db: float
     peak_db: float | None = None
 
+    @property
+    def both_lufs(self) -> float:
+        """How loud it is, by the whole and by where it is fullest: as `power2both` has it."""
+        return (self.lufs + self.full_lufs) / 2
+
 
 def audio2profile(audio: Audio, rate: int) -> Profile | None:
     """The profile of a clip [1 or 2, samples] at `rate`; None where it is too short or too soft to have one."""

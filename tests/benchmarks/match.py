@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ from engine.match import (
     hold_silence,
     limit_curves,
 )
+from engine.matched import Group, group2curves
 from engine.matching import Matcher
 from engine.rendering import Clip as RenderedClip
 from engine.report import ShareReporter, Stopwatch
@@ -67,11 +68,12 @@ CLIPS, SOUNDS = 20, 10
 
 @dataclass(frozen=True)
 class Matched:
-    """A song brought to a reference: `stems` as they are handed over, `raw` as the chosen instruments play them, `who`
-    they are, and why stems were `repaired`."""
+    """A song brought to a reference: `stems` as handed over, `raw` as the chosen instruments play them, `still`
+    the same through all of the bus stage that does not move, `who` they are, and why stems were `repaired`."""
 
     stems: dict[str, Audio]
     raw: dict[str, Audio]
+    still: dict[str, Audio]
     who: dict[str, str]
     repaired: dict[str, tuple[str, ...]]
 
@@ -100,9 +102,14 @@ class Studio:
         sounds = {part.name: sound for part, sound in matcher.match(self.score.parts, share, 0.0, 1.0)}
         who = {name: sound.instrument for name, sound in sounds.items()}
         raw = {name: self._play(name, stems, who[name]) for name in sounds}
+        still = {
+            name: raw[name] if sound.renderer or not matcher.groups else by_filters(raw[name], matcher.groups[0])
+            for name, sound in sounds.items()
+        }
         return Matched(
             {name: sound.audio for name, sound in sounds.items()},
             raw,
+            still,
             {name: player.name if player else "" for name, player in who.items()},
             {name: tuple(sound.verdict.checks.repaired) for name, sound in sounds.items()},
         )
@@ -135,7 +142,7 @@ class Studio:
         if not moving:
             return limit_curves(bus, curves, profile.lufs, true_peaks)
         curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
-        return limit_curves(bus, curves, profile.full_lufs, true_peaks, profile.peak_db, full=True)
+        return limit_curves(bus, curves, profile.both_lufs, true_peaks, profile.peak_db, both=True)
 
     def _maker(self, references: tuple[Reference, ...]) -> StemMaker:
         end = self.clock.end
@@ -150,6 +157,13 @@ class Studio:
     def _play(self, name: str, stems: StemMaker, instrument: Instrument | None = None) -> Audio:
         part = next(part for part in self.score.parts if part.name == name)
         return stems.play(part, instrument or stems.instrument(part), 0, stems.frame.samples, lambda _: None)
+
+
+def by_filters(audio: Audio, group: Group) -> Audio:
+    """A sound through a bus stage without all that moves in it; fixed filters make no clicks."""
+    curves = group2curves(group)
+    moving, level = np.zeros((1, curves.moving.shape[1]), np.int8), np.zeros(1, np.int16)
+    return apply_curves(audio, replace(curves, moving=moving, level=level))
 
 
 def added(stems: dict[str, Audio]) -> Audio:
@@ -173,7 +187,7 @@ def try_clip(studio: Studio, title: str, clip: Clip, guide: Measured) -> Tried:
         match_safety.leave(
             part,
             studio.clock,
-            (studio.guide[part.name], matched.raw[part.name], matched.stems[part.name]),
+            (studio.guide[part.name], matched.raw[part.name], matched.still[part.name], matched.stems[part.name]),
             matched.who[part.name],
             matched.repaired[part.name],
         )

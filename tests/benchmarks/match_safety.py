@@ -22,10 +22,11 @@ FEW = 8
 
 
 def leave(
-    part: Part, clock: Clock, sounds: tuple[Audio, Audio, Audio], instrument: str, repaired: tuple[str, ...]
+    part: Part, clock: Clock, sounds: tuple[Audio, Audio, Audio, Audio], instrument: str, repaired: tuple[str, ...]
 ) -> Left:
-    """What matching left of a stem; `sounds`: the guide, what the chosen instrument plays, the matched stem."""
-    guide, raw, new = sounds
+    """What matching left of a stem; `sounds`: the guide, what the chosen instrument plays, the same through the bus
+    stage's fixed filters, the matched stem."""
+    guide, raw, still, new = sounds
     return Left(
         part.name,
         instrument,
@@ -33,7 +34,7 @@ def leave(
         [] if part.role == "drums" else detuned(raw, new, part, clock),
         silent_levels(guide, new),
         silent_levels(raw, new),
-        find_clicks(raw, new, RATE).tolist(),
+        find_clicks(still, new, RATE).tolist(),
         list(repaired),
     )
 

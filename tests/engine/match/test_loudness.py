@@ -8,7 +8,7 @@ import pytest
 
 from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, design_curves, limit_curves
 from engine.match.frames import K_FILTERS
-from engine.match.loudness import Meter, audio2power, k_filters, power2lufs, power2short
+from engine.match.loudness import Meter, audio2power, k_filters, power2both, power2lufs, power2short
 from engine.sampler.mix import true_peaks
 from tests.engine.match.sounds import RATE, Audio, beats, steady
 
@@ -43,7 +43,8 @@ def test_the_fullest_moments_are_what_counts() -> None:
     power, alone = (audio2power(x, RATE, STEP) for x in (np.concatenate([soft, loud, soft], axis=1), loud))
     assert abs(power2short(power, each) - power2short(alone, each)) < 0.1
     assert power2short(power, each) > power2lufs(power, each)
-    assert power2short(np.zeros(9000), each) == float("-inf")
+    assert power2short(power, each) > power2both(power, each) > power2lufs(power, each)
+    assert power2short(np.zeros(9000), each) == power2both(np.zeros(9000), each) == float("-inf")
 
 
 @pytest.mark.parametrize("wanted", [-30.0, -20.0, -15.0])
