@@ -14,6 +14,7 @@ from engine.compose.safe import keep_safe
 from engine.compose.seats import RANGES, Seat
 from engine.compose.shaping import is_asked, shape_parts, wish_lines
 from engine.compose.song import Song
+from engine.compose.spread import thin_pads
 from engine.score import Note
 
 LONELY = 9
@@ -55,6 +56,8 @@ def streams2parts(
         theirs_in[seat.title] = tuple(own)
         ours[seat.title] = _finished(song, seat, [n for n in notes if not _inside(n, spans)], room)
         written[seat.title] = in_order((*own, *ours[seat.title]))
+    ours = thin_pads(song, seats, ours)
+    written = {title: in_order((*theirs_in[title], *notes)) for title, notes in ours.items()}
     if not is_asked(song):
         return written, ()
     shaped = shape_parts(song, seats, ours, theirs_in)
