@@ -124,7 +124,10 @@ def test_a_client_notices_a_killed_engine(endpoint: Endpoint, tmp_path: Path) ->
     assert caught.value.code == "engine.lost"
 
 
-def test_a_client_notices_an_engine_that_hangs(endpoint: Endpoint, tmp_path: Path) -> None:
+def test_a_client_notices_an_engine_that_hangs(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.client.LOST_AFTER", 2.0)
     os.kill(endpoint.pid, signal.SIGSTOP)
     try:
         with Client(endpoint) as client:
