@@ -64,9 +64,9 @@ def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str
         if instrument.kind == "soundfont":
             spoken = float(np.median([latency_ms(note, MEASURE_RATE) for _, note in notes if note.any()]))
             skip = round(min(spoken - ALLOWED_MS, MOST_MS), 2) if spoken > LATE_MS else 0.0
-        # What is left is measured on what would be played, and left out to the sample.
-        left = _rise_ms(bank, replace(instrument, skip_ms=skip), pitches)
-        skip = round(min(skip + left, MOST_MS), 3)
+        else:
+            # A patch has no noise ahead of its tone: what it rises late by is left out to the sample.
+            skip = round(min(_rise_ms(bank, instrument, pitches), MOST_MS), 3)
         late = _rise_ms(bank, replace(instrument, skip_ms=skip), pitches)
         tuned = tuning(_held(bank, instrument, low, high, bass=entry.roles[0] == "bass"), MEASURE_RATE)
         if instrument.kind == "soundfont" and abs(tuned.cents) < MOST_CENTS:

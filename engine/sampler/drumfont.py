@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.sampler.note_measures import sound2rise
-from engine.sampler.player import Player, without_beginning
+from engine.sampler.player import HIT_FADE_IN, Player, without_beginning
 
 Audio = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class DrumFont:
             sound = self.player.note(pitch, step, hold)[:, :hold]
             first, _ = sound2rise(sound, self.rate)
             if first <= MOST_AHEAD_SECONDS * self.rate:
-                sound = without_beginning(sound, first)
+                sound = without_beginning(sound, first, HIT_FADE_IN)
             loud = np.flatnonzero(np.abs(sound).max(axis=0) > 1e-5)
             sound = sound[:, : int(loud[-1]) + 1 if len(loud) else 0].copy()
             if sound.shape[1] == hold:

@@ -23,9 +23,8 @@ RELEASE_FADE_SECONDS = 0.5
 MAX_SILENT_SECONDS, SILENT = 0.012, 10 ** (-30 / 20)
 STEP_SECONDS, PEAK_SECONDS, SEARCH_SECONDS = 0.0005, 0.080, 0.050
 CLIMB_SECONDS, BEFORE_SECONDS = 0.012, 0.002
-AHEAD = 48
-FADE_IN = 16
-"""A sound that is cut begins as softly as that, in samples; more would take the edge off its attack."""
+FADE_IN, HIT_FADE_IN = 48, 16
+"""A sound that is cut begins as softly as that, in samples; more would take the edge off the hit of a drum."""
 OFFSET, OFFSET_HZ = 0.02, 8.0
 """A note whose mean is more than this beside its power is brought back to zero."""
 VOICES = 64
@@ -111,7 +110,7 @@ def lead_in(attack: Audio, rate: int) -> int:
     if climb <= CLIMB_SECONDS and third * STEP_SECONDS <= SEARCH_SECONDS:
         return max(int(low[-1]), third - round(BEFORE_SECONDS / STEP_SECONDS)) * step
     first = int(np.argmax(level >= float(level.max()) * SILENT))
-    return min(max(first - AHEAD, 0), int(MAX_SILENT_SECONDS * rate))
+    return min(max(first - FADE_IN, 0), int(MAX_SILENT_SECONDS * rate))
 
 
 def without_offset(audio: Audio, rate: int) -> Audio:
@@ -124,11 +123,11 @@ def without_offset(audio: Audio, rate: int) -> Audio:
     return np.asarray(scipy.signal.lfilter([gain, -gain], [1.0, -pole], audio, axis=1), dtype=np.float32)
 
 
-def without_beginning(audio: Audio, skip: int) -> Audio:
+def without_beginning(audio: Audio, skip: int, fade_in: int = FADE_IN) -> Audio:
     """[2, n - skip]: a sound from sample `skip` on, without a step where it is cut."""
     if not skip:
         return audio
     cut = audio[:, skip:].copy()
-    ramp = min(FADE_IN, cut.shape[1])
+    ramp = min(fade_in, cut.shape[1])
     cut[:, :ramp] *= np.arange(1, ramp + 1, dtype=np.float32) / max(ramp, 1)
     return cut

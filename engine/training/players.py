@@ -48,7 +48,7 @@ BANDS = (
 ROLES = ("drums", "bass", "keys", "guitar", "pad", "strings", "brass", "lead", "arp")
 READ: tuple[tuple[str, ...], ...] = (*((role,) for role in ROLES), ("keys", "guitar"), ("pad", "strings"))
 """What is tried to be told: each role, and pairs that play alike ("keys or guitar")."""
-SONGS, MIXES, NOISES, SEED = 120, 24, 120, 77
+SONGS, MIXES, NOISES, SEED = 100, 24, 120, 77
 SAVED_EVERY = 10
 SECONDS, PLAYED_RATE = 14.0, 44100
 RIDGES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
