@@ -101,7 +101,7 @@ def main() -> None:
         for title, clip in wanted:
             assert studio is not None
             sounds = {"ours": studio.match(clip).mix, "oracle": clip.given if clip.truth is None else clip.truth}
-            rows = {name: Numbers.of(measure(sound, RATE)) for name, sound in sounds.items()}
+            rows = {name: Numbers.of(studio.measure(sound)) for name, sound in sounds.items()}
             keep(options.kept, [Tried(title, clip.name, Numbers.of(measure(clip.judged, RATE)), rows, [])])
             print(clip.name, flush=True)
     report(read(options.kept).tried)
