@@ -51,14 +51,19 @@ def report(kept: Kept) -> list[str]:
     cents = np.abs([x for _, stem in stems for x in stem.cents] or [0.0])
     worst, whose = max(medians, default=(0.0, "none"))
     on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms (n = {len(late)})"
-    clicks = [f"{name}: {stem.stem} ({stem.instrument}), at {at:.3f} s" for name, stem in stems for at in stem.clicks]
+    clicks = sum(len(stem.clicks) for _, stem in stems)
+    clicked = [
+        f"{name}: {stem.stem} ({stem.instrument}): {len(stem.clicks)} clicks, the first at {stem.clicks[0]:.3f} s"
+        for name, stem in stems
+        if stem.clicks
+    ]
     repaired = [f"{name}: {stem.stem}: {why}" for name, stem in stems for why in stem.repaired]
     lines = [
         "what matching leaves as it was",
         f"  onsets moved: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})",
         f"  pitch moved: median {np.median(cents):.2f}, at most {cents.max():.2f} cents (n = {len(cents)})",
-        f"  clicks found: {len(clicks)}; stems repaired: {len(repaired)} of {len(stems)}",
-        *(f"    a click in {text}" for text in clicks),
+        f"  clicks found: {clicks}; stems repaired: {len(repaired)} of {len(stems)}",
+        *(f"    {text}" for text in clicked),
         *(f"    {text}" for text in repaired),
     ]
     for who in ("guide", "own"):
