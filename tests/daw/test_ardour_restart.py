@@ -15,7 +15,6 @@ import pytest
 import soundfile
 
 from bridge.handover.manifest import read_manifest
-from tests.daw.held import HeldEngine, held_engine
 from tests.daw.mix import Placed, check_mix
 from tests.daw.rig import Home, ardour, missing, wait_until
 from tests.daw.strict_engine import StrictEngine
@@ -36,6 +35,7 @@ from tests.daw.user import (
     survey,
     write_chords,
 )
+from tests.engine.held import HeldEngine, held_engine
 
 pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {', '.join(missing())} (see .ci/apt-packages.txt)"),

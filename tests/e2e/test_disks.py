@@ -14,6 +14,7 @@ import pytest
 from bridge.client import Client
 from bridge.messages import Done, Event, Failed, Render, StemReady, StemWanted
 from tests.e2e.songs import eight_bars
+from tests.engine.held import held_engine
 
 STEMS = tuple(StemWanted(role) for role in ("drums", "bass", "keys", "pad"))
 
@@ -35,8 +36,10 @@ def request(disk: Path) -> Render:
     return msgspec.structs.replace(wanted, stems=STEMS)
 
 
-def test_a_disk_that_fills_up_ends_the_job_alone(engine: Path, disk: Path) -> None:
-    with Client.connect() as client:
+def test_a_disk_that_fills_up_ends_the_job_alone(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMBRIDGE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("STEMBRIDGE_RUNTIME", str(tmp_path / "runtime"))
+    with held_engine(disk, tmp_path) as held, Client.connect() as client:
         wanted = request(disk)
         following = client.request(wanted)
         next(event for event in following if isinstance(event, StemReady))
@@ -47,7 +50,7 @@ def test_a_disk_that_fills_up_ends_the_job_alone(engine: Path, disk: Path) -> No
                     file.write(bytes(1 << 16))
                     file.flush()
             except OSError:
-                pass
+                held.let_go()
         failed = list(following)[-1]
         assert isinstance(failed, Failed), failed
         assert failed.code == "disk.full"

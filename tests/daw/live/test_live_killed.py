@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.daw.held import HeldEngine, held_engine
 from tests.daw.live.conftest import Opener
 from tests.daw.live.fake_live import FakeLive
 from tests.daw.live.saved_sets import write_als
 from tests.daw.live.test_live_scenarios import GENERATE, clips
+from tests.engine.held import HeldEngine, held_engine
 
 
 @pytest.fixture

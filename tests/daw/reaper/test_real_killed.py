@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.daw.held import HeldEngine, held_engine
 from tests.daw.reaper.studio import Studio, check_landed
 from tests.daw.reaper.test_real_engine import asked, landed
+from tests.engine.held import HeldEngine, held_engine
 
 
 @pytest.fixture

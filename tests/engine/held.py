@@ -61,15 +61,19 @@ class HeldPipeline(Pipeline):
 
 @dataclass(frozen=True)
 class HeldEngine:
-    """A running engine that stays in the middle of its first job until `revive`."""
+    """A running engine that stays in the middle of its first job until `let_go` or `revive`."""
 
     endpoint: Endpoint
     roots: tuple[Path, ...]
     gate: Path
 
+    def let_go(self) -> None:
+        """Nothing holds it from now on."""
+        self.gate.unlink()
+
     def revive(self) -> None:
         """Starts it again, after it was killed; nothing holds it from now on."""
-        self.gate.unlink()
+        self.let_go()
         start_engine(roots=self.roots, wait_for_models=False)
 
 
@@ -81,7 +85,7 @@ def held_engine(root: Path, folder: Path) -> Iterator[HeldEngine]:
     before = {name: os.environ.get(name) for name in (GATE, "PYTHONPATH")}
     os.environ |= {GATE: str(gate), "PYTHONPATH": str(ROOT)}
     try:
-        endpoint = start_engine(roots=[root], options=("--pipeline", "tests.daw.held:HeldPipeline"))
+        endpoint = start_engine(roots=[root], options=("--pipeline", "tests.engine.held:HeldPipeline"))
         yield HeldEngine(endpoint, (root,), gate)
     finally:
         stop_engine()
