@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import time
 from pathlib import Path
 
 from bridge.errors import StembridgeError
@@ -17,6 +18,7 @@ from engine.store.schema import STEPS, VERSION
 DATABASE = "engine.sqlite"
 WAIT_SECONDS = 10.0
 """How long a write waits for another process's."""
+LOOK_SECONDS = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +60,28 @@ def set_aside(path: Path) -> Path:
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         _migrate(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Turns write-ahead logging on. Where another process writes or does the same just then, SQLite refuses at once
+    instead of waiting as it does elsewhere: the waiting is done here."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(LOOK_SECONDS)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

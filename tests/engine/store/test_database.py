@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -95,6 +96,33 @@ def test_processes_that_open_it_at_once_agree(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from engine.store.database import *; open_database(Path({str(path)!r}))"
     started = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
     assert [(process.wait(PATIENCE), process.stderr and process.stderr.read()) for process in started] == [(0, b"")] * 4
+
+
+@pytest.mark.parametrize("begin", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_one_that_is_just_being_written_is_waited_for(begin: str, tmp_path: Path) -> None:
+    path = tmp_path / "engine.sqlite"
+    old_database(path, 1).close()
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute(begin)
+    done = threading.Timer(0.3, lambda: writer.execute("COMMIT"))
+    done.start()
+    connection = open_database(path)
+    assert not writer.in_transaction
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    done.join()
+    writer.close()
+
+
+def test_one_that_stays_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "engine.sqlite"
+    old_database(path, 1).close()
+    monkeypatch.setattr("engine.store.database.WAIT_SECONDS", 0.1)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StembridgeError, match="database is locked") as caught:
+        open_database(path)
+    assert caught.value.code == "store.unusable"
+    writer.close()
 
 
 @pytest.mark.parametrize("harm", ["noise", "torn", "a folder"])
