@@ -25,7 +25,7 @@ def killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killer]:
 
 
 @pytest.mark.parametrize(
-    "trial", [*trials(9, seed=20), *trials(2, 21, GENTLE)], ids=lambda trial: f"{trial.victim}-at-{trial.at:.2f}"
+    "trial", [*trials(12, seed=20), *trials(2, 21, GENTLE)], ids=lambda trial: f"{trial.victim}-at-{trial.at:.2f}"
 )
 def test_a_killed_render_ends_as_if_nothing_had_been(killer: Killer, trial: Trial) -> None:
     print(f"\nwhole {killer.run(trial):.1f} s after the kill")
