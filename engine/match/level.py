@@ -19,7 +19,7 @@ from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
 from engine.match.frames import Audio, Floats
-from engine.match.loudness import Meter, Power, power2both, power2lufs
+from engine.match.loudness import Meter, Power, power2lufs
 
 CEILING_DB = -1.1
 LOOK_POINTS = 3
@@ -39,19 +39,16 @@ Peaks = Callable[[Audio], NDArray[np.float32]]
 """[2, samples] -> [samples]: the highest level at each sample and between it and the next."""
 
 
-def limit_curves(
-    bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None, *, both: bool = False
-) -> Curves:
+def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None) -> Curves:
     """The curves with a level curve, so that the bus [2, samples] has this loudness behind the limiter (None: the one
     it has now) and no true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by
-    `MAX_HOLD_DB` at most. `both`: the loudness asked for is the mean of the whole's and the fullest moments'."""
-    measure = power2both if both else power2lufs
+    `MAX_HOLD_DB` at most."""
     each = curves.step / curves.rate
     top, power = _measure(bus, curves, peaks)
     gain = 0.0
-    wanted = measure(power, each) if lufs is None else lufs
+    wanted = power2lufs(power, each) if lufs is None else lufs
     for _ in range(ROUNDS):
-        now = measure(_limited(top, power, gain, peak_db), each)
+        now = power2lufs(_limited(top, power, gain, peak_db), each)
         if not np.isfinite(now) or not np.isfinite(wanted):
             break
         gain = float(np.clip(gain + wanted - now, -MAX_PUSH_DB, MAX_PUSH_DB))

@@ -19,7 +19,7 @@ from engine.match.frames import Audio
 
 Power = NDArray[np.float64]
 
-BLOCK_SECONDS, STEP_SECONDS, SHORT_SECONDS = 0.4, 0.1, 3.0
+BLOCK_SECONDS, STEP_SECONDS = 0.4, 0.1
 OFFSET = -0.691
 SHELF = (1681.974450955533, 3.999843853973347, 0.7071752369554196, 0.4996667741545416)
 HIGH_PASS = (38.13547087602444, 0.5003270373238773)
@@ -58,17 +58,17 @@ def power2lufs(power: Power, each: float) -> float:
     return float(OFFSET + 10 * np.log10(gated.mean()))
 
 
-def power2short(power: Power, each: float) -> float:
-    """Greatest short-term loudness (3 s, EBU Tech 3341); that of the whole where it is shorter: how loud music is where
-    it is fullest, which a clip with a soft beginning and a whole song have in common."""
-    best = float(_means(power, SHORT_SECONDS, each).max(initial=0.0))
-    return OFFSET + 10 * float(np.log10(best)) if best > 0.0 else float("-inf")
-
-
-def power2both(power: Power, each: float) -> float:
-    """The mean of integrated and greatest short-term loudness: the whole of a clip with a soft beginning is softer than
-    what follows it, and one loud bar of a song says little of the rest."""
-    return (power2lufs(power, each) + power2short(power, each)) / 2
+def power2late(power: Power, each: float) -> float:
+    """Integrated loudness in which a block counts the more the later it is, from nothing to twice: how loud what comes
+    next will be. Clips begin with introductions; what follows a clip is as loud as its end rather than its beginning.
+    """
+    blocks = _means(power, BLOCK_SECONDS, each)
+    weight = np.arange(1, len(blocks) + 1) / len(blocks)
+    loud = blocks > 10 ** ((-70.0 - OFFSET) / 10)
+    if not loud.any():
+        return float("-inf")
+    gated = loud & (blocks >= np.average(blocks[loud], weights=weight[loud]) * 0.1)
+    return float(OFFSET + 10 * np.log10(np.average(blocks[gated], weights=weight[gated])))
 
 
 def _means(power: Power, seconds: float, each: float) -> Power:

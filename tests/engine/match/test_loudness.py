@@ -8,7 +8,7 @@ import pytest
 
 from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, design_curves, limit_curves
 from engine.match.frames import K_FILTERS
-from engine.match.loudness import Meter, audio2power, k_filters, power2both, power2lufs, power2short
+from engine.match.loudness import Meter, audio2power, k_filters, power2late, power2lufs
 from engine.sampler.mix import true_peaks
 from tests.engine.match.sounds import RATE, Audio, beats, steady
 
@@ -37,14 +37,16 @@ def test_pieces_read_as_the_whole_does() -> None:
     assert np.allclose(np.concatenate(pieces), audio2power(sound, RATE, STEP), rtol=1e-9)
 
 
-def test_the_fullest_moments_are_what_counts() -> None:
-    loud, soft = steady(6.0), steady(20.0, seed=5) * 0.5
+def test_a_soft_beginning_counts_less_than_a_soft_end() -> None:
+    loud, soft = steady(6.0), steady(6.0, seed=5) * 0.5
     each = STEP / RATE
-    power, alone = (audio2power(x, RATE, STEP) for x in (np.concatenate([soft, loud, soft], axis=1), loud))
-    assert abs(power2short(power, each) - power2short(alone, each)) < 0.1
-    assert power2short(power, each) > power2lufs(power, each)
-    assert power2short(power, each) > power2both(power, each) > power2lufs(power, each)
-    assert power2short(np.zeros(9000), each) == power2both(np.zeros(9000), each) == float("-inf")
+    rising, falling = (audio2power(np.concatenate(x, axis=1), RATE, STEP) for x in ((soft, loud), (loud, soft)))
+    assert abs(power2lufs(rising, each) - power2lufs(falling, each)) < 0.1
+    assert power2late(rising, each) > power2lufs(rising, each) + 0.5
+    assert power2late(falling, each) < power2lufs(falling, each) - 0.5
+    alone = audio2power(loud, RATE, STEP)
+    assert abs(power2late(alone, each) - power2lufs(alone, each)) < 0.1
+    assert power2late(np.zeros(9000), each) == float("-inf")
 
 
 @pytest.mark.parametrize("wanted", [-30.0, -20.0, -15.0])
