@@ -45,6 +45,7 @@ from engine.match import (
     hold_silence,
     limit_curves,
 )
+from engine.match.clicks import most_gain
 from engine.matched import Group, group2curves
 from engine.matching import Matcher
 from engine.rendering import Clip as RenderedClip
@@ -64,16 +65,20 @@ ROWS = ("guide", "static", "quantile", "retrieval", "ours", "oracle", "wrong")
 
 CLIPS, SOUNDS = 20, 10
 """How many references each set has."""
+BLOCK, HEARD = RATE // 20, 1e-6
+"""Samples of a block; power of one that can be compared."""
 
 
 @dataclass(frozen=True)
 class Matched:
     """A song brought to a reference: `stems` as handed over, `raw` as the chosen instruments play them, `still`
-    the same through all of the bus stage that does not move, `who` they are, and why stems were `repaired`."""
+    the same through all of the bus stage that does not move, the `most` that the stage does to any frequency of them,
+    `who` they are, and why stems were `repaired`."""
 
     stems: dict[str, Audio]
     raw: dict[str, Audio]
     still: dict[str, Audio]
+    most: dict[str, Audio]
     who: dict[str, str]
     repaired: dict[str, tuple[str, ...]]
 
@@ -102,14 +107,18 @@ class Studio:
         sounds = {part.name: sound for part, sound in matcher.match(self.score.parts, share, 0.0, 1.0)}
         who = {name: sound.instrument for name, sound in sounds.items()}
         raw = {name: self._play(name, stems, who[name]) for name in sounds}
-        still = {
-            name: raw[name] if sound.renderer or not matcher.groups else by_filters(raw[name], matcher.groups[0])
-            for name, sound in sounds.items()
-        }
+        still, most = {}, {}
+        for name, sound in sounds.items():
+            if sound.renderer or not matcher.groups:
+                still[name], most[name] = raw[name], by_gain(raw[name], sound.audio[:, :])
+            else:
+                still[name] = by_filters(raw[name], matcher.groups[0])
+                most[name] = most_gain(group2curves(matcher.groups[0]), raw[name].shape[1])
         return Matched(
-            {name: sound.audio for name, sound in sounds.items()},
+            {name: sound.audio[:, :] for name, sound in sounds.items()},
             raw,
             still,
+            most,
             {name: player.name if player else "" for name, player in who.items()},
             {name: tuple(sound.verdict.checks.repaired) for name, sound in sounds.items()},
         )
@@ -142,7 +151,7 @@ class Studio:
         if not moving:
             return limit_curves(bus, curves, profile.lufs, true_peaks)
         curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
-        return limit_curves(bus, curves, profile.both_lufs, true_peaks, profile.peak_db, both=True)
+        return limit_curves(bus, curves, profile.late_lufs, true_peaks, profile.peak_db)
 
     def _maker(self, references: tuple[Reference, ...]) -> StemMaker:
         end = self.clock.end
@@ -166,6 +175,15 @@ def by_filters(audio: Audio, group: Group) -> Audio:
     return apply_curves(audio, replace(curves, moving=moving, level=level))
 
 
+def by_gain(raw: Audio, new: Audio) -> Audio:
+    """[samples] the most that a stand-in, which is only turned up and held by a limiter, is turned up by: as the moment
+    that is held least."""
+    blocks = [audio[:, : audio.shape[1] // BLOCK * BLOCK].reshape(2, -1, BLOCK) for audio in (raw, new)]
+    before, after = (np.square(block).mean(axis=(0, 2)) for block in blocks)
+    ratio = np.sqrt(after / np.maximum(before, HEARD))[before > HEARD].max(initial=1.0)
+    return np.full(raw.shape[1], ratio, np.float32)
+
+
 def added(stems: dict[str, Audio]) -> Audio:
     """The sum of stems."""
     return np.asarray(np.sum(list(stems.values()), axis=0, dtype=np.float32))
@@ -187,7 +205,13 @@ def try_clip(studio: Studio, title: str, clip: Clip, guide: Measured) -> Tried:
         match_safety.leave(
             part,
             studio.clock,
-            (studio.guide[part.name], matched.raw[part.name], matched.still[part.name], matched.stems[part.name]),
+            match_safety.Sounds(
+                studio.guide[part.name],
+                matched.raw[part.name],
+                matched.still[part.name],
+                matched.most[part.name],
+                matched.stems[part.name],
+            ),
             matched.who[part.name],
             matched.repaired[part.name],
         )

@@ -34,9 +34,18 @@ class Numbers(msgspec.Struct, frozen=True):
         return Measured(embedding, spectrum, width, dynamics, self.lufs)
 
 
+class Clicks(msgspec.Struct, frozen=True):
+    """Seconds at which a stem clicks by three counts: against it as the instrument `played` it, against that through
+    the bus stage's fixed filters (`filtered`), and where it is `sharper` than what was played allows for."""
+
+    played: list[float]
+    filtered: list[float]
+    sharper: list[float]
+
+
 class Left(msgspec.Struct, frozen=True):
     """What matching left of one stem: `shifts` of onsets in ms, `cents`; dBFS of blocks where the `guide` is silent and
-    where the chosen instrument's `own` sound is; seconds of `clicks`; why it was `repaired`."""
+    where the chosen instrument's `own` sound is; `clicks`; why it was `repaired`."""
 
     stem: str
     instrument: str
@@ -44,7 +53,7 @@ class Left(msgspec.Struct, frozen=True):
     cents: list[float]
     guide: list[float]
     own: list[float]
-    clicks: list[float]
+    clicks: Clicks
     repaired: list[str]
 
 

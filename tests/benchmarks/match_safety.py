@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.timeline import Clock
 from engine.checks.onsets import measure_onsets
-from engine.match.clicks import find_clicks
+from engine.match.clicks import find_clicks, find_sharper
 from engine.score import Part
-from tests.benchmarks.match_kept import Kept, Left
+from tests.benchmarks.match_kept import Clicks, Kept, Left
 from tests.benchmarks.match_material import RATE
 
 Audio = NDArray[np.float32]
@@ -21,12 +23,21 @@ FEW = 8
 """Of fewer onsets than this no median is told."""
 
 
-def leave(
-    part: Part, clock: Clock, sounds: tuple[Audio, Audio, Audio, Audio], instrument: str, repaired: tuple[str, ...]
-) -> Left:
-    """What matching left of a stem; `sounds`: the guide, what the chosen instrument plays, the same through the bus
-    stage's fixed filters, the matched stem."""
-    guide, raw, still, new = sounds
+@dataclass(frozen=True)
+class Sounds:
+    """A stem on its way: the `guide`; `raw`, what the chosen instrument plays; `still`, the same through the bus
+    stage's fixed filters; the `most` [samples] that the stage does to any frequency of it; `new`, the matched stem."""
+
+    guide: Audio
+    raw: Audio
+    still: Audio
+    most: Audio
+    new: Audio
+
+
+def leave(part: Part, clock: Clock, sounds: Sounds, instrument: str, repaired: tuple[str, ...]) -> Left:
+    """What matching left of a stem."""
+    guide, raw, new = sounds.guide, sounds.raw, sounds.new
     return Left(
         part.name,
         instrument,
@@ -34,7 +45,11 @@ def leave(
         [] if part.role == "drums" else detuned(raw, new, part, clock),
         silent_levels(guide, new),
         silent_levels(raw, new),
-        find_clicks(still, new, RATE).tolist(),
+        Clicks(
+            find_clicks(raw, new, RATE).tolist(),
+            find_clicks(sounds.still, new, RATE).tolist(),
+            find_sharper(raw, new, sounds.most, RATE).tolist(),
+        ),
         list(repaired),
     )
 
@@ -51,19 +66,22 @@ def report(kept: Kept) -> list[str]:
     cents = np.abs([x for _, stem in stems for x in stem.cents] or [0.0])
     worst, whose = max(medians, default=(0.0, "none"))
     on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms (n = {len(late)})"
-    clicks = sum(len(stem.clicks) for _, stem in stems)
+    clicks = {
+        "sharper than what was played close by, times the greatest gain there": [s.clicks.sharper for _, s in stems],
+        "against the stem through the fixed filters": [stem.clicks.filtered for _, stem in stems],
+        "against the stem as it was played": [stem.clicks.played for _, stem in stems],
+    }
     clicked = [
-        f"{name}: {stem.stem} ({stem.instrument}): {len(stem.clicks)} clicks, the first at {stem.clicks[0]:.3f} s"
-        for name, stem in stems
-        if stem.clicks
+        f"  clicks, {how}: {sum(map(len, counted))} in {sum(map(bool, counted))} stems{_most(stems, counted)}"
+        for how, counted in clicks.items()
     ]
     repaired = [f"{name}: {stem.stem}: {why}" for name, stem in stems for why in stem.repaired]
     lines = [
         "what matching leaves as it was",
         f"  onsets moved: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})",
         f"  pitch moved: median {np.median(cents):.2f}, at most {cents.max():.2f} cents (n = {len(cents)})",
-        f"  clicks found: {clicks}; stems repaired: {len(repaired)} of {len(stems)}",
-        *(f"    {text}" for text in clicked),
+        *clicked,
+        f"  stems repaired: {len(repaired)} of {len(stems)}",
         *(f"    {text}" for text in repaired),
     ]
     for who in ("guide", "own"):
@@ -81,6 +99,15 @@ def report(kept: Kept) -> list[str]:
             f"  matching: {costs.matching:.1f} CPU seconds a minute of {costs.stems} stems, by two threads",
         ]
     return lines
+
+
+def _most(stems: list[tuple[str, Left]], counted: list[list[float]]) -> str:
+    """Who clicks most, and where first; empty where nobody does."""
+    found = [(len(at), name, stem, at[0]) for (name, stem), at in zip(stems, counted, strict=True) if at]
+    if not found:
+        return ""
+    count, name, stem, first = max(found, key=lambda row: row[0])
+    return f"; most, {count}, in {name}: {stem.stem} ({stem.instrument}), the first at {first:.3f} s"
 
 
 def moved(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
