@@ -7,7 +7,8 @@ nothing at a release. Rises of (1) are the candidates; the one with the greatest
 is the onset, taken back to the first quarter millisecond that leaves the level before it. Nothing prefers the middle of
 the stretch; where two candidates are about as good, nothing is decided.
 
-Conventions: mono float32; stretches are [K, length] and lie around K expected samples; results in ms, audio - expected.
+Conventions: audio float32 [2, samples], in memory or on disk; stretches are [K, length] and lie around K expected
+samples; results in ms, audio - expected.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
+from engine.tape import Audio, Sounding, stretch
+
 Floats = NDArray[np.float64]
-Audio = NDArray[np.float32]
 
 REACH_MS = 50.0
 """An onset is looked for this far around its place, less where a neighbour stands closer."""
@@ -46,7 +48,7 @@ CHUNK = 64
 
 
 def find_onsets(
-    mono: Audio,
+    audio: Sounding,
     expected: Floats,
     before: Floats,
     after: Floats,
@@ -63,25 +65,25 @@ def find_onsets(
     differences, strengths = [], []
     for i in range(0, len(expected), CHUNK):
         part = slice(i, i + CHUNK)
-        found = _find(mono, expected[part], before[part], after[part], releases, rate, window_ms)
+        found = _find(audio, expected[part], before[part], after[part], releases, rate, window_ms)
         differences.append(found[0])
         strengths.append(found[1])
     return np.concatenate(differences or [np.zeros(0)]), np.concatenate(strengths or [np.zeros(0)])
 
 
 def _find(
-    mono: Audio, expected: Floats, before: Floats, after: Floats, releases: Floats, rate: int, window_ms: float
+    audio: Sounding, expected: Floats, before: Floats, after: Floats, releases: Floats, rate: int, window_ms: float
 ) -> tuple[Floats, Floats]:
     place = np.floor(expected + 0.5).astype(np.int64)
     block, reach = max(1, round(BLOCK_MS / 1000 * rate)), round(REACH_MS / 1000 * rate)
-    energy = _new_energy(mono, place, block, reach, rate)
+    energy = _new_energy(audio, place, block, reach, rate)
     rise, gained = _rises(energy)
     offset = np.arange(rise.shape[1]) * block - reach
     guard = GUARD_MS / 1000 * rate
     closed = (offset < -before[:, None] + guard) | (offset > after[:, None] - guard)
     closed |= _releasing(expected, offset, releases, rate)
     rise[closed] = -np.inf
-    growth = _growth(mono, place, reach, rate, window_ms)
+    growth = _growth(audio, place, reach, rate, window_ms)
     step = round(GROWTH_MS / 1000 * rate)
     differences, strengths = np.full(len(place), np.nan), np.zeros(len(place))
     for k in range(len(place)):
@@ -114,11 +116,14 @@ def _releasing(expected: Floats, offset: NDArray[np.int64], releases: Floats, ra
     return out
 
 
-def audio2windows(mono: Audio, starts: NDArray[np.int64], length: int) -> Audio:
-    """[K, length] stretches of mono from `starts` on, zeros outside."""
-    index = starts[:, None] + np.arange(length)
-    inside = (index >= 0) & (index < len(mono))
-    return np.where(inside, mono[np.clip(index, 0, len(mono) - 1)], np.float32(0.0))
+def audio2windows(audio: Sounding, starts: NDArray[np.int64], length: int) -> Audio:
+    """[K, length] stretches from `starts` on, zeros outside: both channels in one, unequally, so that a stem in
+    antiphase does not vanish."""
+    out = np.empty((len(starts), length), np.float32)
+    for row, start in zip(out, starts.tolist(), strict=True):
+        left, right = stretch(audio, start, start + length)
+        row[:] = left + np.float32(0.7) * right
+    return out
 
 
 def predictors(frames: Audio) -> Floats:
@@ -131,12 +136,12 @@ def predictors(frames: Audio) -> Floats:
     return np.asarray(np.linalg.solve(toeplitz, corr[:, 1:, None])[:, :, 0])
 
 
-def _new_energy(mono: Audio, place: NDArray[np.int64], block: int, reach: int, rate: int) -> Floats:
+def _new_energy(audio: Sounding, place: NDArray[np.int64], block: int, reach: int, rate: int) -> Floats:
     """[K, blocks] energy of what the past does not predict, from 10 ms before the reach to 3 ms after it."""
     fit = round(FIT_MS / 1000 * rate)
     count = BEFORE_BLOCKS + 2 * reach // block + AFTER_BLOCKS + 1
     start = place - reach - BEFORE_BLOCKS * block - fit - ORDER
-    windows = audio2windows(mono, start, ORDER + fit + count * block)
+    windows = audio2windows(audio, start, ORDER + fit + count * block)
     a = predictors(windows[:, ORDER : ORDER + fit]).astype(np.float32)
     new = windows[:, ORDER + fit :].copy()
     for k in range(ORDER):
@@ -168,13 +173,13 @@ def _first_sign(energy: Floats, peak: int) -> int:
     return first
 
 
-def _growth(mono: Audio, place: NDArray[np.int64], reach: int, rate: int, window_ms: float) -> Floats:
+def _growth(audio: Sounding, place: NDArray[np.int64], reach: int, rate: int, window_ms: float) -> Floats:
     """[K, moments every 2 ms from -reach to reach] sum over bands of the growth of log amplitude at each moment."""
     window, hop = round(window_ms / 1000 * rate) // 2 * 2, round(GROWTH_MS / 1000 * rate)
     later, earlier = round(0.75 * window / hop), round(0.62 * window / hop)
     moments = 2 * reach // hop + 1
     frames = moments + later + earlier
-    stretch = audio2windows(mono, place - reach - earlier * hop - window // 2, (frames - 1) * hop + window)
+    stretch = audio2windows(audio, place - reach - earlier * hop - window // 2, (frames - 1) * hop + window)
     shape = np.hanning(window).astype(np.float32)
     matrix = _bands(window, rate)
     view = np.lib.stride_tricks.sliding_window_view(stretch, window, axis=1)[:, ::hop]

@@ -3,8 +3,8 @@
 Only onsets that stand alone are measured, and of those the ones that are clear in the audio: a bow or a breath that
 swells over what rings on has no moment that could be measured.
 
-Conventions: audio is [2, samples] float32; score times are samples from the stem's start; differences are audio - score
-in ms.
+Conventions: audio is [2, samples] float32, in memory or on disk; score times are samples from the stem's start;
+differences are audio - score in ms.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bridge.timeline import Clock
 from engine.checks.detect import find_onsets
 from engine.score import Part
+from engine.tape import Sounding
 
 Floats = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ def times2clusters(times: Floats, velocities: Floats, rate: int) -> tuple[Floats
 
 
 def measure_onsets(
-    audio: NDArray[np.float32], part: Part, clock: Clock, rate: int, start_sample: int, *, attack_ms: float = 0.0
+    audio: Sounding, part: Part, clock: Clock, rate: int, start_sample: int, *, attack_ms: float = 0.0
 ) -> Onsets:
     """Measures a stem's onsets against its performed part.
 
@@ -106,12 +107,11 @@ def measure_onsets(
     good = good[~_just_released(first[good], ends, rate)]
     if len(good) > MAX_MEASURED:
         good = good[np.linspace(0, len(good) - 1, MAX_MEASURED).round().astype(int)]
-    mono = audio[0] + np.float32(0.7) * audio[1]  # unequal, so that a stem in antiphase does not vanish
     window = _window_ms(part)
-    found, strength = find_onsets(mono, first[good], before[good], after[good], ends, rate, window)
+    found, strength = find_onsets(audio, first[good], before[good], after[good], ends, rate, window)
     clear = np.isfinite(found) & (strength >= CLEAR)
     middle, reach = _gaps(first, last, rate)
-    stray, strength = find_onsets(mono, middle, reach, reach, ends, rate, window)
+    stray, strength = find_onsets(audio, middle, reach, reach, ends, rate, window)
     strays = middle[np.isfinite(stray) & (strength >= CLEAR)] / rate
     at, late = first[good][clear] / rate, found[clear] - attack_ms
     # A strum begins with its first note, but its loudest may be what is found: anywhere within the strum is in time.

@@ -4,7 +4,7 @@ The score is judged by the key. The audio is judged by the score: spectra of up 
 in steps of 25 cents and turned against what the sounding notes and their overtones should give; the turn that fits best
 must be none.
 
-Conventions: audio is [2, samples] float32; frames last 170 ms; cents are audio - score.
+Conventions: audio is [2, samples] float32, in memory or on disk; frames last 170 ms; cents are audio - score.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy.fft import irfft, rfft
 
 from bridge.timeline import Clock
 from engine.score import Chord, Key, Part
+from engine.tape import Sounding
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +75,7 @@ def in_key_rate(
 
 
 def measure_tuning(
-    audio: NDArray[np.float32], part: Part, clock: Clock, rate: int, start_sample: int
+    audio: Sounding, part: Part, clock: Clock, rate: int, start_sample: int
 ) -> tuple[Tuning, tuple[Tuning, ...]] | None:
     """(the whole stem's, those of up to eight successive stretches): the audio's pitch classes against the score's.
     None for drums and where no note lasts long enough."""
@@ -100,8 +101,11 @@ def measure_tuning(
         return None
     if len(starts) > FRAMES:
         starts = starts[np.linspace(0, len(starts) - 1, FRAMES).round().astype(int)]
-    mono = audio[0] + np.float32(0.7) * audio[1]
-    heard = _circle(np.stack([mono[s : s + size] for s in starts]), rate)
+    frames = np.empty((len(starts), size), np.float32)
+    for frame, s in zip(frames, starts.tolist(), strict=True):
+        left, right = audio[:, s : s + size]
+        frame[:] = left + np.float32(0.7) * right
+    heard = _circle(frames, rate)
     written = np.stack([_written(notes, s, s + size) for s in starts])
     turns = _turns(heard, written)
     parts = np.array_split(np.arange(len(starts)), max(1, min(GROUPS, len(starts) // 4)))

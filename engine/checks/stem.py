@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from bridge.messages import Checks
 from bridge.timeline import Clock
-from engine.checks.levels import audio2lufs, audio2true_peak, clipped_runs, db, dc_offset, silent_notes
+from engine.checks.levels import (
+    audio2lufs,
+    audio2true_peak,
+    clipped_runs,
+    count_unreal,
+    db,
+    dc_offset,
+    silent_notes,
+)
 from engine.checks.onsets import measure_onsets, score2times, times2clusters
 from engine.checks.pitch import in_key_rate, measure_tuning
 from engine.score import Chord, Key, Part
-
-Audio = NDArray[np.float32]
+from engine.tape import Audio, Sounding, loudest
 
 MEDIAN_MS, P99_MS = 2.0, 10.0
 FEW_ONSETS, CLEAR_SHARE = 8, 0.2
@@ -59,7 +66,7 @@ class StemVerdict:
 
 
 def check_stem(
-    audio: Audio,
+    audio: Sounding,
     part: Part,
     clock: Clock,
     key: Key,
@@ -119,14 +126,14 @@ def check_mix(stems: Sequence[Audio], mix_before_limiter: Audio) -> Problem | No
     return Problem("mix.sum", f"the stems do not sum to the mix: they differ by {error:.0f} dBFS.")
 
 
-def _shape(audio: Audio, samples: int) -> tuple[Problem, ...]:
+def _shape(audio: Sounding, samples: int) -> tuple[Problem, ...]:
     """What makes every other measure pointless."""
-    if audio.ndim != 2 or audio.shape[0] != 2:
+    if len(audio.shape) != 2 or audio.shape[0] != 2:
         return (Problem("length.channels", f"the stem has shape {audio.shape}, not [2, samples]."),)
     if audio.shape[1] != samples:
         return (Problem("length.wrong", f"the stem has {audio.shape[1]} samples, not {samples}."),)
-    if not np.isfinite(audio).all():
-        bad = int(np.count_nonzero(~np.isfinite(audio)))
+    bad = count_unreal(audio)
+    if bad:
         return (Problem("level.nan", f"{bad} samples are no numbers."),)
     return ()
 
@@ -138,11 +145,11 @@ def _inside(part: Part, clock: Clock, rate: int, start_sample: int, samples: int
     return Part(part.name, part.role, notes, part.instrument)
 
 
-def _levels(audio: Audio, part: Part, clock: Clock, rate: int, start_sample: int) -> list[Problem]:
+def _levels(audio: Sounding, part: Part, clock: Clock, rate: int, start_sample: int) -> list[Problem]:
     """Silence, holes, clipping, offset."""
     problems: list[Problem] = []
     times, velocities = score2times(part, clock, rate, start_sample)
-    if len(times) and db(float(np.abs(audio).max(initial=0.0))) < -70.0:
+    if len(times) and db(loudest(audio)) < -70.0:
         return [Problem("silence.dead", "the stem is silent, but its part has notes.")]
     starts, _, _ = times2clusters(times, velocities, rate)
     silent = silent_notes(audio, starts, rate)
@@ -174,7 +181,7 @@ def _timing(median: float, p99: float, differences: NDArray[np.float64]) -> list
 
 
 def _pitch(
-    audio: Audio, part: Part, clock: Clock, key: Key, rate: int, start_sample: int, in_key: float | None
+    audio: Sounding, part: Part, clock: Clock, key: Key, rate: int, start_sample: int, in_key: float | None
 ) -> list[Problem]:
     problems: list[Problem] = []
     least = IN_KEY_GIVEN if key.given else IN_KEY_HEARD

@@ -15,7 +15,7 @@ import scipy.ndimage
 import scipy.signal
 from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
+from engine.tape import Audio, Changing, Held, Sounding, Tape, loudest, stretch, windows
 
 CEILING_DB = -1.0
 OVERSAMPLING = 4
@@ -26,6 +26,9 @@ SAFETY_DB = 0.05
 """What the limiter stays below its ceiling by its own reading: another meter's interpolator reads some hundredths of a
 decibel more."""
 CHUNK = 1 << 14
+LEAST_REACH = 4 * LOOK_SAMPLES + TAPS_PER_PHASE
+STRETCH = 1 << 19
+"""Longer stretches are turned down in windows of so many samples."""
 
 
 @dataclass(frozen=True)
@@ -53,52 +56,106 @@ def mix_stems(stems: Sequence[Audio], rate: int) -> tuple[Audio, LimiterReport]:
 
 def limit(audio: Audio, rate: int) -> tuple[Audio, LimiterReport]:
     """Audio whose true peak is at most -1 dBTP. Below that, and away from peaks above it, samples are untouched."""
+    out = Held(audio)
+    report = limit_in_place(out, rate)
+    return out.audio, report
+
+
+def limit_in_place(sound: Changing, rate: int) -> LimiterReport:
+    """The same for a sound that is changed where it lies, read in windows."""
     ceiling = 10 ** (CEILING_DB / 20)
-    peaks = true_peaks(audio)
-    before = float(peaks.max(initial=0.0))
+    top = loudest(sound)
+    before, high = _peaks_above(sound, ceiling, top)
     if before <= ceiling:
-        return audio, LimiterReport(CEILING_DB, 0.0, 0.0, _db(before), _db(before))
-    out = audio.copy()
+        return LimiterReport(CEILING_DB, 0.0, 0.0, _db(before), _db(before))
+    reach = int((_db(before) - CEILING_DB + 2 * SAFETY_DB) * RELEASE_SAMPLES / 6.0) + LEAST_REACH
     lowest, turned = 1.0, 0
-    for lo, hi in _stretches(peaks, ceiling):
-        gain = _limit_stretch(out, peaks, lo, hi, ceiling)
-        peaks[lo:hi] = true_peaks(out[:, max(lo - TAPS_PER_PHASE, 0) : hi + TAPS_PER_PHASE])[
-            min(lo, TAPS_PER_PHASE) : min(lo, TAPS_PER_PHASE) + hi - lo
-        ]
-        lowest = min(lowest, float(gain.min()))
-        turned += int((gain < 1.0).sum())
-    after = float(peaks.max())
-    return out, LimiterReport(CEILING_DB, -_db(lowest), turned / rate, _db(before), _db(after))
+    for lo, hi in _stretches(high, reach, sound.shape[1]):
+        depth, count = _limit_stretch(sound, lo, hi, reach, top)
+        lowest = min(lowest, depth)
+        turned += count
+    after, _ = _peaks_above(sound, ceiling, loudest(sound))
+    return LimiterReport(CEILING_DB, -_db(lowest), turned / rate, _db(before), _db(after))
 
 
-def _stretches(peaks: Audio, ceiling: float) -> list[tuple[int, int]]:
+def _peaks_above(sound: Sounding, ceiling: float, top: float) -> tuple[float, list[tuple[int, int]]]:
+    """(true peak, [first, last] of what lies above the ceiling, joined where any reach joins it) of a sound whose
+    loudest sample is `top`."""
+    greatest, found = 0.0, list[tuple[int, int]]()
+    for start, stop in windows(sound.shape[1]):
+        peaks = _window_peaks(sound, start, stop, top)
+        greatest = max(greatest, float(peaks.max(initial=0.0)))
+        high = start + np.flatnonzero(peaks > ceiling)
+        if not len(high):
+            continue
+        edges = np.flatnonzero(np.diff(high) > 2 * LEAST_REACH)
+        found += zip(high[np.insert(edges + 1, 0, 0)].tolist(), high[np.append(edges, -1)].tolist(), strict=True)
+    return greatest, found
+
+
+def _stretches(high: Sequence[tuple[int, int]], reach: int, samples: int) -> list[tuple[int, int]]:
     """[first, last) of the parts to work on: everything that a peak above the ceiling can reach, joined where they
     touch."""
-    high = np.flatnonzero(peaks > ceiling)
-    deepest = _db(float(peaks.max())) - CEILING_DB + 2 * SAFETY_DB
-    reach = int(deepest * RELEASE_SAMPLES / 6.0) + 4 * LOOK_SAMPLES + TAPS_PER_PHASE
-    groups = np.split(high, np.flatnonzero(np.diff(high) > 2 * reach) + 1)
-    return [(max(int(g[0]) - reach, 0), min(int(g[-1]) + reach, len(peaks))) for g in groups]
+    joined = [high[0]]
+    for first, last in high[1:]:
+        if first - joined[-1][1] > 2 * reach:
+            joined.append((first, last))
+        else:
+            joined[-1] = (joined[-1][0], last)
+    return [(max(first - reach, 0), min(last + reach, samples)) for first, last in joined]
 
 
-def _limit_stretch(out: Audio, peaks: Audio, lo: int, hi: int, ceiling: float) -> NDArray[np.float64]:
-    """Turns down out[:, lo:hi] in place and returns the gain used.
+def _limit_stretch(sound: Changing, lo: int, hi: int, reach: int, top: float) -> tuple[float, int]:
+    """Turns down samples [lo, hi) in place; the lowest gain used, and how many samples were turned down.
 
     A gain that moves between two samples can leave a remainder between them: then the stretch is done again, a little
-    lower.
+    lower. A long one is worked on in windows, each with what reaches into its gain.
     """
-    original = out[:, lo:hi].copy()
-    wanted_peak = ceiling * 10 ** (-SAFETY_DB / 20)
+    wanted_peak = 10 ** (CEILING_DB / 20) * 10 ** (-SAFETY_DB / 20)
     target = wanted_peak * 10 ** (-SAFETY_DB / 20)
+    peaks = _keep_peaks(sound, lo, hi, top)
     while True:
-        wanted = np.minimum(1.0, target / np.maximum(peaks[lo:hi].astype(np.float64), 1e-12))
-        gain = _smooth(wanted)
-        turned = gain < 1.0
-        out[:, lo:hi][:, turned] = (original[:, turned] * gain[turned]).astype(np.float32)
-        left = float(true_peaks(out[:, lo:hi]).max())
+        left = 0.0
+        for start, stop in windows(hi - lo, STRETCH):
+            first, last = max(start - TAPS_PER_PHASE, 0), min(stop + TAPS_PER_PHASE, hi - lo)
+            turned = _turned(sound[:, lo + first : lo + last], _gain(peaks, first, last, reach, target))
+            left = max(left, float(true_peaks(turned)[start - first : stop - first].max()))
         if left <= wanted_peak:
-            return gain
+            break
         target *= wanted_peak / left * 0.999
+    lowest, count = 1.0, 0
+    for start, stop in windows(hi - lo, STRETCH):
+        gain = _gain(peaks, start, stop, reach, target)
+        sound.write(lo + start, _turned(sound[:, lo + start : lo + stop], gain))
+        lowest = min(lowest, float(gain.min()))
+        count += int((gain < 1.0).sum())
+    return lowest, count
+
+
+def _keep_peaks(sound: Sounding, lo: int, hi: int, top: float) -> Sounding:
+    """[1, hi - lo] true peaks of a stretch as it was; of a long one on disk."""
+    if hi - lo <= STRETCH:
+        return _window_peaks(sound, lo, hi, top)[None]
+    tape = Tape(hi - lo, 1)
+    for start, stop in windows(hi - lo):
+        tape.write(start, _window_peaks(sound, lo + start, lo + stop, top)[None])
+    return tape
+
+
+def _gain(peaks: Sounding, start: int, stop: int, reach: int, target: float) -> NDArray[np.float64]:
+    """Gains [stop - start] of a stretch with these peaks."""
+    whole = peaks.shape[1] <= STRETCH
+    first, last = (0, peaks.shape[1]) if whole else (max(start - reach, 0), min(stop + reach, peaks.shape[1]))
+    around = peaks[:, first:last][0].astype(np.float64)
+    return _smooth(np.minimum(1.0, target / np.maximum(around, 1e-12)))[start - first : stop - first]
+
+
+def _turned(audio: Audio, gain: NDArray[np.float64]) -> Audio:
+    """The samples with their gains; where that is 1 they are untouched."""
+    out = audio.copy()
+    turned = gain < 1.0
+    out[:, turned] = (audio[:, turned] * gain[turned]).astype(np.float32)
+    return out
 
 
 def true_peaks(audio: Audio) -> Audio:
@@ -108,20 +165,24 @@ def true_peaks(audio: Audio) -> Audio:
     A stretch is only interpolated where that could reach above the loudest sample (the interpolator's gain is bounded
     by the sum of its taps' magnitudes); elsewhere the samples' own levels stand.
     """
+    return _window_peaks(audio, 0, audio.shape[1], float(np.abs(audio).max(initial=0.0)))
+
+
+def _window_peaks(sound: Sounding, start: int, stop: int, top: float) -> Audio:
+    """The same of samples [start, stop) of a sound whose loudest sample is `top`."""
     phases = _interpolator()
     half = TAPS_PER_PHASE // 2
-    n = audio.shape[1]
-    peaks: Audio = np.abs(audio).max(axis=0, initial=0.0)
-    quiet = float(peaks.max(initial=0.0)) / float(np.abs(phases).sum(axis=1).max())
-    padded = np.pad(audio, ((0, 0), (half - 1, half)))
-    for start in range(0, n, CHUNK):
-        stop = min(start + CHUNK, n)
-        piece = padded[:, start : stop + TAPS_PER_PHASE - 1]
+    quiet = top / float(np.abs(phases).sum(axis=1).max())
+    padded = stretch(sound, start - half + 1, stop + half)
+    peaks: Audio = np.abs(padded[:, half - 1 : padded.shape[1] - half]).max(axis=0, initial=0.0)
+    for low in range(0, stop - start, CHUNK):
+        high = min(low + CHUNK, stop - start)
+        piece = padded[:, low : high + TAPS_PER_PHASE - 1]
         if float(np.abs(piece).max()) <= quiet:
             continue
         for phase in phases:
             for channel in piece:
-                np.maximum(peaks[start:stop], np.abs(np.convolve(channel, phase[::-1], "valid")), out=peaks[start:stop])
+                np.maximum(peaks[low:high], np.abs(np.convolve(channel, phase[::-1], "valid")), out=peaks[low:high])
     return peaks
 
 
