@@ -63,26 +63,38 @@ def add_room(into: Audio, send: Audio, first: int, rate: int, gain: float) -> No
     """
     if first % BLOCK:
         raise ValueError("the send must begin on the grid")
-    parts = _spectra(rate)
-    scale = np.float32(gain)
-    recent: list[Spectrum | None] = []
-    window = np.zeros(2 * BLOCK, np.float32)
-    for at in range(0, len(send), BLOCK):
-        # Overlap-save: a block with the one before it; the second half of the inverse transform is the answer.
-        window[:BLOCK] = window[BLOCK:]
-        piece = send[at : at + BLOCK]
-        window[BLOCK:] = 0.0
-        window[BLOCK : BLOCK + len(piece)] = piece
-        recent = [scipy.fft.rfft(window) if window.any() else None, *recent[: parts.shape[1] - 1]]
-        heard = [(spectrum, parts[:, p]) for p, spectrum in enumerate(recent) if spectrum is not None]
-        if not heard:
-            continue
-        total = heard[0][0] * heard[0][1]
-        for spectrum, part in heard[1:]:
-            total += spectrum * part
-        for channel in (0, 1):
-            answer = scipy.fft.irfft(total[channel], overwrite_x=True)[BLOCK : BLOCK + len(piece)]
-            into[channel, at : at + BLOCK] += answer * scale
+    Room(rate, gain).add(into, send)
+
+
+class Room:
+    """The room's answer to a send that comes in stretches, one after the other; all but the last are whole blocks."""
+
+    def __init__(self, rate: int, gain: float) -> None:
+        self._parts = _spectra(rate)
+        self._scale = np.float32(gain)
+        self._recent: list[Spectrum | None] = []
+        self._window = np.zeros(2 * BLOCK, np.float32)
+
+    def add(self, into: Audio, send: Audio) -> None:
+        """Adds the answer to the next stretch [n] of the send, and to what came before it, to `into` float32 [2, n]."""
+        parts, window = self._parts, self._window
+        for at in range(0, len(send), BLOCK):
+            # Overlap-save: a block with the one before it; the second half of the inverse transform is the answer.
+            window[:BLOCK] = window[BLOCK:]
+            piece = send[at : at + BLOCK]
+            window[BLOCK:] = 0.0
+            window[BLOCK : BLOCK + len(piece)] = piece
+            spectrum = scipy.fft.rfft(window) if window.any() else None
+            self._recent = [spectrum, *self._recent[: parts.shape[1] - 1]]
+            heard = [(row, parts[:, p]) for p, row in enumerate(self._recent) if row is not None]
+            if not heard:
+                continue
+            total = heard[0][0] * heard[0][1]
+            for row, part in heard[1:]:
+                total += row * part
+            for channel in (0, 1):
+                answer = scipy.fft.irfft(total[channel], overwrite_x=True)[BLOCK : BLOCK + len(piece)]
+                into[channel, at : at + BLOCK] += answer * self._scale
 
 
 @lru_cache(maxsize=4)
