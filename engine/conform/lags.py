@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.conform.envelope import Audio, hop
+from engine.conform.envelope import Audio, hop, sample2frame
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def bar_lags(guide: Audio, heard: Audio, bars: Sequence[tuple[int, int]], rate: 
     usual = float((guide**2).sum()) / max(guide.shape[1], 1)
     out = []
     for start, end in bars:
-        first, last = round(start / step), min(round(end / step), guide.shape[1])
+        first, last = sample2frame(start, rate), min(sample2frame(end, rate), guide.shape[1])
         piece = guide[:, first:last]
         if last <= first or float((piece**2).sum()) < QUIET * usual * (last - first):
             out.append(Lag(None, 0.0, 0.0))
@@ -130,7 +130,7 @@ def onset_lags(guide: Audio, heard: Audio, onsets: Floats, rate: int) -> OnsetLa
     length = BEFORE_MS + AFTER_MS
     dots, fits = np.zeros((len(onsets), 2 * reach + 1)), np.zeros((len(onsets), 2 * reach + 1))
     for k, onset in enumerate(onsets):
-        first = round(onset / step) - BEFORE_MS
+        first = sample2frame(onset, rate) - BEFORE_MS
         piece = _cut(guide, first, length)
         there = np.lib.stride_tricks.sliding_window_view(_cut(heard, first - reach, length + 2 * reach), length, axis=1)
         dots[k] = np.einsum("bn,bln->l", piece, there)

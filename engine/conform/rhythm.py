@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from engine.conform.envelope import Audio, hop, mono2envelope
+from engine.conform.envelope import LEAD, Audio, mono2envelope, sample2frame
 from engine.conform.lags import Lag, OnsetLags, bar_lags, onset_lags
 from engine.conform.starts import find_starts
 
@@ -130,7 +130,7 @@ def _stray(envelope: Audio, onsets: Floats, rate: int) -> float:
     """Share of an envelope's power that lies away from all onsets."""
     power = (envelope.astype(np.float64) ** 2).sum(axis=0)
     away = np.ones(len(power), bool)
-    for frame in np.round(onsets / hop(rate)).astype(int):
+    for frame in (sample2frame(onset, rate) for onset in onsets):
         away[max(frame - STRAY_MS, 0) : frame + STRAY_MS + 1] = False
     return float(power[away].sum() / max(power.sum(), 1e-12))
 
@@ -154,8 +154,8 @@ def tempo_fault(beat: Beat, envelope: Audio) -> str:
     frames = own.shape[1]
     written = _alike(own, heard)
     for tempo, name in TEMPI:
-        count = min(frames, int(frames / tempo))
-        at = np.arange(count) * tempo
+        count = min(frames, LEAD + int((frames - LEAD) / tempo))
+        at = LEAD + (np.arange(count) - LEAD) * tempo
         played = np.stack([np.interp(at, np.arange(frames), band) for band in own])
         fit = _alike(played, heard[:, :count])
         if fit > TEMPO_FIT and fit > TEMPO_BETTER * max(written, _alike(own[:, :count], heard[:, :count])):
