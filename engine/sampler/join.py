@@ -126,7 +126,7 @@ def _describe(
     if silent:
         remarks.append(f"{silent} presets are silent where their role plays and were left out.")
     if not found:
-        raise RequestError("sounds.silent", f"nothing in {source} sounds.", field="file")
+        raise RequestError("sounds.silent", f"nothing in {source} sounds where its role plays.", field="file")
     return tuple(found), remarks
 
 

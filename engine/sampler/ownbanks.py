@@ -70,11 +70,13 @@ def own_path(font: str) -> Path | None:
 
 
 def keep(bank: OwnBank) -> None:
-    """Writes a bank; one of the same name is replaced."""
+    """Writes a bank; one of the same name is replaced. Raises ValueError for one that could not be read back."""
     folder().mkdir(parents=True, exist_ok=True)
     path = folder() / f"{bank.name}.json"
     part = path.with_suffix(".part")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(bank), indent=1))
+    raw = msgspec.json.format(msgspec.json.encode(bank), indent=1)
+    msgspec.json.decode(raw, type=OwnBank)
+    part.write_bytes(raw)
     part.replace(path)
 
 

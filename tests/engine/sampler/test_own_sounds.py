@@ -8,6 +8,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -20,7 +21,7 @@ from engine.sampler import Bank, candidates, choose_instrument, render_part
 from engine.sampler import packages as registry
 from engine.sampler.fontmaker import Recording, Region, make_font
 from engine.sampler.join import add_sounds
-from engine.sampler.ownbanks import own_banks
+from engine.sampler.ownbanks import keep, own_banks
 from engine.sampler.sfz import read_sfz, text2pitch
 from engine.sampler.sfz2font import sfz2font
 from engine.sampler.soundfont import open_soundfont
@@ -115,6 +116,26 @@ def test_a_folder_joins_and_damaged_files_are_told_one_by_one(tmp_path: Path) ->
     for name in ("cut.sf2", "text.sf3", "lost.sfz"):
         assert sum(name in message for message in said) == 1
     assert not list((tmp_path / "data/sounds").glob("lost*"))
+
+
+def test_a_kit_without_kick_snare_and_hat_is_left_out(tmp_path: Path) -> None:
+    """Of hundreds of presets one such must not cost the others; there is nothing in it to measure."""
+    recording = [Recording("a", tone(261.63), RATE, 60)]
+    for name, keys in (("march", (60, 61)), ("kit", (36, 61))):
+        (tmp_path / f"{name}.sf2").write_bytes(make_font(name, recording, [Region(0, keys=keys)], bank=128))
+    with pytest.raises(RequestError, match=r"march\.sf2 sounds where its role plays"):
+        add_sounds(tmp_path / "march.sf2", say=quiet)
+    (kit,) = add_sounds(tmp_path / "kit.sf2", say=quiet).banks
+    assert [entry.role for entry in kit.entries] == ["drums"]
+    assert own_banks() == [kit]
+
+
+def test_a_bank_that_could_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    (bank,) = add_sounds(font(tmp_path / "one.sf2"), say=quiet).banks
+    entry = msgspec.structs.replace(bank.entries[0], late_ms=float("nan"))
+    with pytest.raises(ValueError, match="late_ms"):
+        keep(msgspec.structs.replace(bank, entries=(entry,)))
+    assert own_banks() == [bank]
 
 
 def test_two_banks_of_one_name_keep_apart_and_the_same_file_is_replaced(tmp_path: Path) -> None:
