@@ -62,7 +62,7 @@ def resolve_file(
     if path.suffix.lower() not in endings:
         raise RequestError(
             "path.kind",
-            f"{path.name!r} does not look like a {kind} file.",
+            f"{path.name!r} is no {kind} file by its name.",
             field=field,
             hint=f"Use {', '.join(endings)}.",
         )

@@ -63,8 +63,10 @@ def heard2facts(heard: dict[str, Any]) -> list[tuple[str, str, str]]:
     keys = ", ".join(f"{a['tonic']} {a['mode']}" for a in key["alternatives"] if a["confidence"] >= 0.05)
     return [
         ("Tempo", _value(tempo["bpm"], "{:.2f} bpm", f"or {others}" if others else ""), _sure(tempo["confidence"])),
-        ("Bars", f"{bars['beats_per_bar']} beats, {len(bars['downbeats'])} bars", _sure(bars["confidence"])),
-        ("Swing", f"{swing['ratio']:.1%} of a pair of {swing['unit']}th notes", _sure(swing["confidence"])),
+        ("Bars", f"{bars['beats_per_bar']} beats, {len(bars['downbeats'])} bars" if bars["downbeats"] else "not heard",
+         _sure(bars["confidence"])),
+        ("Swing", f"{swing['ratio']:.1%} of a pair of {swing['unit']}th notes" if heard["beats"] else "not heard",
+         _sure(swing["confidence"])),
         ("Key", f"{key['tonic']} {key['mode']}" + (f" (or {keys})" if keys else "") if key["tonic"] else "not heard",
          _sure(key["confidence"])),
         ("Chords", _value(chords["per_bar"], "{:.2f} changes a bar", _value(chords["per_minute"], "{:g} a minute")),
