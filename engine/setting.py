@@ -13,6 +13,7 @@ from engine.previous import PreviousTake
 from engine.references import Lessons
 from engine.rendering import Renderer
 from engine.sampler import Bank
+from engine.sampler.ownbanks import own_banks
 from engine.score import FormSection, Heard
 from engine.stages import StageCache, request2inputs, stage2key
 
@@ -49,10 +50,11 @@ class Setting:
         return request2samples(self.request)
 
     def key(self, take: Render) -> str:
-        """Of all that a take is made from."""
+        """Of all that a take is made from; the user's own sounds may be chosen for any of them."""
         weights = {name: machine.weights for name, machine in self.renderers.items()}
         earlier = self.earlier and (self.earlier.manifest, self.earlier.score)
-        return stage2key("take", *request2inputs(take), self.rows, weights, earlier)
+        sounds = [bank for bank in own_banks() if not bank.missing]
+        return stage2key("take", *request2inputs(take), self.rows, weights, earlier, sounds)
 
 
 def request2samples(request: Render) -> int:
