@@ -90,7 +90,7 @@ def _plain(text: str, field: str) -> str:
 
 
 def _outside(text: str, roots: Sequence[Path], field: str) -> RequestError:
-    listed = ", ".join(str(r) for r in roots)
+    listed = ", ".join(dict.fromkeys(str(r) for r in roots))
     return RequestError(
         "path.outside",
         f"{text!r} lies outside the folders the engine may use ({listed}).",

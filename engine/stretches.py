@@ -18,6 +18,7 @@ from bridge.messages import Render, StemWanted
 from bridge.timeline import Bar, Clock
 from engine.conform import Window
 from engine.rendering import Audio, Clip, Stretch
+from engine.sampler.player import without_offset
 from engine.score import PITCH_NAMES, Key, Part, Score
 
 REFERENCE_SECONDS = 60.0
@@ -133,7 +134,8 @@ def try2seed(seed: int, stem: str, number: int) -> int:
 
 
 def reference2clip(reference: Reference) -> Clip:
-    """The piece of the reference that is meant, a minute at most. Raises `JobError` for a file that cannot be heard."""
+    """The piece of the reference that is meant, a minute at most, without a constant offset: nobody hears one, and it
+    would be matched like a deep bass. Raises `JobError` for a file that cannot be heard."""
     path = Path(reference.audio)
     try:
         with soundfile.SoundFile(path) as file:
@@ -147,7 +149,8 @@ def reference2clip(reference: Reference) -> Clip:
             f'the reference "{path.name}" cannot be read: {error}.',
             hint="Give it as WAV or FLAC.",
         ) from error
-    return Clip(np.ascontiguousarray(samples.T[:2]), rate)
+    audio = np.ascontiguousarray(samples.T[:2])
+    return Clip(without_offset(audio, rate) if audio.size else audio, rate)
 
 
 def _clip(audio: Audio, window: Window, rate: int) -> Clip:
