@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from engine.sampler.drumfont import DrumFont, velocity2step
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
 from engine.sampler.ownbanks import OWN, own_path
-from engine.sampler.player import Player, without_beginning
+from engine.sampler.player import Player, ahead, without_beginning
 from engine.sampler.soundfont import Preset, SoundFont, damaged, open_soundfont, sample_lengths
 from engine.sampler.synth import SynthPlayer, patch
 from engine.sampler.zones import Zone, bake, check_addresses, preset_zones
@@ -103,8 +104,7 @@ class Bank:
         """Plays single notes of a melodic instrument, for these (pitch, velocity) pairs."""
         skip = round(instrument.skip_ms / 1000 * rate)
         if instrument.kind == "synth":
-            synth = SynthPlayer(patch(instrument.synth), rate)
-            return lambda pitch, velocity, hold: without_beginning(synth.note(pitch, velocity, hold + skip), skip)
+            return partial(_synth_note, SynthPlayer(patch(instrument.synth), rate), skip)
         player = self.player((instrument.bank, instrument.preset), rate, notes, instrument.cents, instrument.font)
         return lambda pitch, velocity, hold: player.note(pitch, velocity, hold, skip)
 
@@ -140,6 +140,11 @@ class Bank:
         for k, note in enumerate(notes):
             audio[:, k * step : k * step + note.shape[1]] += note
         return audio, float(np.median([attack_ms(n, MEASURE_RATE) for n in notes])), 0.0
+
+
+def _synth_note(synth: SynthPlayer, skip: int, pitch: int, velocity: int, hold: int) -> Audio:
+    sound = synth.note(pitch, velocity, hold + skip)
+    return without_beginning(sound, skip + ahead(sound[:, skip:], synth.rate))
 
 
 def _piece(kit: str, pitch: int, velocity: int) -> Audio:

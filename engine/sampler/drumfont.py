@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.sampler.note_measures import sound2rise
-from engine.sampler.player import HIT_FADE_IN, Player, without_beginning
+from engine.sampler.player import Player
 
 Audio = NDArray[np.float32]
 
@@ -26,8 +25,6 @@ VELOCITY_STEP = 4
 STEP_DB = 40.0
 """dB per decade of velocity between steps: the SoundFont's own curve."""
 MAX_SECONDS = 4.0
-MOST_AHEAD_SECONDS = 0.002
-"""A hit that the player lets begin so much before its onset is cut to it; what rises later is a flam, or a rattle."""
 FADE_SECONDS = 0.3
 
 
@@ -50,9 +47,6 @@ class DrumFont:
         if (pitch, step) not in self._kept:
             hold = int(MAX_SECONDS * self.rate)
             sound = self.player.note(pitch, step, hold)[:, :hold]
-            first, _ = sound2rise(sound, self.rate)
-            if first <= MOST_AHEAD_SECONDS * self.rate:
-                sound = without_beginning(sound, first, HIT_FADE_IN)
             loud = np.flatnonzero(np.abs(sound).max(axis=0) > 1e-5)
             sound = sound[:, : int(loud[-1]) + 1 if len(loud) else 0].copy()
             if sound.shape[1] == hold:

@@ -22,7 +22,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.sampler.note_measures import sound2rise
-from engine.sampler.player import HIT_FADE_IN, without_beginning
+from engine.sampler.player import without_beginning
 from engine.sampler.synth.drums import Drum, strike
 
 Audio = NDArray[np.float32]
@@ -165,10 +165,10 @@ def _recorded(name: str, cents: float, rate: int, skip_ms: float) -> Audio:
     source = own * 2 ** (cents / 1200)
     moved = soxr.resample(audio, source, rate, quality="HQ") if source != rate else audio
     stereo = np.asarray(np.repeat(moved, 2, axis=1).T[:2] if moved.shape[1] == 1 else moved.T, np.float32)
-    stereo = without_beginning(stereo, round(skip_ms / 1000 * rate), HIT_FADE_IN)
+    stereo = without_beginning(stereo, round(skip_ms / 1000 * rate))
     first, rise_db = sound2rise(stereo, rate)
     ahead = rise_db >= AHEAD_DB and first <= MOST_AHEAD_SECONDS * rate
-    return without_beginning(stereo, first if ahead else 0, HIT_FADE_IN)
+    return without_beginning(stereo, first if ahead else 0)
 
 
 def _piece(name: str, row: dict[str, Any]) -> Piece:

@@ -13,6 +13,8 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from engine.sampler.note_measures import sound2rise
+
 Audio = NDArray[np.float32]
 
 ATTACK_SAMPLES = 5760
@@ -21,10 +23,13 @@ RELEASE_BLOCK = 8192
 MAX_RELEASE_SECONDS = 6.0
 RELEASE_FADE_SECONDS = 0.5
 MAX_SILENT_SECONDS, SILENT = 0.012, 10 ** (-30 / 20)
+BEFORE_SWELL = 48
 STEP_SECONDS, PEAK_SECONDS, SEARCH_SECONDS = 0.0005, 0.080, 0.050
 CLIMB_SECONDS, BEFORE_SECONDS = 0.012, 0.002
-FADE_IN, HIT_FADE_IN = 48, 16
-"""A sound that is cut begins as softly as that, in samples; more would take the edge off the hit of a drum."""
+MOST_AHEAD_SECONDS, NOISE_AHEAD_SECONDS, NOISE_DB = 0.002, 0.005, 18.0
+"""So much ahead of a note's rise is left out; more where it is so much softer."""
+FADE_IN = 16
+"""A sound that is cut begins as softly as that, in samples; more would take the edge off its attack."""
 OFFSET, OFFSET_HZ = 0.02, 8.0
 """A note whose mean is more than this beside its power is brought back to zero."""
 VOICES = 64
@@ -47,8 +52,8 @@ class Player:
     def note(self, pitch: int, velocity: int, hold: int, skip: int = 0) -> Audio:
         """float32 [2, n]: the note held for `hold` samples, then its release until it is silent (6 s at most).
 
-        What lies in front of the attack (see `lead_in`) is left out, so the sound begins at index 0; and `skip` samples
-        more of an attack that is known to speak late.
+        What lies in front of the attack (see `lead_in`) is left out, `skip` samples more of an instrument that is known
+        to speak late, and what this note then still holds `ahead` of its rise: it begins at index 0, to the sample.
         """
         program = self._font.get_preset_index(0, velocity) if self._font else -1
         if program < 0:
@@ -56,7 +61,9 @@ class Player:
         self._font.note_on(program, pitch, 1.0)
         attack = self._render(min(hold, ATTACK_SAMPLES))
         lead = lead_in(attack, self._rate)
-        lead = min(lead + skip, attack.shape[1]) if attack.any() else lead
+        if attack.any():
+            lead = min(lead + skip, attack.shape[1])
+            lead += ahead(attack[:, lead:], self._rate)
         blocks = [attack]
         if hold - attack.shape[1] + lead > 0:
             blocks.append(self._render(hold - attack.shape[1] + lead))
@@ -110,7 +117,15 @@ def lead_in(attack: Audio, rate: int) -> int:
     if climb <= CLIMB_SECONDS and third * STEP_SECONDS <= SEARCH_SECONDS:
         return max(int(low[-1]), third - round(BEFORE_SECONDS / STEP_SECONDS)) * step
     first = int(np.argmax(level >= float(level.max()) * SILENT))
-    return min(max(first - FADE_IN, 0), int(MAX_SILENT_SECONDS * rate))
+    return min(max(first - BEFORE_SWELL, 0), int(MAX_SILENT_SECONDS * rate))
+
+
+def ahead(sound: Audio, rate: int) -> int:
+    """Samples of a sound before its energy rises (`sound2rise`), where they are few, or noise; else 0: what rises later
+    is a second attack, a flam or a rattle, or a swell, which has no such moment."""
+    first, rise_db = sound2rise(sound, rate)
+    most = NOISE_AHEAD_SECONDS if rise_db >= NOISE_DB else MOST_AHEAD_SECONDS
+    return first if first <= most * rate else 0
 
 
 def without_offset(audio: Audio, rate: int) -> Audio:
@@ -123,11 +138,11 @@ def without_offset(audio: Audio, rate: int) -> Audio:
     return np.asarray(scipy.signal.lfilter([gain, -gain], [1.0, -pole], audio, axis=1), dtype=np.float32)
 
 
-def without_beginning(audio: Audio, skip: int, fade_in: int = FADE_IN) -> Audio:
+def without_beginning(audio: Audio, skip: int) -> Audio:
     """[2, n - skip]: a sound from sample `skip` on, without a step where it is cut."""
     if not skip:
         return audio
     cut = audio[:, skip:].copy()
-    ramp = min(fade_in, cut.shape[1])
+    ramp = min(FADE_IN, cut.shape[1])
     cut[:, :ramp] *= np.arange(1, ramp + 1, dtype=np.float32) / max(ramp, 1)
     return cut

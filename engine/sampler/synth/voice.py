@@ -17,7 +17,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from engine.sampler.synth.patch import Layer, Patch
-from engine.sampler.synth.wave import cutoffs, harmonics, layer2spectra, needed, read
+from engine.sampler.synth.wave import cutoffs, harmonics, layer2spectra, needed, read, spectra2tables
 
 Audio = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def layer_body(layer: Layer, pitch: int, velocity: int, n: int, rate: int, seed:
     time = np.arange(n) / rate
     moments = _moments(n, rate)
     count = needed(layer, hertz, harmonics(highest, rate), velocity)
-    spectra = layer2spectra(layer, hertz, count, moments / rate, velocity)
+    tables = spectra2tables(layer2spectra(layer, hertz, count, moments / rate, velocity))
     rng = np.random.default_rng(seed)
     # A single voice starts so that its edge comes when the attack is up, or a low note would speak a period late;
     # several start anywhere, or they would beat in step on every note.
@@ -95,7 +95,7 @@ def layer_body(layer: Layer, pitch: int, velocity: int, n: int, rate: int, seed:
         if layer.ensemble:
             slow = ENSEMBLE_HZ[k % len(ENSEMBLE_HZ)]
             cents = cents + layer.ensemble * np.sin(2 * np.pi * (slow * time + starts[k]))
-        sound = read(spectra, moments, starts[k] + _phase(hertz, cents, n, rate))
+        sound = read(tables, moments, starts[k] + _phase(hertz, cents, n, rate))
         angle = (place * (-1) ** k * layer.spread + 1) * np.pi / 4
         out[0] += sound * np.float32(np.cos(angle))
         out[1] += sound * np.float32(np.sin(angle))

@@ -77,19 +77,29 @@ def ladder(hertz: Floats, cutoff: Floats, resonance: float) -> Floats:
     return np.asarray(np.abs(open_loop * (1.0 + feedback) / (1.0 + feedback * open_loop)), np.float64)
 
 
-def read(spectra: Spectra, moments: NDArray[np.int64], phase: Floats) -> NDArray[np.float32]:
-    """float32 [n]: the wave at `phase` (cycles) [n], cross-faded between `moments` (ascending samples, 0 to past n)."""
+def spectra2tables(spectra: Spectra) -> NDArray[np.float32]:
+    """[F, size + 1]: one period of each spectrum, and its first point again; [1, size + 1] where none differs."""
     size = MIN_TABLE
     while size < OVERSAMPLING * (spectra.shape[1] - 1) and size < MAX_TABLE:
         size *= 2
+    if (spectra == spectra[:1]).all():
+        spectra = spectra[:1]
     # In single precision: its noise lies 140 dB down, and tables are most of a voice's work.
     tables = scipy.fft.irfft(spectra.astype(np.complex64), n=size, axis=1) * np.float32(size / 2)
-    tables = np.concatenate([tables, tables[:, :1]], axis=1)
-    flat, width = tables.reshape(-1), size + 1
+    return np.concatenate([tables, tables[:, :1]], axis=1)
+
+
+def read(tables: NDArray[np.float32], moments: NDArray[np.int64], phase: Floats) -> NDArray[np.float32]:
+    """float32 [n]: the wave of `spectra2tables` at `phase` (cycles) [n], cross-faded between `moments` (ascending
+    samples, 0 to past n)."""
+    flat, width = tables.reshape(-1), tables.shape[1]
+    size = width - 1
     place = (phase - np.floor(phase)) * size
     index = place.astype(np.int64)
     between = (place - index).astype(np.float32)
     np.minimum(index, size - 1, out=index)
+    if len(tables) == 1:
+        return np.asarray(flat[index] + (flat[index + 1] - flat[index]) * between)
     out = np.empty(len(phase), np.float32)
     for k, (start, end) in enumerate(itertools.pairwise(moments)):
         stop = min(int(end), len(phase))

@@ -24,11 +24,20 @@ from tests.engine.conform.painting_rig import Listener, Painting, four_bars, ste
 
 RATE = 48_000
 MEDIAN_MS, LATEST_MS = 2.0, 10.0
+LATE_MS, SWELL_MS = 20.0, 20.0
+SWELLING = 7
+"""Of the bass's notes the one that swells, where it is drifting."""
 
 
 def drifting(stretch: Stretch) -> Audio:
-    """The guide, on time in the beginning and 25 ms late in the end."""
-    return bent(stretch.guide.audio, np.linspace(0.0, 25.0, stretch.guide.audio.shape[1]))
+    """The guide, on time in the beginning and 20 ms late in the end; one of its notes swells from nothing."""
+    samples = stretch.guide.audio.shape[1]
+    audio = bent(stretch.guide.audio, np.linspace(0.0, LATE_MS, samples))
+    note, clock = make_part("bass").notes[SWELLING], make_clock("ramp", BARS)
+    place = (clock.beat2second(note.start) + note.offset_ms / 1000) * RATE
+    first, length = round(place + LATE_MS / 1000 * RATE * place / samples), round(SWELL_MS / 1000 * RATE)
+    audio[:, first : first + length] *= np.linspace(0.0, 1.0, length, dtype=np.float32) ** 2
+    return audio
 
 
 def wavering(stretch: Stretch) -> Audio:
