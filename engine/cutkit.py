@@ -22,8 +22,8 @@ from engine.report import Tick
 from engine.sampler import Bank, Instrument, render_part
 from engine.sampler.fontmaker import ROOT, Recording, Region, make_font, timecents
 from engine.score import Part
-from engine.splice import Audio
 from engine.stems import StemMaker
+from engine.tape import Audio, Tape, add_onto
 
 LICENCE = "made from your reference clip"
 PITCHES = {"kick": (35, 36), "snare": (38, 40), "hat": (42, 44), "open hat": (46,)}
@@ -155,11 +155,13 @@ def open_kit(kit: CutKit, folder: Path) -> Bank:
     return Bank.open(path)
 
 
-def play_kit(stems: StemMaker, bank: Bank, kit: CutKit, part: Part, start: int, stop: int, tick: Tick) -> Audio:
-    """float32 [2, stop - start]: the part by the kit from its bank, and by who plays beside it."""
+def play_kit(stems: StemMaker, bank: Bank, kit: CutKit, part: Part, start: int, stop: int, tick: Tick) -> Tape:
+    """[2, stop - start]: the part by the kit from its bank, and by who plays beside it."""
     own, theirs = split(part, kit.pitches)
-    sound = replace(stems, bank=bank).play(own, kit.instrument, start, stop, tick)
-    return sound + stems.play(theirs, kit.beside, start, stop, tick) if theirs.notes else sound
+    sound = replace(stems, bank=bank).tape(own, kit.instrument, start, stop, tick)
+    if theirs.notes:
+        add_onto(sound, stems.tape(theirs, kit.beside, start, stop, tick))
+    return sound
 
 
 def split(part: Part, pitches: tuple[int, ...]) -> tuple[Part, Part]:

@@ -7,28 +7,29 @@ with that take's instruments and curves; so everything the edit leaves alone can
 
 from __future__ import annotations
 
+import queue
 import tempfile
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
 
 from bridge.arrangement import Reference
+from engine.bussing import Played, add_up, finish, play_tested, settled
 from engine.casting import Cast, cast, clip2rate, in_room
 from engine.checks.levels import audio2lufs
 from engine.cutkit import CutKit, clip2kit, open_kit, play_kit
-from engine.hands import Hands, Spooled
+from engine.hands import WORKED_ON, Hands
 from engine.match import (
     Curves,
     Distances,
     Goal,
     Grid,
-    Placed,
     Profile,
     Tone,
     apply_curves,
@@ -38,34 +39,28 @@ from engine.match import (
     curves2bytes,
     design_curves,
     fit_tone,
-    flat_curves,
-    hold_silence,
     levels2profile,
     limit_curves,
-    loud_rests,
     profiles2distances,
     reach,
 )
 from engine.matched import Clipped, Group, group2curves, reference2clipped
 from engine.rendering import Clip
-from engine.report import ShareReporter, Tick, wait_for
-from engine.rests import part2rests, usual_in_rests
+from engine.report import ShareReporter, Tick
 from engine.sampler import Bank, Instrument, candidates
-from engine.sampler.mix import limit, true_peaks
+from engine.sampler.mix import true_peaks
 from engine.score import Part
 from engine.sounds import Sound
-from engine.splice import Audio, finish_tail, splice
-from engine.standins import STANDS_IN, repaired, replaced
+from engine.splice import finish_tape, splice_tapes
+from engine.standins import STANDS_IN, repaired
 from engine.stems import TAIL_SECONDS, StemMaker
 from engine.stretches import Scene, reference2clip
+from engine.tape import Tape, windows
 
 CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 """Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
-WORKED_ON = 2
 NEARER_DB = 0.5
 """So much nearer, all distances added up, a mix must come; else the guide stands in."""
-SURELY_BELOW = 0.6
-"""No sound whose samples stay below this has a true peak near full scale."""
 JUDGED_SECONDS = 30.0
 """So much of a matched song is measured to tell how near it has come."""
 
@@ -82,6 +77,14 @@ class Matcher:
     unmatched: list[str] = field(default_factory=list)
     kits: dict[str, tuple[CutKit, Bank]] = field(default_factory=dict)
     folder: Path = field(default_factory=Path)
+    _makers: queue.SimpleQueue[StemMaker] = field(default_factory=queue.SimpleQueue)
+
+    def __post_init__(self) -> None:
+        """A second bank beside the take's own makes use of a second core."""
+        font = self.stems.request.soundfont
+        bank = Bank.open(Path(font)) if font else Bank.open()
+        self._makers.put(self.stems)
+        self._makers.put(replace(self.stems, bank=bank, playing=threading.Lock()))
 
     def match(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
@@ -145,44 +148,31 @@ class Matcher:
     def _match_fresh(
         self, clip: Clip, wanted: _Wanted, clipped: Clipped, parts: list[Part], hands: Hands
     ) -> Iterator[tuple[Part, Sound]]:
-        """New instruments and curves for the parts, then each part's sound; two are worked on at a time."""
+        """New instruments and curves for the parts, then each part's sound as soon as it is there; two are worked on at
+        a time."""
         who = hands.run(cast, self.stems, parts, clip, hands.tick("choose", 0.0, CHOSEN))
         if len(parts) == 1:
             who = hands.run(self._with_cut_kit, parts[0], clip, clipped.audio, who)
-        players, swapped = dict(who.instruments), dict[str, str]()
-        with tempfile.TemporaryFile() as spool, tempfile.TemporaryFile() as shelf:
-            raws = self._play_all(parts, players, spool, hands)
-            while True:
-                hands.tick("match", PLAYED, DESIGNED)(0.0)
-                curves, before, after = hands.run(self._design, parts, raws, wanted)
-                if after.total > before.total - NEARER_DB:
-                    why = f"the mix was as near to {clipped.audio} before the match ({before.total:.1f} dB) as after"
-                    why = f"{STANDS_IN}: {why} ({after.total:.1f} dB)"
-                    for part, sound in self._guides(parts, hands, why):
-                        yield part, repaired(sound, why)
-                    return
-                sounds = self._finish_all(parts, players, raws, curves, shelf, hands)
-                others = {} if swapped else replaced(parts, players, sounds)
-                if not others:
-                    break
-                # The curves were found for who did not pass; once more for who plays in the end.
-                for part, raw in zip(parts, raws, strict=True):
-                    if part.name in others:
-                        players[part.name], swapped[part.name] = others[part.name]
-                        raw.write(hands.run(self._play, part, players[part.name], 0, raw.length, lambda _: None))
-            played: dict[str, str] = {}
-            stood_in = []
-            for k, (part, sound) in enumerate(zip(parts, sounds, strict=True)):
-                if part.name in swapped and not sound.verdict.checks.repaired:
-                    sound = repaired(sound, swapped[part.name])
-                if sound.instrument is not None and not sound.renderer:
-                    played[part.name] = sound.instrument.name
-                if sound.verdict.checks.repaired:
-                    stood_in.append(part.name)
-                yield part, replace(sound, audio=Spooled(shelf, k, self.stems.frame.samples).read())
+        played = list(self._play_all(parts, who.instruments, hands))
+        hands.tick("match", PLAYED, DESIGNED)(0.0)
+        curves, before, after = hands.run(self._design, parts, [one.raw for one in played], wanted)
+        if after.total > before.total - NEARER_DB:
+            why = f"the mix was as near to {clipped.audio} before the match ({before.total:.1f} dB) as after"
+            why = f"{STANDS_IN}: {why} ({after.total:.1f} dB)"
+            for part, sound in self._guides(parts, hands, why):
+                yield part, repaired(sound, why)
+            return
+        players: dict[str, str] = {}
+        stood_in = []
+        for part, sound in self._finish_all(parts, played, curves, hands):
+            if sound.instrument is not None and not sound.renderer:
+                players[part.name] = sound.instrument.name
+            if sound.verdict.checks.repaired:
+                stood_in.append(part.name)
+            yield part, sound
         group = Group(
             clipped,
-            played,
+            players,
             self._is_whole(parts),
             round(who.before, 3),
             round(who.after, 3),
@@ -191,7 +181,7 @@ class Matcher:
             curves2bytes(curves),
             tuple(stood_in),
             who.room_db,
-            *(kit for name, (kit, _) in self.kits.items() if name in played and kit.instrument.name == played[name]),
+            *(kit for name, (kit, _) in self.kits.items() if players.get(name) == kit.instrument.name),
         )
         self.groups.append(group)
 
@@ -204,62 +194,59 @@ class Matcher:
         self.kits[part.name] = found.kit, open_kit(found.kit, self.folder)
         return replace(who, instruments={part.name: found.kit.instrument}, after=found.distance)
 
-    def _play(self, part: Part, instrument: Instrument, start: int, stop: int, tick: Tick) -> Audio:
+    @contextmanager
+    def _maker(self) -> Iterator[StemMaker]:
+        """One of two who play, each by a bank of its own: no more are at work at a time."""
+        maker = self._makers.get()
+        try:
+            yield maker
+        finally:
+            self._makers.put(maker)
+
+    def _play(self, stems: StemMaker, part: Part, instrument: Instrument, start: int, stop: int, tick: Tick) -> Tape:
         """Samples [start, stop) of a part by one of the catalogue's instruments, or by the kit cut for it."""
         kit, bank = self.kits.get(part.name, (None, None))
         if kit is None or bank is None or kit.instrument.name != instrument.name:
-            return self.stems.play(part, instrument, start, stop, tick)
-        return play_kit(self.stems, bank, kit, part, start, stop, tick)
+            return stems.tape(part, instrument, start, stop, tick)
+        return play_kit(stems, bank, kit, part, start, stop, tick)
 
-    def _play_all(
-        self, parts: Sequence[Part], players: Mapping[str, Instrument], spool: IO[bytes], hands: Hands
-    ) -> list[Spooled]:
-        """The parts by their instruments with what rings on, on disk: a song's stems are too much for memory. Raises
+    def _play_all(self, parts: Sequence[Part], players: Mapping[str, Instrument], hands: Hands) -> Iterator[Played]:
+        """The parts by their instruments with what rings on, on tapes: a song's stems are too much for memory. Raises
         `JobError` where the disk is full."""
-        frame = self.stems.frame
-        raws = [Spooled(spool, k, frame.samples + round(TAIL_SECONDS * frame.rate)) for k in range(len(parts))]
-        for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
+        length = self.stems.frame.samples + round(TAIL_SECONDS * self.stems.frame.rate)
+
+        def play(part: Part, tick: Tick) -> Played:
+            with self._maker() as stems:
+                raw = self._play(stems, part, players[part.name], 0, length, tick)
+                return play_tested(stems, part, players[part.name], raw)
+
+        def work(k: int, part: Part) -> tuple[Callable[..., Played], Part, Tick]:
             low, high = (CHOSEN + (PLAYED - CHOSEN) * (k + i) / len(parts) for i in (0, 1))
-            tick = hands.tick(f"guide: {part.name}", low, high)
-            raw.write(hands.run(self._play, part, players[part.name], 0, raw.length, tick))
-        return raws
+            return play, part, hands.tick(f"guide: {part.name}", low, high)
+
+        return hands.each(work(k, part) for k, part in enumerate(parts))
 
     def _finish_all(
-        self,
-        parts: Sequence[Part],
-        players: Mapping[str, Instrument],
-        raws: Sequence[Spooled],
-        curves: Curves,
-        shelf: IO[bytes],
-        hands: Hands,
-    ) -> list[Sound]:
-        """Each part's sound, its audio on the shelf; two are worked on at a time."""
-        sounds: list[Sound] = []
-        running: deque[Future[Sound]] = deque()
+        self, parts: Sequence[Part], played: Sequence[Played], curves: Curves, hands: Hands
+    ) -> Iterator[tuple[Part, Sound]]:
+        """Each part's sound, in order; two are worked on at a time."""
 
-        def put_away() -> None:
-            sound = wait_for(running.popleft(), hands.share.poll)
-            Spooled(shelf, len(sounds), sound.audio.shape[1]).write(sound.audio)
-            sounds.append(replace(sound, audio=np.zeros((2, 0), np.float32)))
+        def work(part: Part, one: Played) -> Sound:
+            with self._maker() as stems:
+                return finish(stems, part, one, curves)
 
-        for k, (part, raw) in enumerate(zip(parts, raws, strict=True)):
+        sounds = hands.each((work, part, one) for part, one in zip(parts, played, strict=True))
+        for k, (part, sound) in enumerate(zip(parts, sounds, strict=True)):
             hands.tick(f"match: {part.name}", DESIGNED + (1 - DESIGNED) * k / len(parts), 1.0)(0.0)
-            running.append(hands.pool.submit(self._finish, part, players[part.name], raw, curves))
-            if len(running) > WORKED_ON:
-                put_away()
-        while running:
-            put_away()
-        return sounds
+            yield part, sound
 
     def _design(
-        self, parts: Sequence[Part], raws: Sequence[Spooled], wanted: _Wanted
+        self, parts: Sequence[Part], raws: Sequence[Tape], wanted: _Wanted
     ) -> tuple[Curves, Distances, Distances]:
         """The curves for a group, and how far its sum is from the reference before and after."""
         rate, profile = self.stems.frame.rate, wanted.profile
         with self.stems.watch.timing("match"):
-            bus = np.zeros((2, self.stems.frame.samples), np.float32)
-            for raw in raws:
-                bus += raw.view()[:, : bus.shape[1]]
+            bus = add_up(raws, self.stems.frame.samples)
             alone = self._is_whole(parts)
             levels = audio2levels(bus, Grid(rate))
             lufs = profile.lufs if alone else self._own_lufs(parts, bus)
@@ -275,68 +262,16 @@ class Matcher:
             new = levels2profile(audio2levels(heard, Grid(rate)), Grid(rate))
             return curves, profiles2distances(own, profile), profiles2distances(new, profile)
 
-    def _own_lufs(self, parts: Sequence[Part], bus: Audio) -> float | None:
+    def _own_lufs(self, parts: Sequence[Part], bus: Tape) -> float | None:
         """How loud a group is beside others: as it was in the edited take, else as it is played."""
         old = [files for part in parts if (files := self.stems.edited(part)) is not None]
         if len(old) == len(parts):
-            bus = np.sum([self.stems.before(files)[0] for files in old], axis=0, dtype=np.float32)
+            bus = add_up([self.stems.tape_before(files)[0] for files in old], self.stems.frame.samples)
         return audio2lufs(bus, self.stems.frame.rate)
 
     def _is_whole(self, parts: Sequence[Part]) -> bool:
         """Whether the parts are all that sounds in the take."""
         return {p.name for p in parts} == {p.name for p in self.stems.score.parts if p.notes or p.role == "vocals"}
-
-    def _finish(self, part: Part, instrument: Instrument, played: Spooled, curves: Curves) -> Sound:
-        """A part's sound from what was played. Where a check fails that the usual instrument passes, that one plays in
-        its place, and where it fails because of the bus stage, the guide stands in as it is, as loud."""
-        raw = played.view()
-        sound = self._checked(part, instrument, raw, curves)
-        if sound.verdict.good:
-            return sound
-        why = sound.verdict.problems[0].message
-        usual = self.stems.instrument(part)
-        plain = self.stems.play(part, usual, 0, raw.shape[1], lambda _: None)
-        if usual != instrument:
-            again = self._checked(part, usual, plain, curves)
-            if len(again.verdict.problems) < len(sound.verdict.problems):
-                return repaired(again, f"played by {usual.name} instead of {instrument.name}: {why}")
-        samples, rate = self.stems.frame.samples, self.stems.frame.rate
-        lufs = [audio2lufs(audio[:, :samples], rate) for audio in (apply_curves(raw, curves), plain)]
-        gain = lufs[0] - lufs[1] if lufs[0] is not None and lufs[1] is not None else 0.0
-        # As loud as the match would be; or as the sampler plays it, where the limiter is what does the harm.
-        for flat in (flat_curves(curves, gain), replace(flat_curves(curves, 0.0), level=np.zeros(1, np.int16))):
-            guide = self._checked(part, usual, plain, flat)
-            if len(guide.verdict.problems) < len(sound.verdict.problems):
-                return replace(repaired(guide, f"{STANDS_IN}: {why}"), renderer="guide")
-        return sound
-
-    def _checked(self, part: Part, instrument: Instrument, raw: Audio, curves: Curves) -> Sound:
-        frame, stems = self.stems.frame, self.stems
-        with stems.watch.timing("match", part.name):
-            audio = self._settled(part, instrument, (raw, 0), (apply_curves(raw, curves), 0))
-        old = stems.edited(part)
-        if old is None:
-            audio, tail = finish_tail(audio, frame.samples, stems.request.tail, frame.rate)
-        else:
-            before, tail = stems.before(old)
-            spans = stems.scope_spans()
-            mode = "file" if stems.request.tail == "file" else "cut"
-            new, ringing = finish_tail(audio, frame.samples, mode, frame.rate)
-            tail = ringing if spans[-1][1] == frame.samples else tail
-            audio = splice(before, new, spans, frame.rate)
-        return Sound(audio, tail, instrument, stems.check(audio, part))
-
-    def _settled(self, part: Part, instrument: Instrument, raw: Placed, matched: Placed) -> Audio:
-        """The matched sound, silent where what was played is and where the usual instrument would be, and below full
-        scale: stems may reach above it where others take away from their sum."""
-        stems, frame = self.stems, self.stems.frame
-        audio, begin = matched
-        guides, usual = [raw], stems.instrument(part)
-        if usual.name != instrument.name:
-            rests = part2rests(part, stems.clock, frame.rate, frame.start_sample, begin + audio.shape[1])
-            guides += usual_in_rests(stems, part, usual, loud_rests(audio, frame.rate, begin, rests))
-        audio = hold_silence(audio, frame.rate, begin, guides)
-        return audio if float(np.abs(audio).max(initial=0.0)) < SURELY_BELOW else limit(audio, frame.rate)[0]
 
     def _going_on(self, part: Part, clipped: Clipped | None) -> Group | None:
         """The earlier take's group that a part of an edit goes on in: the same reference, or none is given now."""
@@ -351,23 +286,23 @@ class Matcher:
         old = stems.edited(part)
         assert old is not None
         instrument = self._as_before(part, group)
-        before, tail = stems.before(old)
-        new, spans = before.copy(), stems.scope_spans()
+        before, tail = stems.tape_before(old)
+        new, spans = Tape.of(before), stems.scope_spans()
         around = reach(frame.rate)
         for start, end in spans:
             low = max(0, start - around)
             stop = end if end < frame.samples else end + round(TAIL_SECONDS * frame.rate)
             first = max(0, start - round(0.01 * frame.rate))
-            raw = self._play(part, instrument, low, stop + around, hands.tick(f"guide: {part.name}", 0.0, 0.5))
+            tick = hands.tick(f"guide: {part.name}", 0.0, 0.5)
+            raw = self._play(stems, part, instrument, low, stop + around, tick)
             with stems.watch.timing("match", part.name):
-                audio = apply_curves(raw, curves, first, stop, low)
-                audio = self._settled(part, instrument, (raw, low), (audio, first))
-            mode = "file" if stems.request.tail == "file" else "cut"
+                audio = settled(stems, part, instrument, (raw, low), curves, first, stop)
             if end == frame.samples:
-                new[:, first:end], tail = finish_tail(audio, end - first, mode, frame.rate)
-            else:
-                new[:, first:end] = audio
-        audio = splice(before, new, spans, frame.rate)
+                mode = "file" if stems.request.tail == "file" else "cut"
+                audio, tail = finish_tape(audio, end - first, mode, frame.rate)
+            for a, b in windows(audio.shape[1]):
+                new.write(first + a, audio[:, a:b])
+        audio = splice_tapes(before, new, spans, frame.rate)
         self._go_on(group, part, instrument)
         return Sound(audio, tail, instrument, stems.check(audio, part))
 

@@ -14,7 +14,7 @@ from bridge.handover.manifest import Manifest, StemFiles, clock2hash, read_manif
 from bridge.messages import Scope
 from bridge.timeline import Clock
 from engine.score import Score
-from engine.splice import Audio
+from engine.tape import WINDOW, Audio, Tape, windows
 
 SCORE_NAME = "score.json"
 
@@ -45,6 +45,16 @@ class PreviousTake:
 
         samples, _ = soundfile.read(self.folder / wav, dtype="float32", always_2d=True)
         return np.ascontiguousarray(samples.T, dtype=np.float32)
+
+    def tape(self, wav: str) -> Tape:
+        """The same on a tape, read in windows. Raises `JobError` where the disk is full."""
+        import soundfile
+
+        with soundfile.SoundFile(self.folder / wav) as file:
+            out = Tape(file.frames, file.channels)
+            for start, _ in windows(file.frames):
+                out.write(start, file.read(WINDOW, dtype="float32", always_2d=True).T)
+        return out
 
 
 def open_take(name: str, results: Path, field: str) -> PreviousTake:

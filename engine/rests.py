@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.timeline import Clock, second2sample
-from engine.match import Placed
+from engine.match import Blocks, audio2blocks
 from engine.sampler import Instrument
 from engine.score import Part
 from engine.stems import StemMaker
@@ -33,8 +33,8 @@ def part2rests(part: Part, clock: Clock, rate: int, start_sample: int, samples: 
     return [(start, stop) for start, stop in found if start < samples]
 
 
-def usual_in_rests(stems: StemMaker, part: Part, usual: Instrument, rests: Sequence[tuple[int, int]]) -> list[Placed]:
-    """What the usual instrument makes of each rest [start, stop), in samples of the stem: the ringing of the notes
+def usual_in_rests(stems: StemMaker, part: Part, usual: Instrument, rests: Sequence[tuple[int, int]]) -> list[Blocks]:
+    """How loud the usual instrument is in each rest [start, stop), in samples of the stem: the ringing of the notes
     before it."""
     rate, first = stems.frame.rate, stems.frame.start_sample
     heard = []
@@ -44,5 +44,5 @@ def usual_in_rests(stems: StemMaker, part: Part, usual: Instrument, rests: Seque
             n for n in part.notes if low <= stems.clock.beat2second(n.end) + n.offset_ms / 1000 <= high + 1 / rate
         )
         ringing = replace(part, notes=notes)
-        heard.append((stems.play(ringing, usual, start, stop, lambda _: None), start))
+        heard.append(audio2blocks(stems.tape(ringing, usual, start, stop, lambda _: None), rate, start))
     return heard

@@ -20,7 +20,23 @@ import msgspec
 from bridge.messages import Render
 
 log = logging.getLogger(__name__)
-Chunk = bytes | memoryview
+
+
+class Pieces(Protocol):
+    """A long value that is read in pieces, as often as it is asked for."""
+
+    @property
+    def nbytes(self) -> int:
+        """Length of all pieces."""
+
+    def __bytes__(self) -> bytes:
+        """All of it."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """One after the other."""
+
+
+Chunk = bytes | memoryview | Pieces
 Result = TypeVar("Result")
 
 

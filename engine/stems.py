@@ -15,11 +15,12 @@ from bridge.timeline import Clock
 from engine.checks import StemVerdict, check_stem
 from engine.previous import PreviousTake
 from engine.report import ShareReporter, Stopwatch, Tick
-from engine.sampler import Bank, Instrument, choose_instrument, render_part
+from engine.sampler import Bank, Instrument, choose_instrument, render_part, stream_part
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound
-from engine.splice import Audio, finish_tail, join_spans, splice
+from engine.splice import finish_tail, join_spans, splice
+from engine.tape import Audio, Sounding, Tape
 
 TAIL_SECONDS = 6.0
 """Longest ringing that is rendered past a stem's end."""
@@ -86,7 +87,26 @@ class StemMaker:
                 tick,
             )
 
-    def check(self, audio: Audio, part: Part) -> StemVerdict:
+    def tape(self, part: Part, instrument: Instrument, start: int, stop: int, tick: Tick) -> Tape:
+        """The same on disk."""
+        frame = self.frame
+        out, at = Tape(stop - start), 0
+        with self.playing, self.watch.timing("guide", part.name):
+            for piece in stream_part(
+                self.bank,
+                part,
+                instrument,
+                self.clock,
+                frame.rate,
+                frame.start_sample + start,
+                stop - start,
+                tick,
+            ):
+                out.write(at, piece)
+                at += piece.shape[1]
+        return out
+
+    def check(self, audio: Sounding, part: Part) -> StemVerdict:
         """Everything that is measured on a stem before it may reach a track."""
         frame = self.frame
         with self.watch.timing("check", part.name):
@@ -111,6 +131,12 @@ class StemMaker:
         assert self.previous is not None
         tail = None if old.tail is None else self.previous.audio(old.tail.wav)
         return self.previous.audio(old.wav), tail
+
+    def tape_before(self, old: StemFiles) -> tuple[Tape, Audio | None]:
+        """The same with the stem on disk."""
+        assert self.previous is not None
+        tail = None if old.tail is None else self.previous.audio(old.tail.wav)
+        return self.previous.tape(old.wav), tail
 
     def scope_spans(self) -> list[tuple[int, int]]:
         """The scope as spans of samples within a stem."""

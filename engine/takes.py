@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from bridge import VERSION
 from bridge.handover.files import check_writable
@@ -32,14 +31,15 @@ from engine.painting import OPEN_BYTES, LeftOut, Painter
 from engine.previous import SCORE_NAME, PreviousTake, score2json
 from engine.rendering import Renderer
 from engine.report import ShareReporter, Stopwatch, Tick, wait_for
-from engine.sampler import Bank, Instrument, mix_stems
+from engine.sampler import Bank, Instrument
+from engine.sampler.mix import limit_in_place
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound, bytes2sound, sound2chunks
-from engine.splice import Audio
 from engine.stages import NO_STAGES, StageCache, decode, kept, put_json, stage2key
 from engine.stems import StemMaker, request2frame
 from engine.stretches import Scene
+from engine.tape import Sounding, Tape, add_onto
 
 STEMS_UNTIL = 0.95
 """Share of a take's time after which all stems are done."""
@@ -118,7 +118,7 @@ class TakeMaker:
         frame = self.frame
         check_writable(job_folder, wav_bytes(2, frame.samples, self.request.bits) * (len(self.score.parts) + 1))
         with ResumableTake.resume(job_folder, number, frame, self._known(), share.poll) as folder:
-            total = np.zeros((2, frame.samples), np.float32)
+            total = Tape(frame.samples)
             stems: list[StemFiles] = []
             left_out: list[str] = []
             with closing(self._sounds(share, begin)) as sounds:
@@ -129,7 +129,7 @@ class TakeMaker:
                     files, audio = self._write_stem(folder, part, sound)
                     if part.name not in folder.left:
                         put_json(self.stages, self._stem2key("files", part), files)
-                    total += audio
+                    add_onto(total, audio)
                     stems.append(files)
                     share.report.stem(
                         stem2event(self.request.job, folder.take, folder.path, files, frame.start, frame.rate)
@@ -195,12 +195,13 @@ class TakeMaker:
         """Parts in the sound of their references, all from `stages` or all made now: they are one piece of work."""
         kept_as = stage2key("match", self.key)
         record = self.stages.get(kept_as)
-        sounds = [self.stages.get(self._stem2key("stem", part)) for part in parts] if record is not None else []
-        if record is not None and all(raw is not None for raw in sounds):
-            self._matched.append(decode(record, MatchFile))
-            yield from ((part, bytes2sound(raw)) for part, raw in zip(parts, sounds, strict=True) if raw is not None)
-            return
-        del sounds
+        if record is not None:
+            raws = (self.stages.get(self._stem2key("stem", part)) for part in parts)
+            sounds = [bytes2sound(raw) for raw in raws if raw is not None]
+            if len(sounds) == len(parts):
+                self._matched.append(decode(record, MatchFile))
+                yield from zip(parts, sounds, strict=True)
+                return
         scene = Scene(self.request, self.clock, self.frame, self.score)
         matcher = Matcher(self._stems, scene, self._earlier)
         for part, sound in matcher.match(parts, share, begin, width):
@@ -259,8 +260,8 @@ class TakeMaker:
             return None
         return self.previous.stem(part.name)
 
-    def _write_stem(self, folder: ResumableTake, part: Part, sound: Sound | None) -> tuple[StemFiles, Audio]:
-        """One stem on disk and in memory: written before, kept from the edited take, or the sound that was made."""
+    def _write_stem(self, folder: ResumableTake, part: Part, sound: Sound | None) -> tuple[StemFiles, Sounding]:
+        """One stem's files and its sound: written before, kept from the edited take, or the sound that was made."""
         with self.watch.timing("hand over", part.name):
             written = folder.adopt(part.name, part.notes)
             if sound is None:
@@ -268,7 +269,7 @@ class TakeMaker:
                 assert previous is not None
                 assert old is not None
                 files = written or folder.keep_stem(previous.folder, previous.name, old, part.notes)
-                return files, previous.audio(old.wav)
+                return files, previous.tape(old.wav)
             player = sound.instrument
             files = written or folder.write_stem(
                 part.name,
@@ -314,7 +315,7 @@ class TakeMaker:
         self,
         folder: ResumableTake,
         stems: list[StemFiles],
-        total: Audio,
+        total: Tape,
         left_out: list[str],
         share: ShareReporter,
     ) -> TakeResult:
@@ -323,13 +324,13 @@ class TakeMaker:
         with self.watch.timing("mix"):
             pool = ThreadPoolExecutor(1, thread_name_prefix="mix")
             try:
-                mix, limiter = wait_for(pool.submit(mix_stems, [total], frame.rate), share.poll)
+                limiter = wait_for(pool.submit(limit_in_place, total, frame.rate), share.poll)
             finally:
                 pool.shutdown(wait=False)
             mixed = folder.write_mix(
-                mix,
-                lufs=audio2lufs(mix, frame.rate),
-                true_peak_dbfs=audio2true_peak(mix),
+                total,
+                lufs=audio2lufs(total, frame.rate),
+                true_peak_dbfs=audio2true_peak(total),
                 limiter=Limiter(limiter.ceiling_dbfs, limiter.max_reduction_db, limiter.seconds_limited),
             )
         with self.watch.timing("hand over"):

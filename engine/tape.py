@@ -6,6 +6,7 @@ sound takes either (`Sounding`). Audio is float32 [channels, samples]; on disk o
 
 from __future__ import annotations
 
+import copy
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -55,10 +56,11 @@ class Tape:
             raise disk_error(error, Path(tempfile.gettempdir())) from error
 
     @classmethod
-    def of(cls, audio: Audio) -> Tape:
+    def of(cls, audio: Sounding) -> Tape:
         """A sound put on disk. Raises `JobError` as `write` does."""
         tape = cls(audio.shape[1], len(audio))
-        tape.write(0, audio)
+        for a, b in windows(audio.shape[1]):
+            tape.write(a, audio[:, a:b])
         return tape
 
     def __len__(self) -> int:
@@ -98,15 +100,23 @@ class Tape:
                 except OSError as error:
                     raise disk_error(error, Path(tempfile.gettempdir())) from error
 
-    def cut(self, samples: int) -> None:
-        """From now on the tape ends there."""
-        self.shape = (len(self), min(samples, self.shape[1]))
+    def until(self, samples: int) -> Tape:
+        """The same tape, as if it ended there."""
+        short = copy.copy(self)
+        short.shape = (len(self), min(samples, self.shape[1]))
+        return short
 
 
 def windows(samples: int, length: int = WINDOW) -> Iterator[tuple[int, int]]:
     """[start, stop) of one window after the other."""
     for start in range(0, samples, length):
         yield start, min(start + length, samples)
+
+
+def add_onto(total: Changing, sound: Sounding) -> None:
+    """Adds a sound to one that is as long or shorter, from the first sample on; what is longer is left out."""
+    for a, b in windows(total.shape[1]):
+        total.write(a, total[:, a:b] + sound[:, a:b])
 
 
 def loudest(audio: Sounding) -> float:

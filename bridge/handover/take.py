@@ -35,7 +35,7 @@ from bridge.handover.midi import write_midi
 from bridge.handover.notes import NoteLike
 from bridge.handover.project import ProjectMix, ProjectStem
 from bridge.handover.rpp import write_rpp
-from bridge.handover.wav import Bits, Label, write_wav
+from bridge.handover.wav import Bits, Label, Samples, write_wav
 from bridge.messages import Checks
 from bridge.timeline import Clock
 
@@ -148,7 +148,7 @@ class TakeFolder:
         self,
         name: str,
         role: str,
-        audio: NDArray[np.float32],
+        audio: Samples,
         notes: Sequence[NoteLike],
         *,
         renderer: str,
@@ -236,7 +236,7 @@ class TakeFolder:
 
     def write_mix(
         self,
-        audio: NDArray[np.float32],
+        audio: Samples,
         *,
         lufs: float | None,
         true_peak_dbfs: float | None,
@@ -315,9 +315,7 @@ class TakeFolder:
             )
         )
 
-    def _write_wav(
-        self, file: str, audio: NDArray[np.float32], title: str, start_sample: int, *, whole: bool = True
-    ) -> str:
+    def _write_wav(self, file: str, audio: Samples, title: str, start_sample: int, *, whole: bool = True) -> str:
         label = self.frame.label(title)
         if not whole:
             label = Label(title, label.project, label.tempo, label.metre)
@@ -348,8 +346,8 @@ class TakeFolder:
             if sink.sha256 != sha256:
                 raise changed
 
-    def _check_length(self, name: str, audio: NDArray[np.float32]) -> None:
-        if audio.ndim != 2 or audio.shape[1] != self.frame.samples:
+    def _check_length(self, name: str, audio: Samples) -> None:
+        if len(audio.shape) != 2 or audio.shape[1] != self.frame.samples:
             raise JobError(
                 "audio.length",
                 f'"{name}" has the shape {audio.shape}; [channels, {self.frame.samples}] was to be handed over.',

@@ -16,16 +16,25 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol
 
 from bridge.errors import JobError
 from bridge.handover.files import Sink, atomic
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 Bits = Literal[24, 32]
+
+
+class Samples(Protocol):
+    """A sound [channels, samples] that is read in stretches, `samples[:, start:stop]`: float32 there, such as an array
+    or a sound on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, samples)."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Any:
+        """float32 [channels, samples of the second slice]; the first one is all channels."""
+
 
 ORIGINATOR = "stembridge"
 MAX_BYTES = 0xFFFF_FFFF
@@ -57,7 +66,7 @@ class Label:
 
 def write_wav(
     path: Path,
-    audio: NDArray[np.float32],
+    audio: Samples,
     rate: int,
     *,
     bits: Bits,
@@ -99,27 +108,29 @@ def wav_bytes(channels: int, samples: int, bits: Bits) -> int:
     return channels * samples * bits // 8 + 4096
 
 
-def _check_sound(audio: NDArray[np.float32], bits: Bits, title: str) -> None:
+def _check_sound(audio: Samples, bits: Bits, title: str) -> None:
     import numpy as np
 
-    unreal = int(np.count_nonzero(~np.isfinite(audio)))
+    unreal = clipped = 0
+    for first in range(0, audio.shape[1], _BLOCK):
+        piece = audio[:, first : first + _BLOCK]
+        unreal += int(np.count_nonzero(~np.isfinite(piece)))
+        clipped += int(np.count_nonzero((piece >= _TOO_HIGH) | (piece < -1.0))) if bits == 24 else 0
     if unreal:
         raise JobError(
             "audio.not_finite",
             f'{unreal} samples of "{title}" are not numbers.',
             hint="Ask again with another seed; if it returns, report it.",
         )
-    if bits == 24:
-        clipped = int(np.count_nonzero((audio >= _TOO_HIGH) | (audio < -1.0)))
-        if clipped:
-            raise JobError(
-                "audio.clipped",
-                f'{clipped} samples of "{title}" are beyond full scale, which 24 bits cannot hold.',
-                hint="Ask for 32-bit float files, or for a quieter mix.",
-            )
+    if clipped:
+        raise JobError(
+            "audio.clipped",
+            f'{clipped} samples of "{title}" are beyond full scale, which 24 bits cannot hold.',
+            hint="Ask for 32-bit float files, or for a quieter mix.",
+        )
 
 
-def _write_samples(sink: Sink, audio: NDArray[np.float32], bits: Bits, poll: Callable[[], object]) -> None:
+def _write_samples(sink: Sink, audio: Samples, bits: Bits, poll: Callable[[], object]) -> None:
     """Interleaves block by block, so that a long stem is never in memory twice."""
     import numpy as np
 

@@ -1,6 +1,6 @@
 """The `match` renderer: sounds chosen for a reference, then the whole band brought to it by curves on the bus."""
 
-from engine.match.apply import apply_curves, reach
+from engine.match.apply import apply_curves, reach, stream_curves
 from engine.match.choose import Chosen, Wanted, choose_together, clip2wanted, passage2levels
 from engine.match.curves import Curves, bytes2curves, curves2bytes, flat_curves
 from engine.match.design import Goal, design_curves
@@ -11,12 +11,13 @@ from engine.match.level import limit_curves
 from engine.match.notes import CutNote, audio2notes
 from engine.match.profile import Profile, audio2profile, levels2profile
 from engine.match.room import change_room
-from engine.match.silence import Placed, hold_silence, loud_rests
+from engine.match.silence import Blocks, Placed, audio2blocks, hold_silence, hold_silence_in_place, loud_rests
 from engine.match.texture import RATE
 from engine.match.tone import Tone, audio2tone, fit_tone
 
 __all__ = [
     "RATE",
+    "Blocks",
     "Chosen",
     "Curves",
     "CutNote",
@@ -30,6 +31,7 @@ __all__ = [
     "Tone",
     "Wanted",
     "apply_curves",
+    "audio2blocks",
     "audio2hits",
     "audio2levels",
     "audio2notes",
@@ -44,10 +46,12 @@ __all__ = [
     "fit_tone",
     "flat_curves",
     "hold_silence",
+    "hold_silence_in_place",
     "levels2profile",
     "limit_curves",
     "loud_rests",
     "passage2levels",
     "profiles2distances",
     "reach",
+    "stream_curves",
 ]

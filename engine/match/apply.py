@@ -3,11 +3,12 @@
 All that stays the same over a song is filtered by minimum phase, so nothing sounds before its time; only what moves
 around it is done in frames, which would smear a great fixed gain to both sides of an attack.
 
-Conventions: audio float32 [2, samples]; sample 0 is where the curves begin.
+Conventions: audio float32 [2, samples], in memory or on disk; sample 0 is where the curves begin.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +16,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from engine.match.curves import TONES, Curves
-from engine.match.frames import Audio, Floats, Grid, Spectra, cut_out, filter_frames
+from engine.match.frames import Floats, Grid, Spectra, filter_frames
+from engine.tape import Audio, Sounding, stretch
 
 SPREAD_SECONDS, SPREAD_DELAY_SECONDS = 0.022, 0.001
 """Length of the noise that makes a side out of a middle, and how long after the direct sound it begins."""
@@ -25,35 +27,51 @@ TAPS_FRAMES, BACK_FRAMES, BLOCK_FRAMES = 4, 5, 11
 """The fixed filters are so many frames long, the all-passed copy's a little longer; they work in blocks."""
 BATCH_BLOCKS = 4
 """Blocks that are transformed together; the first one's number is a multiple of it."""
+STREAMED = 4
+"""So many batches are given at a time: a multiple of the moving frames' batches as well."""
 TONE_HZ = 31.5
 """Centre of the first third octave."""
 LEAST = 1e-3
 """A factor of the side below this counts as this."""
 
 
-def apply_curves(audio: Audio, curves: Curves, start: int = 0, stop: int | None = None, begin: int = 0) -> Audio:
+def apply_curves(audio: Sounding, curves: Curves, start: int = 0, stop: int | None = None, begin: int = 0) -> Audio:
     """Samples [start, stop) of the sound as the bus stage makes it; the whole of it unless told.
 
     `begin`: the sample of the curves where the audio begins. Only what the range needs is computed: the sound up to
     `reach` samples to either side of it. What is not given counts as silence.
     """
     stop = begin + audio.shape[1] if stop is None else stop
+    pieces = list(stream_curves(audio, curves, start, stop, begin))
+    return pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros((2, 0), np.float32), *pieces], axis=1)
+
+
+def stream_curves(audio: Sounding, curves: Curves, start: int, stop: int, begin: int = 0) -> Iterator[Audio]:
+    """The same samples in stretches, one after the other."""
     grid = Grid(curves.rate)
     moves = bool(curves.moving.any())
     around = 2 * grid.size if moves else 0
-    low = max(0, start - around)
-    out = shape_sides(audio, curves, low, stop + around, begin)
-    if moves:
+    batch = BATCH_BLOCKS * BLOCK_FRAMES * grid.size
 
-        def gain(frames: NDArray[np.intp]) -> Floats:
-            return np.asarray(np.exp(grid.spread(curves.moves(frames)) * np.float32(np.log(10) / 20)))
+    def gain(frames: NDArray[np.intp]) -> Floats:
+        return np.asarray(np.exp(grid.spread(curves.moves(frames)) * np.float32(np.log(10) / 20)))
 
-        out = filter_frames(out, grid, start, stop, gain, low)
-    else:
-        out = out[:, start - low :]
-    if curves.level.any():
-        out *= curves.levels(start, stop)
-    return out
+    low = high = max(0, start - around)
+    sided = np.zeros((2, 0), np.float32)
+    for first in range(start, stop, STREAMED * batch):
+        last = min(first + STREAMED * batch, stop)
+        # The fixed filters work in whole batches; none is made twice.
+        upto = min(-(-(last + around) // batch) * batch, stop + around)
+        if upto > high:
+            sided = np.concatenate([sided, shape_sides(audio, curves, high, upto, begin)], axis=1)
+            high = upto
+        still = sided[:, first - low : last - low]
+        out = filter_frames(sided, grid, first, last, gain, low) if moves else still.copy()
+        if curves.level.any():
+            out *= curves.levels(first, last)
+        sided = sided[:, max(0, last - around - low) :]
+        low = max(low, last - around)
+        yield out
 
 
 def reach(rate: int) -> int:
@@ -62,7 +80,7 @@ def reach(rate: int) -> int:
     return (3 + BATCH_BLOCKS * BLOCK_FRAMES + BACK_FRAMES) * Grid(rate).size
 
 
-def shape_sides(audio: Audio, curves: Curves, start: int, stop: int, begin: int = 0) -> Audio:
+def shape_sides(audio: Sounding, curves: Curves, start: int, stop: int, begin: int = 0) -> Audio:
     """Samples [start, stop) through all that is fixed: gains and tone of middle and side, and the middle's all-passed
     copy added to the side. By overlap-save in blocks on a fixed grid; what is silent stays so and costs nothing."""
     out = np.zeros((2, stop - start), np.float32)
@@ -73,7 +91,7 @@ def shape_sides(audio: Audio, curves: Curves, start: int, stop: int, begin: int 
     middles, sides, spread = _filters(curves.rate, *(row.tobytes() for row in names))
     wide = bool(curves.spread.any())
     for at in range(start // batch * batch, stop, batch):
-        source = cut_out(audio, at - back - begin, at + batch - begin)
+        source = stretch(audio, at - back - begin, at + batch - begin)
         if not source.any():
             continue
         both = np.stack([source[0] + source[1], source[0] - source[1]]) * np.float32(0.5)

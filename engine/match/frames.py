@@ -18,7 +18,10 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
+from engine.tape import Sounding, stretch
+
 Audio = NDArray[np.float32]
+
 Spectra = NDArray[np.complex64]
 Floats = NDArray[np.float32]
 
@@ -113,19 +116,17 @@ def _hz2mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1127.0 * np.log1p(hz / 700.0))
 
 
-def audio2spectra(channel: Audio, grid: Grid, first: int, count: int, begin: int = 0) -> Spectra:
-    """[count, bins]: frames `first` to `first + count` of one channel, whose first sample is `begin` of the grid;
+def audio2spectra(audio: Sounding, grid: Grid, first: int, count: int, begin: int = 0) -> Spectra:
+    """[channels, count, bins]: frames `first` to `first + count` of a sound whose first sample is `begin` of the grid;
     outside of it is silence."""
     low, high = first * grid.hop - grid.size // 2 - begin, (first + count - 1) * grid.hop + grid.size // 2 - begin
-    piece = np.zeros(high - low, np.float32)
-    inside = channel[max(low, 0) : max(high, 0)]
-    piece[max(-low, 0) : max(-low, 0) + len(inside)] = inside
-    view = np.lib.stride_tricks.sliding_window_view(piece, grid.size)[:: grid.hop]
-    return np.asarray(scipy.fft.rfft(view * grid.window, axis=1), dtype=np.complex64)
+    piece = stretch(audio, low, high)
+    view = np.lib.stride_tricks.sliding_window_view(piece, grid.size, axis=1)[:, :: grid.hop]
+    return np.asarray(scipy.fft.rfft(view * grid.window, axis=2), dtype=np.complex64)
 
 
 def filter_frames(
-    audio: Audio, grid: Grid, start: int, stop: int, gain: Callable[[NDArray[np.intp]], Floats], begin: int = 0
+    audio: Sounding, grid: Grid, start: int, stop: int, gain: Callable[[NDArray[np.intp]], Floats], begin: int = 0
 ) -> Audio:
     """Samples [start, stop) of a sound [channels, any], first sample `begin`, whose frames are multiplied by gains.
 
@@ -141,7 +142,7 @@ def filter_frames(
     for first in range((start // hop - 1) // BATCH * BATCH, -(-stop // hop) + 2, BATCH):
         # Frame k is centred on k * hop: the batch's frames reach from half a frame before the first on.
         low = first * hop - half
-        piece = cut_out(audio, low - begin, low - begin + (BATCH // 2 + 1) * half)
+        piece = stretch(audio, low - begin, low - begin + (BATCH // 2 + 1) * half)
         if not piece.any():
             _copy(carries, low, out, start)
             carries[:] = 0.0
@@ -158,15 +159,6 @@ def filter_frames(
         blocks[:, 0] += carries
         carries[:] = blocks[:, -1]
         _copy(blocks[:, :-1].reshape(len(audio), -1), low, out, start)
-    return out
-
-
-def cut_out(audio: Audio, start: int, stop: int) -> Audio:
-    """A copy of samples [start, stop) of a sound [channels, any], silence outside."""
-    out = np.zeros((len(audio), stop - start), np.float32)
-    low, high = max(start, 0), min(stop, audio.shape[1])
-    if high > low:
-        out[:, low - start : high - start] = audio[:, low:high]
     return out
 
 
@@ -192,14 +184,14 @@ class Levels:
         return self.mid + self.side
 
 
-def audio2levels(audio: Audio, grid: Grid) -> Levels:
+def audio2levels(audio: Sounding, grid: Grid) -> Levels:
     """Levels of a whole sound [2, samples], read in windows."""
     mid, side, heard = [], [], []
     scale = np.float32(2.0 / (grid.size * float(np.square(grid.window, dtype=np.float64).sum())))
     weight = k_weight(grid.size, grid.rate)
     for first in range(0, grid.frames(audio.shape[1]), BATCH):
         count = min(BATCH, grid.frames(audio.shape[1]) - first)
-        left, right = (audio2spectra(channel, grid, first, count) for channel in audio)
+        left, right = audio2spectra(audio, grid, first, count)
         powers = [_square(left + right) * (scale / 4), _square(left - right) * (scale / 4)]
         mid.append(grid.gather(powers[0]))
         side.append(grid.gather(powers[1]))

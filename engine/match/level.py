@@ -20,6 +20,7 @@ from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
 from engine.match.frames import Audio, Floats
 from engine.match.loudness import Meter, Power, power2lufs
+from engine.tape import Sounding
 
 CEILING_DB = -1.1
 LOOK_POINTS = 3
@@ -39,7 +40,9 @@ Peaks = Callable[[Audio], NDArray[np.float32]]
 """[2, samples] -> [samples]: the highest level at each sample and between it and the next."""
 
 
-def limit_curves(bus: Audio, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None) -> Curves:
+def limit_curves(
+    bus: Sounding, curves: Curves, lufs: float | None, peaks: Peaks, peak_db: float | None = None
+) -> Curves:
     """The curves with a level curve, so that the bus [2, samples] has this loudness behind the limiter (None: the one
     it has now) and no true peak above -1.1 dBFS. `peak_db`: the reference's peak, which the bus is held to, by
     `MAX_HOLD_DB` at most."""
@@ -66,7 +69,7 @@ def _limited(top: Floats, power: Power, gain: float, peak_db: float | None) -> P
     return np.asarray(power * 10 ** ((gain + (curve[:-1] + curve[1:]) / 2) / 10))
 
 
-def _measure(bus: Audio, curves: Curves, peaks: Peaks) -> tuple[Floats, Power]:
+def _measure(bus: Sounding, curves: Curves, peaks: Peaks) -> tuple[Floats, Power]:
     """(highest true peak, weighted power) of every millisecond of the bus as the curves make it, read in windows."""
     samples, around = bus.shape[1], AROUND_STEPS * curves.step
     window = round(WINDOW_SECONDS * curves.rate / curves.step) * curves.step

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine.match.apply import TAPS_FRAMES, TONE_HZ, apply_curves
 from engine.match.curves import TONES, Curves
 from engine.match.frames import Audio, Floats, Grid, power2db
+from engine.tape import Sounding
 
 ROUNDS = 2
 MEASURED_SECONDS, PIECES = 40.0, 8
@@ -64,7 +65,7 @@ def audio2tone(audio: Audio, rate: int) -> Tone:
     return Tone(mid.astype(np.float32), side.astype(np.float32))
 
 
-def fit_tone(bus: Audio, curves: Curves, wanted: Tone, *, width: bool = True) -> Curves:
+def fit_tone(bus: Sounding, curves: Curves, wanted: Tone, *, width: bool = True) -> Curves:
     """The curves with filters that bring the long-term spectrum of the bus [2, samples], middle and side, to the wanted
     one; loudness is left out. `width`: whether the side has a filter of its own."""
     for _ in range(ROUNDS):
@@ -99,7 +100,7 @@ def _clipped(old: Floats, more: Floats, known: NDArray[np.bool_]) -> Floats:
     return np.where(known, new, old).astype(np.float32)
 
 
-def _measure(bus: Audio, curves: Curves) -> Tone:
+def _measure(bus: Sounding, curves: Curves) -> Tone:
     """The tone of the bus as the curves make it, in pieces spread over it."""
     length = round(MEASURED_SECONDS * curves.rate)
     if bus.shape[1] <= length:

@@ -4,7 +4,7 @@ from engine.sampler.bank import Bank
 from engine.sampler.choose import candidates, choose_instrument, describe
 from engine.sampler.instrument import Instrument
 from engine.sampler.mix import LimiterReport, mix_stems
-from engine.sampler.part import render_part
+from engine.sampler.part import render_part, stream_part
 
 __all__ = [
     "Bank",
@@ -15,4 +15,5 @@ __all__ = [
     "describe",
     "mix_stems",
     "render_part",
+    "stream_part",
 ]

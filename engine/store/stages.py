@@ -16,6 +16,7 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +96,13 @@ class StageStore:
 
     def keep(self, key: str, job: str, *chunks: Chunk) -> None:
         """Puts what this job has made."""
-        size = sum(memoryview(chunk).nbytes for chunk in chunks)
+        size = sum(len(chunk) if isinstance(chunk, bytes) else chunk.nbytes for chunk in chunks)
         digest = hashlib.sha256()
-        for chunk in chunks:
-            digest.update(chunk)
+        for piece in _pieces(chunks):
+            digest.update(piece)
         name = digest.hexdigest()
         try:
-            value = b"".join(chunks) if size <= SMALL else None
+            value = b"".join(_pieces(chunks)) if size <= SMALL else None
             if value is None:
                 self._write_file(name, chunks)
             with self._lock:
@@ -135,8 +136,8 @@ class StageStore:
         part = path.with_name(f".{secrets.token_hex(4)}{PART}")
         try:
             with part.open("xb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
+                for piece in _pieces(chunks):
+                    file.write(piece)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
@@ -170,6 +171,15 @@ class StageStore:
             total -= size
             if total <= self._max_bytes:
                 return
+
+
+def _pieces(chunks: tuple[Chunk, ...]) -> Iterator[bytes | memoryview]:
+    """All there is to write, in order."""
+    for chunk in chunks:
+        if isinstance(chunk, bytes | memoryview):
+            yield chunk
+        else:
+            yield from chunk
 
 
 @dataclass(frozen=True)

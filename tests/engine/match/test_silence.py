@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bridge.timeline import Clock
-from engine.match import hold_silence, loud_rests
+from engine.match import audio2blocks, hold_silence, loud_rests
 from engine.match.clicks import find_clicks
 from engine.rests import part2rests
 from engine.score import Note, Part
@@ -72,5 +72,5 @@ def test_rests_are_where_no_note_is_held() -> None:
     assert part2rests(Part("keys", "keys", ()), clock, 1000, 0, 400) == []
     tone = np.full((2, 5000), 0.1, np.float32)
     tone[:, :500] = tone[:, 2200:3000] = 0.0
-    assert loud_rests(tone, 1000, 0, rests) == [(3500, 5000)]
-    assert loud_rests(tone[:, 2000:4600], 1000, 2000, rests) == [(3500, 5000)]
+    assert loud_rests(audio2blocks(tone, 1000, 0), 1000, rests) == [(3500, 5000)]
+    assert loud_rests(audio2blocks(tone[:, 2000:4600], 1000, 2000), 1000, rests) == [(3500, 5000)]
