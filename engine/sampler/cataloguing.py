@@ -51,14 +51,15 @@ MOST_CENTS = 60.0
 
 
 def entry2described(bank: Bank, entry: Entry, roles: Iterable[str], **facts: str) -> Described | None:
-    """Measures an instrument; None where it is silent: nothing sounds of the phrase of its role, or it is a kit without
-    kick, snare and hat. `facts`: licence and credit."""
+    """Measures an instrument; None where it is silent: nothing sounds of the phrase of its role, or it is a kit that
+    lacks kick, snare or hat. `facts`: licence and credit."""
     instrument = entry2instrument(entry)
     row = table().roles[entry.roles[0]]
     pitches = row.phrase or (36, 38, 42)
     skip, late, cents, tuned = 0.0, 0.0, entry.cents, Tuning(0.0, 0.0)
     notes = _notes(bank, instrument, pitches)
-    if not any(note.any() for _, note in notes):
+    heard = {pitch for pitch, note in notes if note.any()}
+    if not heard or (entry.drums and heard != set(pitches)):
         return None
     low, high = _range(bank, instrument)
     if instrument.kind in ("soundfont", "synth"):

@@ -89,7 +89,10 @@ def add_file(path: Path, *, role: str = "", licence: str = "", say: Say = print,
         data, sfz = sfz2font(path, path.stem)
         folder().mkdir(parents=True, exist_ok=True)
         font_path = folder() / f"{name}.sf2"
-        font_path.write_bytes(data)
+        # In place of the one before, not into it: an engine may be playing from that.
+        part = font_path.with_suffix(".part")
+        part.write_bytes(data)
+        part.replace(font_path)
         remarks = list(sfz.remarks)
     try:
         font = open_soundfont(font_path)
@@ -124,7 +127,9 @@ def _describe(
             continue
         found.append(search.without_twin_roles(bank, described))
     if silent:
-        remarks.append(f"{silent} presets are silent where their role plays and were left out.")
+        remarks.append(
+            f"{silent} presets are silent where their role plays (kits: kick, snare, hat) and were left out."
+        )
     if not found:
         raise RequestError("sounds.silent", f"nothing in {source} sounds where its role plays.", field="file")
     return tuple(found), remarks

@@ -101,30 +101,65 @@ def test_a_bank_that_has_gone_is_told_and_is_no_candidate(tmp_path: Path) -> Non
     assert choose_instrument(bank, "keys", "rhodes", "").name == "tine e-piano"
 
 
+@pytest.mark.parametrize("kind", ["sf2", "sfz"])
+def test_what_is_added_again_sounds_anew_in_an_open_bank(tmp_path: Path, kind: str) -> None:
+    """And what still plays from the file before plays on: its font is replaced, not written into."""
+
+    def add(brightness: int) -> None:
+        if kind == "sf2":
+            part = font(tmp_path / "part", brightness=brightness)
+            path = part.replace(tmp_path / "Mine.sf2")
+        else:
+            path = sfz(tmp_path / "mine", "<region> sample=n60.wav key=60", "Mine.sfz")
+            soundfile.write(path.parent / "n60.wav", tone(261.63, brightness=brightness), RATE)
+        add_sounds(path, say=quiet)
+
+    def play() -> np.ndarray:
+        instrument = next(i for i in candidates(bank, "keys") if i.source == "mine")
+        return bank.notes_of(instrument, RATE, [(60, 90)])(60, 90, RATE // 2)
+
+    add(2)
+    bank = Bank.open()
+    before = play()
+    old = bank.named_font("own:mine")
+    samples = np.array(old.data) if kind == "sfz" else None
+    assert np.array_equal(play(), before)
+    assert bank.named_font("own:mine") is old
+    add(9)
+    after = play()
+    assert not np.array_equal(after, before)
+    assert np.array_equal(after, next(iter([Bank.open()])).notes_of(
+        next(i for i in candidates(bank, "keys") if i.source == "mine"), RATE, [(60, 90)])(60, 90, RATE // 2))
+    assert samples is None or np.array_equal(old.data, samples)
+
+
 def test_a_folder_joins_and_damaged_files_are_told_one_by_one(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     sfz(folder, PIANO)
     font(folder / "good.sf2")
     (folder / "cut.sf2").write_bytes((folder / "good.sf2").read_bytes()[:-2000])
     (folder / "text.sf3").write_text("hello")
+    (folder / "empty.sf2").touch()
     (folder / "lost.sfz").write_text("<region> sample=nothing.wav key=60")
     (folder / "notes.txt").write_text("no sound")
     joined = add_sounds(folder, say=quiet)
     assert sorted(b.name for b in joined.banks) == ["good", "my-piano"]
     said = [p.message for p in joined.problems]
-    assert len(said) == 3
+    assert len(said) == 4
+    assert any("empty.sf2" in message and "is empty" in message for message in said)
     for name in ("cut.sf2", "text.sf3", "lost.sfz"):
         assert sum(name in message for message in said) == 1
     assert not list((tmp_path / "data/sounds").glob("lost*"))
 
 
-def test_a_kit_without_kick_snare_and_hat_is_left_out(tmp_path: Path) -> None:
-    """Of hundreds of presets one such must not cost the others; there is nothing in it to measure."""
+def test_a_kit_that_lacks_kick_snare_or_hat_is_left_out(tmp_path: Path) -> None:
+    """No part can be played on it, and of hundreds of presets one such must not cost the others."""
     recording = [Recording("a", tone(261.63), RATE, 60)]
-    for name, keys in (("march", (60, 61)), ("kit", (36, 61))):
+    for name, keys in (("march", (60, 61)), ("half", (36, 40)), ("kit", (36, 61))):
         (tmp_path / f"{name}.sf2").write_bytes(make_font(name, recording, [Region(0, keys=keys)], bank=128))
-    with pytest.raises(RequestError, match=r"march\.sf2 sounds where its role plays"):
-        add_sounds(tmp_path / "march.sf2", say=quiet)
+    for name in ("march", "half"):
+        with pytest.raises(RequestError, match=rf"{name}\.sf2 sounds where its role plays"):
+            add_sounds(tmp_path / f"{name}.sf2", say=quiet)
     (kit,) = add_sounds(tmp_path / "kit.sf2", say=quiet).banks
     assert [entry.role for entry in kit.entries] == ["drums"]
     assert own_banks() == [kit]
