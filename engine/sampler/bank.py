@@ -21,7 +21,7 @@ from engine.sampler.catalogue import BAND, Role
 from engine.sampler.drumfont import DrumFont, velocity2step
 from engine.sampler.instrument import Instrument
 from engine.sampler.measure import DRUM_BPM, DRUM_PHRASE, VELOCITY, Measured, attack_ms, loudness
-from engine.sampler.ownbanks import OWN, own_path
+from engine.sampler.ownbanks import OWN, Stamp, own_path, own_stamp
 from engine.sampler.player import Player, ahead, without_beginning
 from engine.sampler.soundfont import Preset, SoundFont, damaged, open_soundfont, sample_lengths
 from engine.sampler.synth import SynthPlayer, patch
@@ -51,6 +51,7 @@ class Bank:
     _zones: dict[tuple[str, Preset], list[tuple[Zone, list[Zone]]]] = field(default_factory=dict)
     _players: OrderedDict[PlayerKey, Player] = field(default_factory=OrderedDict)
     _measured: dict[tuple[str, str, Preset], Measured] = field(default_factory=dict)
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
 
     @classmethod
     def open(cls, soundfont: Path | None = None) -> Bank:
@@ -60,17 +61,30 @@ class Bank:
 
     def named_font(self, name: str) -> SoundFont:
         """The font of that name: "" is the bank's own, others are shipped or the user's. Raises `RequestError` where
-        the user's is gone or damaged."""
+        the user's is gone or damaged. One of the user's that was added again is opened again."""
         if not name:
             return self.font
+        if name in self._stamps and self._stamps[name] != own_stamp(name):
+            self._forget(name)
         if name not in self._fonts:
+            stamp = own_stamp(name)
             path = own_path(name) or SOUNDS / f"{name}.sf3"
             self._fonts[name] = open_soundfont(path)
+            if stamp is not None:
+                self._stamps[name] = stamp
             while len(self._fonts) > KEPT_FONTS:
                 gone, _ = self._fonts.popitem(last=False)
                 self._zones = {key: zones for key, zones in self._zones.items() if key[0] != gone}
         self._fonts.move_to_end(name)
         return self._fonts[name]
+
+    def _forget(self, name: str) -> None:
+        """Drops all that was read, made and measured of a font."""
+        self._fonts.pop(name, None)
+        self._stamps.pop(name, None)
+        self._zones = {key: zones for key, zones in self._zones.items() if key[0] != name}
+        self._players = OrderedDict((key, player) for key, player in self._players.items() if key[0] != name)
+        self._measured.clear()
 
     def lend(self, name: str, font: SoundFont) -> None:
         """Makes an open font known under a name, before it is one of the user's."""
@@ -81,11 +95,11 @@ class Bank:
     ) -> Player:
         """A player of a font's preset for these (pitch, velocity) pairs. Raises `RequestError` where the font's samples
         are damaged."""
+        source = self.named_font(font)
         key = (font, preset, rate, cents, frozenset(notes))
         if key in self._players:
             self._players.move_to_end(key)
             return self._players[key]
-        source = self.named_font(font)
         if (font, preset) not in self._zones:
             zones = preset_zones(source, preset)
             if font.startswith(OWN) or (self.user and not font):

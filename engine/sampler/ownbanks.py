@@ -18,6 +18,9 @@ from engine.sampler.described import Described
 
 OWN = "own:"
 
+Stamp = tuple[int, int, int]
+"""Inode, time and size of a file: another one after it was written anew."""
+
 
 class OwnBank(msgspec.Struct, frozen=True):
     """`source`: the file that the user gave; `font`: the SoundFont that plays (the same, or made from it). `bytes` of
@@ -67,6 +70,17 @@ def own_path(font: str) -> Path | None:
             hint="Add them again with `stembridge sounds add FILE`.",
         )
     return Path(bank.font)
+
+
+def own_stamp(font: str) -> Stamp | None:
+    """Of the description of an own font's bank, which `keep` writes anew; None for other names, and once it is gone."""
+    if not font.startswith(OWN):
+        return None
+    try:
+        found = (folder() / f"{font.removeprefix(OWN)}.json").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def keep(bank: OwnBank) -> None:

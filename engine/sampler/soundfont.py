@@ -109,6 +109,8 @@ class SoundFont:
 def open_soundfont(path: Path) -> SoundFont:
     """Reads and checks a font's tables; the samples stay on disk. Raises `RequestError` that names the file."""
     try:
+        if path.stat().st_size == 0:
+            raise damaged(path, "is empty")
         data = np.memmap(path, dtype=np.uint8, mode="r")
     except (OSError, ValueError) as error:
         raise damaged(path, f"cannot be read ({error})") from error
