@@ -41,5 +41,5 @@ def profiles2distances(ours: Profile, reference: Profile) -> Distances:
         round(float(np.abs(levels - wanted).mean()), 2),
         width,
         round(abs(ours.spread_db - reference.spread_db), 2),
-        round(abs(ours.lufs - reference.late_lufs), 2),
+        round(abs(ours.lufs - reference.lufs), 2),
     )
