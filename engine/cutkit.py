@@ -86,8 +86,10 @@ def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instru
         return None
     pitches = made.pitches
     font = make_font("cut from a clip", made.recordings, made.regions, bank=made.preset[0], program=made.preset[1])
+    # The rest is credited as well, whether or not this part has notes for it: a later edit may.
+    licence = f"{LICENCE}, the rest {chosen.licence}"
     instrument = Instrument(
-        f"{made.name} cut from {name}", made.kind, *made.preset, LICENCE, 0.0, 0.0, None, 0.0,
+        f"{made.name} cut from {name}", made.kind, *made.preset, licence, 0.0, 0.0, None, 0.0,
         remark=f"{made.remark} cut from {name}; the rest is played by {chosen.name}.",
     )  # fmt: skip
     kit = CutKit(font, instrument, chosen, pitches)

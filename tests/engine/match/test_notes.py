@@ -89,7 +89,8 @@ def test_they_play_where_they_come_nearer_and_no_further_than_they_reach(bank: B
     found = clip2kit(stems, part, clip, "melody.wav", player(OTHER), tmp_path)
     assert found is not None
     kit = found.kit
-    assert (kit.instrument.name, kit.instrument.licence) == ("notes cut from melody.wav", LICENCE)
+    credits = f"{LICENCE}, the rest {player(OTHER).licence}"
+    assert (kit.instrument.name, kit.instrument.licence) == ("notes cut from melody.wav", credits)
     assert min(kit.pitches) >= min(MELODY) - 5
     assert max(kit.pitches) <= max(MELODY) + 5
     audio = play_kit(stems, open_kit(kit, tmp_path), kit, part, 0, frame.samples, lambda _: None)
