@@ -12,9 +12,12 @@ from typing import Any
 from bridge.pages.svg import box, dot, drawing, line, path, text
 
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-WIDE, LEFT = 960.0, 46.0
-MAX_BEAT_LINES = 480
+WIDE, LEFT, RIGHT = 960.0, 46.0, 18.0
+LEAST_APART = 4.0, 10.0
+"""Beats drawn nearer than the first are left out; of bars nearer than the second every 2nd, 4th or so is drawn."""
 MAX_CHORD_NAMES = 60
+UNHEARD = 0.05
+"""Below this confidence a figure is only the likeliest of what is not there."""
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1c2330;background:#f6f7f9;margin:0}
 main{max-width:1040px;margin:0 auto;padding:24px}
@@ -61,11 +64,14 @@ def heard2facts(heard: dict[str, Any]) -> list[tuple[str, str, str]]:
     chords, dynamics, room, onsets = heard["chords"], heard["dynamics"], heard["room"], heard["onsets"]
     others = ", ".join(f"{a['bpm']:g} ({a['strength']:.0%})" for a in tempo["alternatives"][:3])
     keys = ", ".join(f"{a['tonic']} {a['mode']}" for a in key["alternatives"] if a["confidence"] >= 0.05)
+    steady = "{:.2f} bpm" if tempo["confidence"] >= UNHEARD else "nothing steady, nearest to {:.2f} bpm"
+    barred = bars["downbeats"] and bars["confidence"] >= UNHEARD
+    swung = heard["beats"] and swing["confidence"] >= UNHEARD
     return [
-        ("Tempo", _value(tempo["bpm"], "{:.2f} bpm", f"or {others}" if others else ""), _sure(tempo["confidence"])),
-        ("Bars", f"{bars['beats_per_bar']} beats, {len(bars['downbeats'])} bars" if bars["downbeats"] else "not heard",
+        ("Tempo", _value(tempo["bpm"], steady, f"or {others}" if others else ""), _sure(tempo["confidence"])),
+        ("Bars", f"{bars['beats_per_bar']} beats, {len(bars['downbeats'])} bars" if barred else "not heard",
          _sure(bars["confidence"])),
-        ("Swing", f"{swing['ratio']:.1%} of a pair of {swing['unit']}th notes" if heard["beats"] else "not heard",
+        ("Swing", f"{swing['ratio']:.1%} of a pair of {swing['unit']}th notes" if swung else "not heard",
          _sure(swing["confidence"])),
         ("Key", f"{key['tonic']} {key['mode']}" + (f" (or {keys})" if keys else "") if key["tonic"] else "not heard",
          _sure(key["confidence"])),
@@ -87,27 +93,38 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _time_axis(seconds: float, y: float) -> list[str]:
-    """Labels of seconds along a drawing."""
+    """Labels of seconds, or of minutes and seconds, along a drawing."""
     step = next(s for s in (1, 2, 5, 10, 30, 60, 120, 300) if seconds / s <= 16 or s == 300)
-    marks = range(0, int(seconds) + 1, step)
-    return [text(LEFT + (WIDE - LEFT) * at / seconds, y, f"{at} s", anchor="middle") for at in marks if seconds > 0]
+    marks = [
+        (at, f"{at} s" if seconds < 120 else f"{at // 60}:{at % 60:02}") for at in range(0, int(seconds) + 1, step)
+    ]
+    return [text(_along(at, seconds), y, label, anchor="middle") for at, label in marks]
+
+
+def _along(at: float, seconds: float) -> float:
+    """Where a moment lies in a drawing of a clip."""
+    return LEFT + (WIDE - LEFT - RIGHT) * min(at / seconds, 1.0)
 
 
 def _waveform(heard: dict[str, Any]) -> str:
     seconds = max(float(heard["seconds"]), 1e-6)
     wave = heard["picture"]["waveform"]
     high = max([*wave, 1e-9])
-    each = (WIDE - LEFT) / max(len(wave), 1)
+    each = (WIDE - LEFT - RIGHT) / max(len(wave), 1)
 
     def x(at: float) -> float:
-        return LEFT + (WIDE - LEFT) * min(at / seconds, 1.0)
+        return _along(at, seconds)
 
     shapes = [
         box(LEFT + k * each, 90 - 60 * v / high, each, max(120 * v / high, 0.4), "wave") for k, v in enumerate(wave)
     ]
-    if len(heard["beats"]) <= MAX_BEAT_LINES:
-        shapes += [line(x(b), 26, x(b), 154, "beat") for b in heard["beats"]]
-    shapes += [line(x(b), 22, x(b), 158, "bar") for b in heard["bars"]["downbeats"]]
+    beats, bars = heard["beats"], heard["bars"]["downbeats"]
+    if _apart(beats, seconds) >= LEAST_APART[0]:
+        shapes += [line(x(b), 26, x(b), 154, "beat") for b in beats]
+    every = 1
+    while _apart(bars[::every], seconds) < LEAST_APART[1]:
+        every *= 2
+    shapes += [line(x(b), 22, x(b), 158, "bar") for b in bars[::every]]
     spans = heard["chords"]["spans"]
     if len(spans) <= MAX_CHORD_NAMES:
         last = -99.0
@@ -116,7 +133,15 @@ def _waveform(heard: dict[str, Any]) -> str:
                 shapes.append(text(x(span["start"]) + 2, 15, span["symbol"], "chord"))
                 last = x(span["start"]) + 8 + 7.5 * len(span["symbol"])
     shapes += _time_axis(seconds, 172)
-    return drawing(WIDE, 180, shapes, "waveform with beats, bars and chords")
+    note = f"<p>One bar line in {every} is drawn.</p>" if every > 1 else ""
+    return drawing(WIDE, 180, shapes, "waveform with beats, bars and chords") + note
+
+
+def _apart(moments: list[float], seconds: float) -> float:
+    """How far apart moments are drawn, in the mean."""
+    if len(moments) < 2:
+        return WIDE
+    return (_along(moments[-1], seconds) - _along(moments[0], seconds)) / (len(moments) - 1)
 
 
 def _chroma(heard: dict[str, Any]) -> str:

@@ -67,8 +67,26 @@ def test_beats_and_bars_stand_over_the_waveform(song: dict[str, Any]) -> None:
     assert (len(bars), len(beats)) == (len(song["bars"]["downbeats"]), len(song["beats"]))
     width = float(waves.get("viewBox").split()[2])
     at = np.array([float(line.get("x1")) for line in bars])
-    assert np.allclose(np.diff(at) / (width - 46), 2.4 / song["seconds"], atol=0.003)
+    assert np.allclose(np.diff(at) / (width - 46 - 18), 2.4 / song["seconds"], atol=0.003)
     assert sum(r.get("class") == "wave" for r in waves.iter("{*}rect")) == len(song["picture"]["waveform"])
+
+
+def test_a_long_clip_keeps_its_wave_in_sight_and_counts_minutes(song: dict[str, Any]) -> None:
+    """Ten minutes have more bars than can be told apart: every fourth or so is drawn, and the page says so."""
+    beats = np.arange(0.0, 600.0, 0.6).tolist()
+    long = {**song, "seconds": 600.0, "beats": beats, "bars": {**song["bars"], "downbeats": beats[::4]}}
+    page = heard2page("long.wav", long)
+    waves = drawings(page)[0]
+    bars = [float(line.get("x1")) for line in waves.iter("{*}line") if line.get("class") == "bar"]
+    every = int(re.findall(r"One bar line in (\d+) is drawn", page)[0])
+    assert every > 1
+    assert len(bars) == -(-len(beats[::4]) // every)
+    assert min(np.diff(bars)) >= 10.0
+    assert not [line for line in waves.iter("{*}line") if line.get("class") == "beat"]
+    labels = {t.text: float(t.get("x")) for t in waves.iter("{*}text")}
+    assert {"0:00", "5:00", "10:00"} <= set(labels)
+    assert labels["10:00"] <= 960 - 18
+    assert "One bar line" not in heard2page("song.wav", song)
 
 
 def test_names_are_text_and_never_markup(song: dict[str, Any]) -> None:
@@ -97,6 +115,16 @@ def test_figures_say_what_was_not_heard(tmp_path: Path) -> None:
     soundfile.write(path, np.zeros(RATE), RATE)
     facts = {what: value for what, value, _ in heard2facts(listen_file(path))}
     assert {facts[what] for what in ("Tempo", "Bars", "Swing", "Key", "Loudness")} == {"not heard"}
+
+
+def test_a_tempo_without_any_confidence_is_not_told_as_one(tmp_path: Path, song: dict[str, Any]) -> None:
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, noise(6.0, rate=RATE), RATE)
+    facts = {what: (value, sure) for what, value, sure in heard2facts(listen_file(path))}
+    assert facts["Tempo"][0].startswith("nothing steady") or facts["Tempo"][0] == "not heard"
+    assert (facts["Bars"][0], facts["Swing"][0]) == ("not heard", "not heard")
+    assert {facts[what][1] for what in ("Tempo", "Bars", "Swing")} == {"confidence 0.00"}
+    assert next(value for what, value, _ in heard2facts(song) if what == "Tempo").startswith("100.")
 
 
 def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path, song: dict[str, Any]) -> None:
