@@ -118,9 +118,10 @@ def add(request: Answer) -> Answer:
 
 
 def remove(request: Answer) -> Answer:
-    """Takes the user's bank `name` out of the catalogue."""
+    """Takes the user's bank `name` out of the catalogue. `stays`: the file that it came from is still there, as it is
+    unless it was fetched."""
     gone = forget(request["name"])
-    return {"name": gone.name, "source": gone.source}
+    return {"name": gone.name, "source": gone.source, "stays": Path(gone.source).is_file()}
 
 
 def get(request: Answer) -> Answer:

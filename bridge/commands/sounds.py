@@ -27,7 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif verb == "play":
         print(f"{answer['name']} as {answer['role']}: {answer['out']} ({answer['seconds']:.1f} s)")
     elif verb == "remove":
-        print(f"{answer['name']} is out of the catalogue; {answer['source']} stays where it is.")
+        stays = f"; {answer['source']} stays where it is" if answer["stays"] else ""
+        print(f"{answer['name']} is out of the catalogue{stays}.")
     else:
         _print_joined(answer)
     return 1 if answer.get("problems") else 0

@@ -84,7 +84,7 @@ def test_a_font_joins_is_chosen_by_name_and_goes_again(tmp_path: Path) -> None:
     part = Part("keys", "keys", (Note(0.0, 1.0, 60, 90),))
     audio = render_part(bank, part, instrument, Clock.steady(120, 8), RATE, 0, RATE, 0, lambda _: None)
     assert np.abs(audio).max() > 0.02
-    soundbook.remove({"name": "my-font"})
+    assert soundbook.remove({"name": "my-font"})["stays"]
     assert not own_banks()
     assert path.exists()
     assert choose_instrument(Bank.open(), "keys", "bright keys", "").remark
@@ -269,6 +269,9 @@ def test_a_package_fetched_by_hand_joins(tiny: registry.Package, tmp_path: Path,
     answer = soundbook.get({"name": "tiny", "archive": str(archive)})
     assert answer["banks"][0]["name"] == "tiny"
     assert choose_instrument(Bank.open(), "keys", "tiny keys", "").licence == "CC0-1.0"
+    gone = soundbook.remove({"name": "tiny"})
+    assert not gone["stays"]
+    assert not Path(gone["source"]).exists()
 
 
 def test_another_file_than_the_known_one_is_refused(tiny: registry.Package, tmp_path: Path) -> None:
