@@ -44,7 +44,8 @@ class Cast:
 
 
 def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cast:
-    """Chooses for the parts together."""
+    """Chooses for the parts together; the drums first, of whom movement tells most."""
+    parts = sorted(parts, key=lambda part: part.role != "drums")
     rate = min(RATE, stems.frame.rate)
     wanted = clip2wanted(clip2rate(clip, rate), rate)
     start = busiest(stems, parts)
@@ -94,7 +95,7 @@ def shortlist(stems: StemMaker, part: Part, wanted: Wanted, count: int) -> list[
     if part.instrument.strip():
         return [usual]
     others = [stems.seat(part, i) for i in candidates(stems.bank, part.role) if i.name != usual.name]
-    target = wanted.spectrum - wanted.spectrum.mean()
+    target = wanted.profile.spectrum - wanted.profile.spectrum.mean()
 
     def unlike(instrument: Instrument) -> float:
         """How its bands' levels differ from the reference's where it is strong itself."""

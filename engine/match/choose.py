@@ -1,8 +1,8 @@
-"""Who plays, chosen together for the whole band: the mix of passages whose texture comes nearest to the reference's.
+"""Who plays, chosen together for the whole band: the mix of passages whose texture comes nearest to the reference's
+behind the bus stage.
 
-Powers of instruments that play together add up, so a mix is judged without being made. One part after the other takes
-the candidate that helps the mix most, until none changes. Candidates are kept out that the bus stage could not bring to
-the reference's spectrum or width.
+Powers of instruments that play together add up, and what the bus stage makes of them is foreseen, so a mix is judged
+without being made. Candidates are kept out that the bus stage could not bring to the reference's spectrum or width.
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.match.foresee import foresee_levels
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
+from engine.match.profile import Profile, levels2profile
 from engine.match.room import power2fall
-from engine.match.texture import RATE, WIDTHS, distance, levels2texture, spectrum_residual
+from engine.match.texture import RATE, distance, levels2texture, spectrum_residual
 
 SWEEPS = 3
 SPECTRUM_VETO_DB, WIDTH_VETO_DB = 1.0, 3.0
 """A choice may be so much worse than the guide's own sounds after the bus stage's greatest gains, and no more."""
-GAIN = 0.01
+GAIN = 0.04
 """A change must make the distance smaller by this share."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The reference as the choice sees it: texture, mean band levels in dB, width per band in dB (None: unknown), how
-    fast its bands fall in dB a second."""
+    """The reference as the choice sees it: its texture, what the bus stage knows of it, width per band in dB (None:
+    unknown), how fast its bands fall in dB a second."""
 
     texture: Floats
-    spectrum: Floats
+    profile: Profile
     width: Floats | None
     fall: float
 
@@ -52,8 +54,8 @@ def clip2wanted(audio: Audio, rate: int = RATE) -> Wanted:
     """The reference [1 or 2, samples] at the passages' rate."""
     levels = passage2levels(audio if len(audio) == 2 else np.repeat(audio, 2, axis=0), rate)
     width = None if len(audio) == 1 else _width(levels.mid, levels.side)
-    spectrum = power2db(levels.total.mean(axis=0))
-    return Wanted(levels2texture(levels.mid, levels.side), spectrum, width, power2fall(levels.total, Grid(rate)))
+    texture = levels2texture(power2db(levels.total))
+    return Wanted(texture, levels2profile(levels, Grid(rate)), width, power2fall(levels.total, Grid(rate)))
 
 
 def choose_together(options: Sequence[Sequence[Levels]], wanted: Wanted, rest: Levels | None = None) -> Chosen:
@@ -95,17 +97,11 @@ def _score(options: Sequence[Sequence[Levels]], picked: Sequence[int], wanted: W
     mid, side = sum(p.mid for p in playing), sum(p.side for p in playing)
     assert isinstance(mid, np.ndarray)
     assert isinstance(side, np.ndarray)
-    texture = levels2texture(mid, side)
-    target = wanted.texture
-    width = 0.0
-    if wanted.width is None:
-        # A file of one channel says nothing of width.
-        target = np.concatenate([target[:-WIDTHS], texture[-WIDTHS:]])
-    else:
-        # What is too narrow the bus stage widens; what is too wide loses its side.
-        width = float(np.abs(_width(mid, side) - wanted.width).mean())
+    # What is too narrow the bus stage widens; what is too wide loses its side.
+    width = 0.0 if wanted.width is None else float(np.abs(_width(mid, side) - wanted.width).mean())
+    texture = levels2texture(foresee_levels(mid + side, wanted.profile))
     spectrum = power2db((mid + side).mean(axis=0))
-    return _Score(distance(texture, target), spectrum_residual(spectrum, wanted.spectrum), width)
+    return _Score(distance(texture, wanted.texture), spectrum_residual(spectrum, wanted.profile.spectrum), width)
 
 
 def _width(mid: Floats, side: Floats) -> Floats:

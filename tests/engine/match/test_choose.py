@@ -6,41 +6,59 @@ import numpy as np
 import pytest
 
 from engine.match import Levels, Wanted, choose_together, clip2wanted, passage2levels
+from engine.match.frames import power2db
 from engine.match.texture import RATE, SIZE, distance, levels2texture
 from tests.engine.match.sounds import Audio, beats, steady
 
-SHORT, LONG, PAD = 0.05, 0.6, 3.0
+SHORT, LONG = 0.05, 0.6
+DECAYS = (0.2, SHORT, LONG)
+TREMOLOS = (0.5, 4.0, 15.0)
 
 
 def hits(seed: int, decay: float) -> Audio:
     return beats(4.0, rate=RATE, seed=seed, decay=decay)
 
 
-def swell(seed: int, wide: float) -> Audio:
-    return steady(4.0, rate=RATE, seed=seed, wide=wide) * 0.3
+def swell(seed: int, tremolo: float) -> Audio:
+    """A pad whose level trembles so many times a second."""
+    sound = steady(4.0, rate=RATE, seed=seed) * 0.3
+    return (sound * (1 + 0.9 * np.sin(2 * np.pi * tremolo * np.arange(sound.shape[1]) / RATE))).astype(np.float32)
 
 
 def options() -> list[list[Levels]]:
     """Two parts of three candidates each."""
     return [
-        [passage2levels(hits(1, decay)) for decay in (0.2, SHORT, LONG)],
-        [passage2levels(swell(2, wide)) for wide in (0.3, 0.02, 0.9)],
+        [passage2levels(hits(1, decay)) for decay in DECAYS],
+        [passage2levels(swell(2, tremolo)) for tremolo in TREMOLOS],
     ]
 
 
-@pytest.mark.parametrize("decay", [0, 1, 2])
-@pytest.mark.parametrize("wide", [0, 1, 2])
-def test_the_very_sound_is_found_in_other_music(decay: int, wide: int) -> None:
-    clip = hits(7, (0.2, SHORT, LONG)[decay]) + swell(8, (0.3, 0.02, 0.9)[wide])
-    chosen = choose_together(options(), clip2wanted(clip))
-    assert chosen.indices == (decay, wide)
+def clip(decay: int, tremolo: int) -> Audio:
+    """Other music in the sounds of these candidates."""
+    return hits(7, DECAYS[decay]) + swell(8, TREMOLOS[tremolo])
+
+
+@pytest.mark.parametrize("decay", [0, 1])
+@pytest.mark.parametrize("tremolo", [0, 1, 2])
+def test_the_very_sounds_are_found_together_in_other_music(decay: int, tremolo: int) -> None:
+    chosen = choose_together(options(), clip2wanted(clip(decay, tremolo)))
+    assert chosen.indices == (decay, tremolo)
     assert chosen.after <= chosen.before
+
+
+@pytest.mark.parametrize("decay", [0, 1, 2])
+@pytest.mark.parametrize("tremolo", [0, 1, 2])
+def test_the_very_sound_is_found_beside_another_that_stays(decay: int, tremolo: int) -> None:
+    wanted, (drums, pads) = clip2wanted(clip(decay, tremolo)), options()
+    assert choose_together([drums, [pads[tremolo]]], wanted).indices == (decay, 0)
+    assert choose_together([[drums[decay]], pads], wanted).indices == (0, tremolo)
+    assert choose_together([drums], wanted, rest=pads[tremolo]).indices == (decay,)
 
 
 def test_one_sound_in_two_pieces_is_nearer_than_two_sounds_in_one() -> None:
     def texture(seed: int, decay: float) -> np.ndarray:
         levels = passage2levels(hits(seed, decay))
-        return levels2texture(levels.mid, levels.side)
+        return levels2texture(power2db(levels.total))
 
     assert texture(1, SHORT).shape == (SIZE,)
     assert distance(texture(1, SHORT), texture(2, SHORT)) < 0.5 * distance(texture(1, SHORT), texture(1, LONG))
@@ -48,7 +66,7 @@ def test_one_sound_in_two_pieces_is_nearer_than_two_sounds_in_one() -> None:
 
 def test_what_the_bus_stage_could_not_put_right_is_not_chosen() -> None:
     levels = options()
-    near = clip2wanted(hits(7, SHORT) + swell(8, 0.3))
+    near = clip2wanted(hits(7, SHORT) + swell(8, TREMOLOS[0]))
     assert choose_together(levels, near).indices[0] == 1
     # The same candidate with its treble 60 dB down has the same texture but for means, and is out of reach.
     dull = np.where(np.arange(levels[0][1].mid.shape[1]) > 24, 1e-6, 1.0).astype(np.float32)
@@ -59,8 +77,7 @@ def test_what_the_bus_stage_could_not_put_right_is_not_chosen() -> None:
 
 
 def test_a_clip_of_one_channel_leaves_width_open() -> None:
-    clip = hits(7, SHORT) + swell(8, 0.02)
-    mono = clip2wanted(clip.mean(axis=0, keepdims=True))
+    mono = clip2wanted(clip(1, 1).mean(axis=0, keepdims=True))
     assert isinstance(mono, Wanted)
     assert mono.width is None
     assert choose_together(options(), mono).indices[0] == 1
