@@ -40,6 +40,8 @@ NEIGHBOURS, ALONE = 5, 6.0
 TEMPI = ((0.5, "half"), (2.0, "twice"), (2 / 3, "two thirds of"), (1.5, "one and a half times"))
 TEMPO_BLUR, TEMPO_FIT, TEMPO_BETTER = 12, 0.5, 1.15
 AGREE_MS = 3.0
+OWN_MS = 4.0
+"""A guide's notes begin within this of each other beside their places: one sampler plays them all."""
 PLACED_MS = 1.5
 """An onset whose clear start lies so near its place stays there, whatever its attack does to a correlation."""
 LEAST_STEP_MS = 0.75
@@ -88,7 +90,16 @@ class Timing:
 def guide2beat(mono: Audio, onsets: Floats, rate: int) -> Beat:
     """The guide's rhythm, measured once for all tries."""
     envelope = mono2envelope(mono, rate)
-    return Beat(envelope, onsets, find_starts(mono, onsets, rate), _stray(envelope, onsets, rate))
+    return Beat(envelope, onsets, _own_starts(find_starts(mono, onsets, rate)), _stray(envelope, onsets, rate))
+
+
+def _own_starts(starts: Floats) -> Floats:
+    """A guide's starts [K] (ms, NaN: unclear) without those that lie far from where its starts do: they are other
+    events beside an onset that is hidden, a damper or a second string."""
+    clear = np.isfinite(starts)
+    if not clear.any():
+        return starts
+    return np.where(np.abs(starts - np.median(starts[clear])) <= OWN_MS, starts, np.nan)
 
 
 def measure_timing(mono: Audio, beat: Beat, bars: Sequence[tuple[int, int]], rate: int) -> tuple[Timing, Audio]:
