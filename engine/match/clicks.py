@@ -30,8 +30,8 @@ USUAL = 70.0
 FACTOR = 4.0
 FLOOR = 5e-4
 SOON_SECONDS, SINCE_SECONDS = 0.005, 0.023
-"""A moment of the sound before accounts for what comes so long before it, and so long after: the copy of the middle that
-makes sides lasts 22 ms."""
+"""A moment of the sound before accounts for what comes so long before it, and so long after: the copy of the middle
+that makes sides lasts 22 ms."""
 APART_SECONDS = 0.002
 """What is too sharp for longer than this counts once more."""
 LEAST_SHARPER = 1e-4
