@@ -55,7 +55,7 @@ from engine.splice import finish_tape, splice_tapes
 from engine.standins import STANDS_IN, repaired
 from engine.stems import TAIL_SECONDS, StemMaker
 from engine.stretches import Scene, reference2clip
-from engine.tape import Tape, windows
+from engine.tape import Tape, put_onto
 
 CHOSEN, PLAYED, DESIGNED = 0.35, 0.6, 0.7
 """Shares of a group's time after which its instruments are chosen, its parts played, its curves found."""
@@ -300,8 +300,7 @@ class Matcher:
             if end == frame.samples:
                 mode = "file" if stems.request.tail == "file" else "cut"
                 audio, tail = finish_tape(audio, end - first, mode, frame.rate)
-            for a, b in windows(audio.shape[1]):
-                new.write(first + a, audio[:, a:b])
+            put_onto(new, first, audio)
         audio = splice_tapes(before, new, spans, frame.rate)
         self._go_on(group, part, instrument)
         return Sound(audio, tail, instrument, stems.check(audio, part))

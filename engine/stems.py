@@ -19,8 +19,8 @@ from engine.sampler import Bank, Instrument, choose_instrument, render_part, str
 from engine.scope import scope2spans
 from engine.score import PITCH_NAMES, Part, Score
 from engine.sounds import Sound
-from engine.splice import finish_tail, join_spans, splice
-from engine.tape import Audio, Sounding, Tape
+from engine.splice import finish_tape, join_spans, splice_tapes
+from engine.tape import Audio, Sounding, Tape, put_onto
 
 TAIL_SECONDS = 6.0
 """Longest ringing that is rendered past a stem's end."""
@@ -157,38 +157,36 @@ class StemMaker:
 
     def _play(self, part: Part, instrument: Instrument, share: ShareReporter, at: float, width: float) -> Sound:
         """The part through the sampler, whole or, in an edit, only the scope's spans of it; then measured whole."""
-        frame = self.frame
         old = self.edited(part)
         tick = share.tick(f"guide: {part.name}", at, at + 0.7 * width)
-        with self.playing, self.watch.timing("guide", part.name):
-            if old is None:
-                audio, tail = self._span(part, instrument, 0, frame.samples, self.request.tail, tick)
-            else:
-                audio, tail = self._replay(part, instrument, old, tick)
+        if old is None:
+            audio, tail = self._span(part, instrument, 0, self.frame.samples, self.request.tail, tick)
+        else:
+            audio, tail = self._replay(part, instrument, old, tick)
         share.progress(f"check: {part.name}", at + 0.75 * width)
         return Sound(audio, tail, instrument, self.check(audio, part))
 
     def _span(
         self, part: Part, instrument: Instrument, start: int, end: int, mode: str, tick: Tick
-    ) -> tuple[Audio, Audio | None]:
+    ) -> tuple[Tape, Audio | None]:
         """Samples [start, end) of the part, and what rings on past the stem's end where the span reaches it."""
         frame = self.frame
         ringing = round(TAIL_SECONDS * frame.rate) if end == frame.samples else 0
-        first, length = frame.start_sample + start, end - start
-        audio = render_part(self.bank, part, instrument, self.clock, frame.rate, first, length, ringing, tick)
-        return finish_tail(audio, length, mode, frame.rate)
+        tape = self.tape(part, instrument, start, end + ringing, tick)
+        return finish_tape(tape, end - start, mode, frame.rate)
 
-    def _replay(self, part: Part, instrument: Instrument, old: StemFiles, tick: Tick) -> tuple[Audio, Audio | None]:
+    def _replay(self, part: Part, instrument: Instrument, old: StemFiles, tick: Tick) -> tuple[Tape, Audio | None]:
         """The earlier take's stem with the scope's spans played anew. A loop's end no longer rings into its start."""
         frame = self.frame
-        before, tail = self.before(old)
-        new, spans = before.copy(), self.scope_spans()
+        before, tail = self.tape_before(old)
+        new, spans = Tape.of(before), self.scope_spans()
         for start, end in spans:
             lead = max(0, start - round(LEAD_SECONDS * frame.rate))
             mode = "file" if self.request.tail == "file" else "cut"
-            new[:, lead:end], ringing = self._span(part, instrument, lead, end, mode, tick)
+            played, ringing = self._span(part, instrument, lead, end, mode, tick)
+            put_onto(new, lead, played)
             tail = ringing if end == frame.samples else tail
-        return splice(before, new, spans, frame.rate), tail
+        return splice_tapes(before, new, spans, frame.rate), tail
 
 
 def request2frame(request: Render, clock: Clock, score: Score) -> Frame:

@@ -6,7 +6,6 @@ sound takes either (`Sounding`). Audio is float32 [channels, samples]; on disk o
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -59,13 +58,16 @@ class Tape:
     def of(cls, audio: Sounding) -> Tape:
         """A sound put on disk. Raises `JobError` as `write` does."""
         tape = cls(audio.shape[1], len(audio))
-        for a, b in windows(audio.shape[1]):
-            tape.write(a, audio[:, a:b])
+        put_onto(tape, 0, audio)
         return tape
 
     def __len__(self) -> int:
         """Channels."""
         return self.shape[0]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another machine it is whole, and lies on a tape there."""
+        return Tape.of, (self[:, :],)
 
     def __getitem__(self, key: tuple[slice, slice], /) -> Audio:
         """A copy of all channels' samples [start, stop)."""
@@ -102,7 +104,8 @@ class Tape:
 
     def until(self, samples: int) -> Tape:
         """The same tape, as if it ended there."""
-        short = copy.copy(self)
+        short = Tape.__new__(Tape)
+        vars(short).update(vars(self))
         short.shape = (len(self), min(samples, self.shape[1]))
         return short
 
@@ -111,6 +114,12 @@ def windows(samples: int, length: int = WINDOW) -> Iterator[tuple[int, int]]:
     """[start, stop) of one window after the other."""
     for start in range(0, samples, length):
         yield start, min(start + length, samples)
+
+
+def put_onto(total: Changing, at: int, sound: Sounding) -> None:
+    """Puts a sound where it belongs, from sample `at` on."""
+    for a, b in windows(sound.shape[1]):
+        total.write(at + a, sound[:, a:b])
 
 
 def add_onto(total: Changing, sound: Sounding) -> None:

@@ -1,4 +1,5 @@
-"""Memory does not grow with a song's stems: a matched take, all of its way, in a song of one length and a longer one.
+"""Memory does not grow with a song's stems: a take, matched or not, and an edit of one, all of their way, in a song of
+one length and a longer one.
 
 What NumPy holds is counted while a take is made of a score, from its playing to its manifest. Reading a whole stem,
 or holding one, would show: a stem's samples are far more than what may be kept of each second (levels in bands).
@@ -17,14 +18,15 @@ import soundfile
 
 from bridge.arrangement import Arrangement, Reference, Section
 from bridge.handover.manifest import Machine, read_manifest
-from bridge.messages import PieceReady, Render, StemReady, StemWanted
+from bridge.messages import PieceReady, Render, Scope, StemReady, StemWanted
 from bridge.timeline import Clock
 from engine.casting import Cast
 from engine.models import choose_model, main_row, stem_rows
+from engine.previous import open_take
 from engine.rendering import Clip
 from engine.report import ShareReporter, Stopwatch, Tick
 from engine.sampler import Bank
-from engine.score import Key, Note, Part, Score
+from engine.score import FormSection, Key, Note, Part, Score
 from engine.stems import StemMaker
 from engine.takes import TakeMaker
 from engine.tape import Tape
@@ -65,20 +67,27 @@ def song(seconds: float) -> tuple[Score, Clock]:
     bass = tuple(Note(float(k), 0.8, 33 + (0, 7, 5, 3)[k // 4 % 4], 90) for k in range(count))
     clock = Clock.from_pairs([(0.0, 0.0), (float(count), seconds)])
     key = Key(9, "minor", given=True)
-    return Score(key, (), (Part("drums", "drums", drums), Part("bass", "bass", bass)), ()), clock
+    form = FormSection("Verse", "verse", 0.0, float(count), 0.5, 0, ())
+    return Score(key, (), (Part("drums", "drums", drums), Part("bass", "bass", bass)), (form,)), clock
 
 
-def peak_of(folder: Path, seconds: float, bank: Bank) -> tuple[int, Counter, Path]:
-    """(bytes that were held at most while the take was made, what was told, the take's folder)."""
+def peak_of(
+    folder: Path, seconds: float, bank: Bank, *, matched: bool = True, edits: str = ""
+) -> tuple[int, Counter, Path]:
+    """(bytes that were held at most while the take was made, what was told, the take's folder). `edits`: the take whose
+    bass is played anew."""
     score, clock = song(seconds)
-    reference = Reference(str(folder / "clip.wav"))
+    references = (Reference(str(folder / "clip.wav")),) if matched else ()
     sections = (Section("Verse", "verse", 0.0, 2 * seconds),)
-    arrangement = Arrangement(RATE, ((0.0, 0.0), (2 * seconds, seconds)), sections=sections, references=(reference,))
-    request = Render(f"song {seconds:.0f}", arrangement, stems=(StemWanted("drums"), StemWanted("bass")))
+    arrangement = Arrangement(RATE, ((0.0, 0.0), (2 * seconds, seconds)), sections=sections, references=references)
+    scope = Scope(edits, (), ("bass",)) if edits else None
+    job = f"{'edit' if edits else 'song'} {seconds:.0f}"
+    request = Render(job, arrangement, stems=(StemWanted("drums"), StemWanted("bass")), scope=scope)
     rows = stem_rows(request)
     row = main_row(choose_model("renderer", request.renderer), rows)
+    previous = open_take(edits, folder, "") if edits else None
     maker = TakeMaker(
-        request, clock, score, None, bank, Machine("as-written", None, ""), row, Stopwatch(), threading.Lock(),
+        request, clock, score, previous, bank, Machine("as-written", None, ""), row, Stopwatch(), threading.Lock(),
         rows, {},
     )  # fmt: skip
     heard = Counter()
@@ -99,7 +108,9 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_longer_song_needs_hardly_more_memory(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many samples of a tape were read at once, each time."""
     reads: list[int] = []
     read = Tape.__getitem__
 
@@ -109,6 +120,10 @@ def test_a_longer_song_needs_hardly_more_memory(clip: Path, monkeypatch: pytest.
         return out
 
     monkeypatch.setattr(Tape, "__getitem__", watched)
+    return reads
+
+
+def test_a_longer_song_needs_hardly_more_memory(clip: Path, monkeypatch: pytest.MonkeyPatch, reads: list[int]) -> None:
     # What is opened once and kept, banks and their samples, is not counted.
     first, second = Bank.open(), Bank.open()
     monkeypatch.setattr("engine.matching.Bank.open", lambda *_: second)
@@ -120,3 +135,18 @@ def test_a_longer_song_needs_hardly_more_memory(clip: Path, monkeypatch: pytest.
     assert long - short < 0.4 * stem
     assert heard.stems == ["drums", "bass"]
     assert heard.there == [1, 2], "a stem is announced before the next one is written"
+
+
+def test_nor_does_one_by_the_sampler_alone_and_its_edit(tmp_path: Path, reads: list[int]) -> None:
+    bank = Bank.open()
+    peak_of(tmp_path, 8.0, bank, matched=False)
+    (short, _, _), (long, _, folder) = (peak_of(tmp_path, s, bank, matched=False) for s in (SHORT, LONG))
+    assert {stem.renderer for stem in read_manifest(folder).stems} == {"guide"}
+    stem = round((LONG - SHORT) * RATE) * 8
+    assert long - short < 0.4 * stem
+    (short, _, _), (long, _, edit) = (
+        peak_of(tmp_path, s, bank, matched=False, edits=f"song {s:.0f}/take-1") for s in (SHORT, LONG)
+    )
+    assert {stem.name: stem.kept_from for stem in read_manifest(edit).stems} == {"drums": "song 90/take-1", "bass": ""}
+    assert long - short < 0.4 * stem
+    assert max(reads) <= LONGEST_READ
