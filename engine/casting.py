@@ -17,7 +17,18 @@ import numpy as np
 import soxr
 
 from bridge.timeline import Clock
-from engine.match import RATE, Grid, Levels, Wanted, change_room, choose_together, clip2wanted, passage2levels
+from engine.match import (
+    GAIN,
+    LEAST_GAIN,
+    RATE,
+    Grid,
+    Levels,
+    Wanted,
+    change_room,
+    choose_together,
+    clip2wanted,
+    passage2levels,
+)
 from engine.rendering import Clip
 from engine.report import Tick
 from engine.sampler import Bank, Instrument, candidates, describe, render_part
@@ -25,8 +36,8 @@ from engine.score import Part
 from engine.stems import StemMaker
 
 PASSAGE_SECONDS = 4.0
-RENDERED = 60
-"""Passages that are rendered for one choice, over all parts."""
+RENDERED, KITS = 60, 20
+"""Passages that are rendered for one choice, over all parts, and how many of them are drums' where others play too."""
 LEAST_EACH = 4
 TOUCH = 16
 BANDS = 48
@@ -49,8 +60,7 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
     rate = min(RATE, stems.frame.rate)
     wanted = clip2wanted(clip2rate(clip, rate), rate)
     start = busiest(stems, parts)
-    each = max(LEAST_EACH, RENDERED // len(parts))
-    options = [shortlist(stems, part, wanted, each) for part in parts]
+    options = [shortlist(stems, part, wanted, count) for part, count in zip(parts, counts(parts), strict=True)]
     seconds = min(PASSAGE_SECONDS, stems.frame.samples / stems.frame.rate)
     sketches = [sketch(part, stems.clock, start, seconds) for part in parts]
     tasks = [(k, n) for k, row in enumerate(options) for n in range(len(row))]
@@ -76,12 +86,21 @@ def cast(stems: StemMaker, parts: Sequence[Part], clip: Clip, tick: Tick) -> Cas
             levels[task[0]].append(heard)
             tick(done / len(tasks))
     with stems.watch.timing("choose"):
-        chosen = choose_together(levels, wanted)
+        chosen = choose_together(levels, wanted, [LEAST_GAIN if part.role == "drums" else GAIN for part in parts])
         picked = [row[index] for row, index in zip(options, chosen.indices, strict=True)]
         playing = [row[index] for row, index in zip(levels, chosen.indices, strict=True)]
         room = change_room(playing, [i.room_db for i in picked], wanted.fall, Grid(rate))
     who = {part.name: in_room(instrument, room) for part, instrument in zip(parts, picked, strict=True)}
     return Cast(who, chosen.before, chosen.after, room)
+
+
+def counts(parts: Sequence[Part]) -> list[int]:
+    """How many instruments are tried for each part."""
+    drums = sum(part.role == "drums" for part in parts)
+    if drums == len(parts):
+        return [max(LEAST_EACH, RENDERED // drums)] * drums
+    each = max(LEAST_EACH, (RENDERED - drums * KITS) // (len(parts) - drums))
+    return [KITS if part.role == "drums" else each for part in parts]
 
 
 def in_room(instrument: Instrument, change: float) -> Instrument:

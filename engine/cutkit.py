@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from engine.casting import PASSAGE_SECONDS, busiest, clip2rate
-from engine.match import RATE, Levels, audio2hits, audio2notes, choose_together, clip2wanted, passage2levels
+from engine.match import LEAST_GAIN, RATE, Levels, audio2hits, audio2notes, choose_together, clip2wanted, passage2levels
 from engine.rendering import Clip
 from engine.report import Tick
 from engine.sampler import Bank, Instrument, render_part
@@ -105,7 +105,7 @@ def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instru
     rest = _levels(stems, stems.bank, theirs, chosen, start)
     scale = np.float32(10 ** (gain / 10))
     new = Levels(cut.mid * scale, cut.side * scale, cut.heard * scale)
-    found = choose_together([[before, new]], clip2wanted(clip2rate(clip, RATE)), rest)
+    found = choose_together([[before, new]], clip2wanted(clip2rate(clip, RATE)), [LEAST_GAIN], rest)
     return Tried(kit, found.after) if found.indices == (1,) and found.before > SAME else None
 
 

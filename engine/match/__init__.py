@@ -1,7 +1,7 @@
 """The `match` renderer: sounds chosen for a reference, then the whole band brought to it by curves on the bus."""
 
 from engine.match.apply import apply_curves, reach, stream_curves
-from engine.match.choose import Chosen, Wanted, choose_together, clip2wanted, passage2levels
+from engine.match.choose import GAIN, LEAST_GAIN, Chosen, Wanted, choose_together, clip2wanted, passage2levels
 from engine.match.curves import Curves, bytes2curves, curves2bytes, flat_curves
 from engine.match.design import Goal, design_curves
 from engine.match.distance import Distances, profiles2distances
@@ -16,6 +16,8 @@ from engine.match.texture import RATE
 from engine.match.tone import Tone, audio2tone, fit_tone
 
 __all__ = [
+    "GAIN",
+    "LEAST_GAIN",
     "RATE",
     "Blocks",
     "Chosen",

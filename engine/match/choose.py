@@ -21,8 +21,9 @@ from engine.match.texture import RATE, distance, levels2texture, spectrum_residu
 SWEEPS = 3
 SPECTRUM_VETO_DB, WIDTH_VETO_DB = 1.0, 3.0
 """A choice may be so much worse than the guide's own sounds after the bus stage's greatest gains, and no more."""
-GAIN = 0.04
-"""A change must make the distance smaller by this share."""
+GAIN, LEAST_GAIN = 0.3, 0.01
+"""A change must make the distance smaller by so much; 1 is how far apart one sound is in two pieces of music. The least
+is enough for drums, by which a mix moves most, and for sounds that are the reference's own."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,23 @@ def clip2wanted(audio: Audio, rate: int = RATE) -> Wanted:
     return Wanted(texture, levels2profile(levels, Grid(rate)), width, power2fall(levels.total, Grid(rate)))
 
 
-def choose_together(options: Sequence[Sequence[Levels]], wanted: Wanted, rest: Levels | None = None) -> Chosen:
-    """One candidate for each part; the first of every part is what would play without a reference. `rest`: what
-    sounds beside them and is not chosen."""
+def choose_together(
+    options: Sequence[Sequence[Levels]], wanted: Wanted, gains: Sequence[float], rest: Levels | None = None
+) -> Chosen:
+    """One candidate for each part; the first of every part is what would play without a reference. `gains`: by how
+    much another of each part must bring the whole nearer. `rest`: what sounds beside them and is not chosen."""
     picked = [0] * len(options)
     before = _score(options, picked, wanted, rest)
     best = before
     for _ in range(SWEEPS):
         changed = False
-        for part, candidates in enumerate(options):
-            for index in range(len(candidates)):
-                tried = [*picked[:part], index, *picked[part + 1 :]]
-                if index == picked[part]:
-                    continue
-                score = _score(options, tried, wanted, rest)
-                if score.texture < best.texture * (1 - GAIN) and score.allowed(before):
-                    picked, best, changed = tried, score, True
+        for part, (candidates, gain) in enumerate(zip(options, gains, strict=True)):
+            others = [[*picked[:part], k, *picked[part + 1 :]] for k in range(len(candidates)) if k != picked[part]]
+            scored = [(_score(options, other, wanted, rest), other) for other in others]
+            near = [(score, other) for score, other in scored if score.allowed(before)]
+            score, other = min(near, key=lambda pair: pair[0].texture, default=(best, picked))
+            if score.texture < best.texture - gain:
+                picked, best, changed = other, score, True
         if not changed:
             break
     return Chosen(tuple(picked), before.texture, best.texture)

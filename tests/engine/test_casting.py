@@ -12,7 +12,7 @@ import pytest
 from bridge.arrangement import Arrangement, Section
 from bridge.messages import Render, StemWanted
 from bridge.timeline import Clock
-from engine.casting import TOUCH, shortlist, sketch
+from engine.casting import KITS, LEAST_EACH, RENDERED, TOUCH, counts, shortlist, sketch
 from engine.match import clip2wanted
 from engine.report import Stopwatch
 from engine.sampler import Bank, choose_instrument, render_part
@@ -75,3 +75,11 @@ def test_a_named_instrument_is_not_chosen_against() -> None:
     others = shortlist(stems, PART, wanted, 12)
     assert others[0] == stems.instrument(PART)
     assert len({i.name for i in others}) == len(others) == 12
+
+
+def test_kits_are_tried_most_and_every_part_has_a_choice() -> None:
+    drums = replace(PART, name="drums", role="drums")
+    assert counts([drums, PART, PART]) == [KITS, (RENDERED - KITS) // 2, (RENDERED - KITS) // 2]
+    assert counts([PART, PART]) == [RENDERED // 2] * 2
+    assert counts([drums]) == [RENDERED]
+    assert counts([drums, *[PART] * 20]) == [KITS, *[LEAST_EACH] * 20]
