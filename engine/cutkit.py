@@ -1,5 +1,8 @@
-"""A kit or an instrument cut from the reference itself, where the reference is drums or one instrument alone and what
-is cut measures nearer to it than what the catalogue holds.
+"""A kit or an instrument cut from the reference itself, where the reference is drums or one instrument alone.
+
+Notes play where their texture comes nearer to the reference's than that of what the catalogue holds. Textures of drums
+depend too much on what they play to tell that, and cut kits come nearer (`tests.benchmarks.match_cuts`): they play
+wherever kick and snare can be cut.
 
 The clip's kick, snare and hats take the place of the chosen kit's, its clean notes that of the chosen instrument's
 around their pitches; what the clip does not have, the chosen one goes on playing. What is cut is a SoundFont like any
@@ -16,7 +19,16 @@ import msgspec
 import numpy as np
 
 from engine.casting import PASSAGE_SECONDS, busiest, clip2rate
-from engine.match import LEAST_GAIN, RATE, Levels, audio2hits, audio2notes, choose_together, clip2wanted, passage2levels
+from engine.match import (
+    LEAST_GAIN,
+    RATE,
+    Levels,
+    audio2hits,
+    audio2notes,
+    clip2wanted,
+    mix2distance,
+    passage2levels,
+)
 from engine.rendering import Clip
 from engine.report import Tick
 from engine.sampler import Bank, Instrument, render_part
@@ -39,7 +51,7 @@ HOLD, DECAY, SUSTAIN, RELEASE = 35, 36, 37, 38
 LEAST_FALL = 3.0
 PEAK = 0.89
 SAME = 1.0
-"""A kit whose texture is this near is the very sound, in other music: nothing is cut then."""
+"""An instrument whose texture is this near is the very sound, in other music: nothing is cut then."""
 
 
 class CutKit(msgspec.Struct, frozen=True):
@@ -54,10 +66,11 @@ class CutKit(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Tried:
-    """What measures nearer to the reference: the texture's distance with it."""
+    """What is cut, and the texture's distance to the reference with the chosen instrument and with it."""
 
     kit: CutKit
-    distance: float
+    before: float
+    after: float
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,20 @@ class _Cut:
 
 
 def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instrument, folder: Path) -> Tried | None:
-    """What can be cut from a clip [1 or 2, samples] called `name`, if it comes nearer to it on the part's busiest
-    seconds than the `chosen` instrument does; None where it does not, or where the clip gives nothing. `folder` holds
-    the font while it plays."""
+    """What is cut from a clip [1 or 2, samples] called `name` to play the part, where it does better than the `chosen`
+    instrument; `folder` holds the font while it plays. None where the clip gives nothing."""
+    tried = clip2cut(stems, part, clip, name, chosen, folder)
+    return tried if tried is not None and plays(part, tried) else None
+
+
+def plays(part: Part, tried: Tried) -> bool:
+    """Whether what was cut takes the chosen instrument's place: notes that come nearer, and drums always; but nothing
+    where the very sound plays already."""
+    return tried.before > SAME and (part.role == "drums" or tried.after < tried.before - LEAST_GAIN)
+
+
+def clip2cut(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instrument, folder: Path) -> Tried | None:
+    """What is cut for the part, as loud as the chosen instrument on the part's busiest seconds."""
     if part.instrument.strip():
         return None
     audio = clip.audio if len(clip.audio) == 2 else np.repeat(clip.audio, 2, axis=0)
@@ -84,7 +108,23 @@ def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instru
     made = (_drums if part.role == "drums" else _notes)(audio, clip.rate)
     if made is None or not any(note.pitch in made.pitches for note in part.notes):
         return None
-    pitches = made.pitches
+    kit = _kit(made, name, chosen)
+    own, theirs = split(part, kit.pitches)
+    start = busiest(stems, [part])
+    before = _levels(stems, stems.bank, own, chosen, start)
+    new = _levels(stems, open_kit(kit, folder), own, kit.instrument, start)
+    if not before.heard.any() or not new.heard.any():
+        return None
+    ratio = before.heard.sum() / new.heard.sum()
+    kit = msgspec.structs.replace(kit, instrument=replace(kit.instrument, gain_db=10 * float(np.log10(ratio))))
+    new = Levels(new.mid * ratio, new.side * ratio, new.heard * ratio)
+    rest = _levels(stems, stems.bank, theirs, chosen, start)
+    wanted = clip2wanted(clip2rate(clip, RATE))
+    return Tried(kit, mix2distance([before, rest], wanted), mix2distance([new, rest], wanted))
+
+
+def _kit(made: _Cut, name: str, chosen: Instrument) -> CutKit:
+    """What was cut from a clip of that name, as loud as it was there."""
     font = make_font("cut from a clip", made.recordings, made.regions, bank=made.preset[0], program=made.preset[1])
     # The rest is credited as well, whether or not this part has notes for it: a later edit may.
     licence = f"{LICENCE}, the rest {chosen.licence}"
@@ -92,21 +132,7 @@ def clip2kit(stems: StemMaker, part: Part, clip: Clip, name: str, chosen: Instru
         f"{made.name} cut from {name}", made.kind, *made.preset, licence, 0.0, 0.0, None, 0.0,
         remark=f"{made.remark} cut from {name}; the rest is played by {chosen.name}.",
     )  # fmt: skip
-    kit = CutKit(font, instrument, chosen, pitches)
-    own, theirs = split(part, pitches)
-    bank = open_kit(kit, folder)
-    start = busiest(stems, [part])
-    before = _levels(stems, stems.bank, own, chosen, start)
-    cut = _levels(stems, bank, own, instrument, start)
-    if not before.heard.any() or not cut.heard.any():
-        return None
-    gain = 10 * float(np.log10(before.heard.sum() / cut.heard.sum()))
-    kit = msgspec.structs.replace(kit, instrument=replace(instrument, gain_db=gain))
-    rest = _levels(stems, stems.bank, theirs, chosen, start)
-    scale = np.float32(10 ** (gain / 10))
-    new = Levels(cut.mid * scale, cut.side * scale, cut.heard * scale)
-    found = choose_together([[before, new]], clip2wanted(clip2rate(clip, RATE)), [LEAST_GAIN], rest)
-    return Tried(kit, found.after) if found.indices == (1,) and found.before > SAME else None
+    return CutKit(font, instrument, chosen, made.pitches)
 
 
 def _drums(audio: Audio, rate: int) -> _Cut | None:

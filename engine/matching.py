@@ -186,13 +186,13 @@ class Matcher:
         self.groups.append(group)
 
     def _with_cut_kit(self, part: Part, clip: Clip, name: str, who: Cast) -> Cast:
-        """The choice, with a kit cut from the reference in place of the chosen one where that comes nearer."""
+        """The choice, with what can be cut from the reference in place of the chosen instrument."""
         with self.stems.watch.timing("choose"):
             found = clip2kit(self.stems, part, clip, name, who.instruments[part.name], self.folder)
         if found is None:
             return who
         self.kits[part.name] = found.kit, open_kit(found.kit, self.folder)
-        return replace(who, instruments={part.name: found.kit.instrument}, after=found.distance)
+        return replace(who, instruments={part.name: found.kit.instrument}, after=found.after)
 
     @contextmanager
     def _maker(self) -> Iterator[StemMaker]:

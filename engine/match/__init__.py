@@ -1,7 +1,16 @@
 """The `match` renderer: sounds chosen for a reference, then the whole band brought to it by curves on the bus."""
 
 from engine.match.apply import apply_curves, reach, stream_curves
-from engine.match.choose import GAIN, LEAST_GAIN, Chosen, Wanted, choose_together, clip2wanted, passage2levels
+from engine.match.choose import (
+    GAIN,
+    LEAST_GAIN,
+    Chosen,
+    Wanted,
+    choose_together,
+    clip2wanted,
+    mix2distance,
+    passage2levels,
+)
 from engine.match.curves import Curves, bytes2curves, curves2bytes, flat_curves
 from engine.match.design import Goal, design_curves
 from engine.match.distance import Distances, profiles2distances
@@ -52,6 +61,7 @@ __all__ = [
     "levels2profile",
     "limit_curves",
     "loud_rests",
+    "mix2distance",
     "passage2levels",
     "profiles2distances",
     "reach",

@@ -81,6 +81,11 @@ def choose_together(
     return Chosen(tuple(picked), before.texture, best.texture)
 
 
+def mix2distance(playing: Sequence[Levels], wanted: Wanted) -> float:
+    """How far the texture of these together is from the reference's, behind the bus stage as it is foreseen."""
+    return _score([[levels] for levels in playing], [0] * len(playing), wanted, None).texture
+
+
 @dataclass(frozen=True)
 class _Score:
     texture: float

@@ -144,7 +144,9 @@ def untwinned(role: str, font: Path) -> tuple[int, ...]:
 def _dress(score: Score, clock: Clock, font: Path, programs: dict[str, int], effects: int) -> Audio:
     """The score through the bank and a chain of effects."""
     rng = np.random.default_rng(effects)
-    sound = sum((_play(part, clock, font, programs[part.role]) for part in score.parts), np.zeros((2, 1), np.float32))
+    sound = sum(
+        (play_part(part, clock, font, programs[part.role]) for part in score.parts), np.zeros((2, 1), np.float32)
+    )
     frequency = np.geomspace(30, 20000, 8)
     tone = np.interp(np.log(np.linspace(1, 24000, 1025)), np.log(frequency), rng.normal(0, 5, 8))
     equaliser = scipy.signal.firwin2(1023, np.linspace(0, 1, 1025), 10 ** (np.clip(tone, -12, 12) / 20))
@@ -160,7 +162,8 @@ def _dress(score: Score, clock: Clock, font: Path, programs: dict[str, int], eff
     return np.asarray(sound * 10 ** (rng.uniform(-12, -3) / 20) / np.abs(sound).max(), dtype=np.float32)
 
 
-def _play(part: Part, clock: Clock, font: Path, program: int) -> Audio:
+def play_part(part: Part, clock: Clock, font: Path, program: int) -> Audio:
+    """A part by one program of the bank, as its player makes it."""
     import tinysoundfont
 
     synth = tinysoundfont.Synth(samplerate=RATE, gain=-12)
