@@ -44,9 +44,17 @@ def test_a_soft_beginning_counts_less_than_a_soft_end() -> None:
     assert abs(power2lufs(rising, each) - power2lufs(falling, each)) < 0.1
     assert power2late(rising, each) > power2lufs(rising, each) + 0.5
     assert power2late(falling, each) < power2lufs(falling, each) - 0.5
-    alone = audio2power(loud, RATE, STEP)
+    even = np.random.default_rng(3).normal(0.0, 0.1, (2, 6 * RATE)).astype(np.float32)
+    alone = audio2power(even, RATE, STEP)
     assert abs(power2late(alone, each) - power2lufs(alone, each)) < 0.1
     assert power2late(np.zeros(9000), each) == float("-inf")
+
+
+def test_a_fade_out_makes_nothing_softer() -> None:
+    sound, each = steady(20.0), STEP / RATE
+    fade = np.interp(np.arange(sound.shape[1]) / RATE, [0.0, 15.0, 20.0], [0.0, 0.0, -60.0])
+    faded = power2late(audio2power((sound * 10 ** (fade / 20)).astype(np.float32), RATE, STEP), each)
+    assert abs(faded - power2late(audio2power(sound, RATE, STEP), each)) < 0.5
 
 
 @pytest.mark.parametrize("wanted", [-30.0, -20.0, -15.0])
