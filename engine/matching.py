@@ -253,7 +253,7 @@ class Matcher:
             curves = design_curves(levels, Goal(profile, alone, lufs), rate)
             curves = fit_tone(bus, curves, wanted.tone, width=profile.width is not None)
             if alone:
-                curves = limit_curves(bus, curves, profile.late_lufs, true_peaks, profile.peak_db)
+                curves = limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db)
             else:
                 curves = limit_curves(bus, curves, lufs, true_peaks)
             own = levels2profile(levels, Grid(rate))

@@ -21,10 +21,6 @@ Power = NDArray[np.float64]
 
 BLOCK_SECONDS, STEP_SECONDS = 0.4, 0.1
 OFFSET = -0.691
-LATE = 3
-"""Of the powers of time from 0 to 3, this one tells best how loud the next 12 s of eight clips are (24 places): to 0.75
-LU; 0, the integrated loudness, to 1.17. Parts of songs that do not grow are told as well or up to 0.4 LU worse."""
-FADED_DB = 6.0
 SHELF = (1681.974450955533, 3.999843853973347, 0.7071752369554196, 0.4996667741545416)
 HIGH_PASS = (38.13547087602444, 0.5003270373238773)
 """The recommendation's two filters as analogue ones: Hz, dB, quality, the shelf's share of its middle."""
@@ -60,21 +56,6 @@ def power2lufs(power: Power, each: float) -> float:
         return float("-inf")
     gated = loud[loud >= loud.mean() * 0.1]
     return float(OFFSET + 10 * np.log10(gated.mean()))
-
-
-def power2late(power: Power, each: float) -> float:
-    """Integrated loudness in which a block counts by the cube of its time: how loud what comes next will be. Clips
-    begin with introductions; what follows a clip is as loud as its end rather than its beginning. A fade-out is none of
-    it: the end is where a block was last within `FADED_DB` of the mean."""
-    blocks = _means(power, BLOCK_SECONDS, each)
-    loud = blocks > 10 ** ((-70.0 - OFFSET) / 10)
-    if not loud.any():
-        return float("-inf")
-    end = int(np.flatnonzero(blocks >= blocks[loud].mean() * 10 ** (-FADED_DB / 10))[-1]) + 1
-    blocks, loud = blocks[:end], loud[:end]
-    weight = (np.arange(1, end + 1) / end) ** LATE
-    gated = loud & (blocks >= np.average(blocks[loud], weights=weight[loud]) * 0.1)
-    return float(OFFSET + 10 * np.log10(np.average(blocks[gated], weights=weight[gated])))
 
 
 def _means(power: Power, seconds: float, each: float) -> Power:

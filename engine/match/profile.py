@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from engine.match.frames import Audio, Floats, Grid, Levels, audio2levels, power2db
-from engine.match.loudness import audio2power, power2late, power2lufs
+from engine.match.loudness import audio2power, power2lufs
 
 QUANTILES = 25
 LOUD_DB = 45.0
@@ -26,14 +26,13 @@ STEADY_DB = 30.0
 class Profile:
     """`quantiles` float32 [BANDS, QUANTILES] dB of the loud frames of every band; `spectrum` [BANDS] dB, their mean
     power; `width` [BANDS] side to middle, a power ratio, None for a file of one channel, which says nothing of it;
-    `lufs`, and `late_lufs`, in which its end counts more; `spread_db`: standard deviation of the level of 100 ms within
-    30 dB of the loudest; `peak_db`: highest sample in dBFS, None where only levels were measured."""
+    `lufs`; `spread_db`: standard deviation of the level of 100 ms within 30 dB of the loudest; `peak_db`: highest
+    sample in dBFS, None where only levels were measured."""
 
     quantiles: Floats
     spectrum: Floats
     width: Floats | None
     lufs: float
-    late_lufs: float
     spread_db: float
     peak_db: float | None = None
 
@@ -51,7 +50,6 @@ def audio2profile(audio: Audio, rate: int) -> Profile | None:
     return replace(
         levels2profile(audio2levels(both, grid), grid, mono=len(audio) == 1),
         lufs=power2lufs(power, step / rate),
-        late_lufs=power2late(power, step / rate),
         peak_db=float(20 * np.log10(np.abs(audio).max())),
     )
 
@@ -66,7 +64,6 @@ def levels2profile(levels: Levels, grid: Grid, *, mono: bool = False) -> Profile
         power2db(total.mean(axis=0)),
         None if mono else width,
         power2lufs(levels.heard.astype(np.float64), each),
-        power2late(levels.heard.astype(np.float64), each),
         spread(paced(total.sum(axis=1), grid)),
     )
 

@@ -151,7 +151,7 @@ class Studio:
         if not moving:
             return limit_curves(bus, curves, profile.lufs, true_peaks)
         curves = fit_tone(bus, curves, audio2tone(clip.given, RATE))
-        return limit_curves(bus, curves, profile.late_lufs, true_peaks, profile.peak_db)
+        return limit_curves(bus, curves, profile.lufs, true_peaks, profile.peak_db)
 
     def _maker(self, references: tuple[Reference, ...]) -> StemMaker:
         end = self.clock.end

@@ -8,7 +8,7 @@ import pytest
 
 from engine.match import Goal, Grid, apply_curves, audio2levels, audio2profile, design_curves, limit_curves
 from engine.match.frames import K_FILTERS
-from engine.match.loudness import Meter, audio2power, k_filters, power2late, power2lufs
+from engine.match.loudness import Meter, audio2power, k_filters, power2lufs
 from engine.sampler.mix import true_peaks
 from tests.engine.match.sounds import RATE, Audio, beats, steady
 
@@ -35,26 +35,6 @@ def test_pieces_read_as_the_whole_does() -> None:
     sound, one = beats(3.0), Meter(RATE, STEP)
     pieces = [one.read(sound[:, at : at + 700 * STEP]) for at in range(0, sound.shape[1], 700 * STEP)]
     assert np.allclose(np.concatenate(pieces), audio2power(sound, RATE, STEP), rtol=1e-9)
-
-
-def test_a_soft_beginning_counts_less_than_a_soft_end() -> None:
-    loud, soft = steady(6.0), steady(6.0, seed=5) * 0.5
-    each = STEP / RATE
-    rising, falling = (audio2power(np.concatenate(x, axis=1), RATE, STEP) for x in ((soft, loud), (loud, soft)))
-    assert abs(power2lufs(rising, each) - power2lufs(falling, each)) < 0.1
-    assert power2late(rising, each) > power2lufs(rising, each) + 0.5
-    assert power2late(falling, each) < power2lufs(falling, each) - 0.5
-    even = np.random.default_rng(3).normal(0.0, 0.1, (2, 6 * RATE)).astype(np.float32)
-    alone = audio2power(even, RATE, STEP)
-    assert abs(power2late(alone, each) - power2lufs(alone, each)) < 0.1
-    assert power2late(np.zeros(9000), each) == float("-inf")
-
-
-def test_a_fade_out_makes_nothing_softer() -> None:
-    sound, each = steady(20.0), STEP / RATE
-    fade = np.interp(np.arange(sound.shape[1]) / RATE, [0.0, 15.0, 20.0], [0.0, 0.0, -60.0])
-    faded = power2late(audio2power((sound * 10 ** (fade / 20)).astype(np.float32), RATE, STEP), each)
-    assert abs(faded - power2late(audio2power(sound, RATE, STEP), each)) < 0.5
 
 
 @pytest.mark.parametrize("wanted", [-30.0, -20.0, -15.0])
