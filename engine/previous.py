@@ -14,7 +14,7 @@ from bridge.handover.manifest import Manifest, StemFiles, clock2hash, read_manif
 from bridge.messages import Scope
 from bridge.timeline import Clock
 from engine.score import Score
-from engine.tape import WINDOW, Audio, Tape, windows
+from engine.tape import Audio, Tape
 
 SCORE_NAME = "score.json"
 
@@ -24,6 +24,29 @@ _score_decoder = msgspec.json.Decoder(Score)
 def score2json(score: Score) -> bytes:
     """The performed score as JSON, for `score.json`."""
     return msgspec.json.encode(score)
+
+
+class WavFile:
+    """The samples of a WAV file, read in stretches."""
+
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        self._path = path
+        about = soundfile.info(path)
+        self.shape: tuple[int, ...] = (about.channels, about.frames)
+
+    def __len__(self) -> int:
+        """Channels."""
+        return self.shape[0]
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Audio:
+        """float32 samples [start, stop) of all channels."""
+        import soundfile
+
+        start, stop, _ = key[1].indices(self.shape[1])
+        rows, _ = soundfile.read(self._path, start=start, stop=max(stop, start), dtype="float32", always_2d=True)
+        return np.ascontiguousarray(rows.T)
 
 
 @dataclass(frozen=True)
@@ -46,15 +69,13 @@ class PreviousTake:
         samples, _ = soundfile.read(self.folder / wav, dtype="float32", always_2d=True)
         return np.ascontiguousarray(samples.T, dtype=np.float32)
 
-    def tape(self, wav: str) -> Tape:
-        """The same on a tape, read in windows. Raises `JobError` where the disk is full."""
-        import soundfile
+    def sound(self, wav: str) -> WavFile:
+        """The same, read where it lies and when it is asked for."""
+        return WavFile(self.folder / wav)
 
-        with soundfile.SoundFile(self.folder / wav) as file:
-            out = Tape(file.frames, file.channels)
-            for start, _ in windows(file.frames):
-                out.write(start, file.read(WINDOW, dtype="float32", always_2d=True).T)
-        return out
+    def tape(self, wav: str) -> Tape:
+        """The same on a tape, to be changed there. Raises `JobError` where the disk is full."""
+        return Tape.of(self.sound(wav))
 
 
 def open_take(name: str, results: Path, field: str) -> PreviousTake:

@@ -269,7 +269,7 @@ class TakeMaker:
                 assert previous is not None
                 assert old is not None
                 files = written or folder.keep_stem(previous.folder, previous.name, old, part.notes)
-                return files, previous.tape(old.wav)
+                return files, previous.sound(old.wav)
             player = sound.instrument
             files = written or folder.write_stem(
                 part.name,
