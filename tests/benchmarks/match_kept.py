@@ -44,8 +44,9 @@ class Clicks(msgspec.Struct, frozen=True):
 
 
 class Left(msgspec.Struct, frozen=True):
-    """What matching left of one stem: `shifts` of onsets in ms, `cents`; dBFS of blocks where the `guide` is silent and
-    where the chosen instrument's `own` sound is; `clicks`; why it was `repaired`."""
+    """What matching left of one stem: `shifts` of onsets in ms by their first signs, `cents`; dBFS of blocks where the
+    `guide` is silent and where the chosen instrument's `own` sound is; `clicks`; why it was `repaired`; shifts of
+    onsets by their `attacks` (older files have none)."""
 
     stem: str
     instrument: str
@@ -55,6 +56,7 @@ class Left(msgspec.Struct, frozen=True):
     own: list[float]
     clicks: Clicks
     repaired: list[str]
+    attacks: list[float] = []
 
 
 class Tried(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.timeline import Clock
-from engine.checks.onsets import measure_onsets
 from engine.match.clicks import find_clicks, find_sharper
 from engine.score import Part
 from tests.benchmarks.match_kept import Clicks, Kept, Left
 from tests.benchmarks.match_material import RATE
+from tests.benchmarks.match_onsets import attack_shifts, first_sign_shifts
 
 Audio = NDArray[np.float32]
 PITCH_SECONDS, RING_SECONDS, PITCH_SIZE = (0.08, 0.33), 0.05, 1 << 17
@@ -41,7 +41,7 @@ def leave(part: Part, clock: Clock, sounds: Sounds, instrument: str, repaired: t
     return Left(
         part.name,
         instrument,
-        moved(raw, new, part, clock),
+        first_sign_shifts(raw, new, part, clock, RATE),
         [] if part.role == "drums" else detuned(raw, new, part, clock),
         silent_levels(guide, new),
         silent_levels(raw, new),
@@ -51,21 +51,14 @@ def leave(part: Part, clock: Clock, sounds: Sounds, instrument: str, repaired: t
             find_sharper(raw, new, sounds.most, RATE).tolist(),
         ),
         list(repaired),
+        attack_shifts(raw, new, part, clock, RATE),
     )
 
 
 def report(kept: Kept) -> list[str]:
     """Lines of the last table."""
     stems = [(one.name, stem) for one in kept.tried for stem in one.left]
-    late = np.abs([x for _, stem in stems for x in stem.shifts] or [0.0])
-    medians = [
-        (float(np.median(np.abs(stem.shifts))), f"{stem.instrument} for {name}")
-        for name, stem in stems
-        if len(stem.shifts) >= FEW
-    ]
     cents = np.abs([x for _, stem in stems for x in stem.cents] or [0.0])
-    worst, whose = max(medians, default=(0.0, "none"))
-    on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms (n = {len(late)})"
     clicks = {
         "sharper than what was played close by, times the greatest gain there": [s.clicks.sharper for _, s in stems],
         "against the stem through the fixed filters": [stem.clicks.filtered for _, stem in stems],
@@ -78,7 +71,8 @@ def report(kept: Kept) -> list[str]:
     repaired = [f"{name}: {stem.stem}: {why}" for name, stem in stems for why in stem.repaired]
     lines = [
         "what matching leaves as it was",
-        f"  onsets moved: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})",
+        *_moved(stems, "attacks", "onsets moved, by their attacks, band against band"),
+        *_moved(stems, "shifts", "onsets moved, by their first signs from -30 dB on"),
         f"  pitch moved: median {np.median(cents):.2f}, at most {cents.max():.2f} cents (n = {len(cents)})",
         *clicked,
         f"  stems repaired: {len(repaired)} of {len(stems)}",
@@ -101,6 +95,18 @@ def report(kept: Kept) -> list[str]:
     return lines
 
 
+def _moved(stems: list[tuple[str, Left]], reading: str, how: str) -> list[str]:
+    """A line on one of the two readings of onsets; none where the file holds none of it."""
+    read = [(getattr(stem, reading), f"{stem.instrument} for {name}") for name, stem in stems]
+    late = np.abs([x for shifts, _ in read for x in shifts])
+    if not len(late):
+        return []
+    on_time = f"{(late < 1.0).mean():.1%} by less than 1 ms, at most {late.max():.2f} (n = {len(late)})"
+    medians = [(float(np.median(np.abs(shifts))), whose) for shifts, whose in read if len(shifts) >= FEW]
+    worst, whose = max(medians, default=(0.0, "none"))
+    return [f"  {how}: median {np.median(late):.2f} ms, {on_time}; worst stem's median {worst:.2f} ms ({whose})"]
+
+
 def _most(stems: list[tuple[str, Left]], counted: list[list[float]]) -> str:
     """Who clicks most, and where first; empty where nobody does."""
     found = [(len(at), name, stem, at[0]) for (name, stem), at in zip(stems, counted, strict=True) if at]
@@ -108,14 +114,6 @@ def _most(stems: list[tuple[str, Left]], counted: list[list[float]]) -> str:
         return ""
     count, name, stem, first = max(found, key=lambda row: row[0])
     return f"; most, {count}, in {name}: {stem.stem} ({stem.instrument}), the first at {first:.3f} s"
-
-
-def moved(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
-    """ms by which onsets that are clear in both moved."""
-    before, after = (measure_onsets(audio, part, clock, RATE, 0) for audio in (raw, new))
-    known = dict(zip(before.times.tolist(), before.differences.tolist(), strict=True))
-    pairs = zip(after.times.tolist(), after.differences.tolist(), strict=True)
-    return [late - known[at] for at, late in pairs if at in known]
 
 
 def detuned(raw: Audio, new: Audio, part: Part, clock: Clock) -> list[float]:
