@@ -24,6 +24,7 @@ from bridge.timeline import Clock
 from engine.announce import stem2event
 from engine.checks.levels import audio2lufs, audio2true_peak
 from engine.guests import Clips
+from engine.hands import begun
 from engine.helpers import NO_HELPERS, Helpers, SharedStems
 from engine.matched import MATCH_NAME, Group, MatchFile, carried_over, groups2style, read_groups
 from engine.matching import Matcher
@@ -165,11 +166,17 @@ class TakeMaker:
         played = [p for p in self.score.parts if p not in painted and p not in matched]
         width = (STEMS_UNTIL - begin) / (len(played) + MATCHED_WEIGHT * len(matched) + PAINTED_WEIGHT * len(painted))
         with self.turn:
-            yield from self._play(played, share, begin, width)
             at = begin + width * len(played)
-            if matched:
-                yield from self._match(matched, share, at, MATCHED_WEIGHT * width * len(matched))
-                at += MATCHED_WEIGHT * width * len(matched)
+            match = self._match(matched, share, at, MATCHED_WEIGHT * width * len(matched))
+            if matched and played and all(self._kept(p) is not None for p in played):
+                # What an edit makes anew is begun while what stays is copied.
+                with begun(match, share.poll) as sounds:
+                    yield from self._play(played, share, begin, width)
+                    yield from sounds
+            else:
+                yield from self._play(played, share, begin, width)
+                yield from match
+            at += MATCHED_WEIGHT * width * len(matched)
         if painted:
             yield from self._paint(painted, share, at, STEMS_UNTIL - at)
 
@@ -191,8 +198,10 @@ class TakeMaker:
 
     def _match(
         self, parts: Sequence[Part], share: ShareReporter, begin: float, width: float
-    ) -> Iterator[tuple[Part, Sound]]:
+    ) -> Generator[tuple[Part, Sound]]:
         """Parts in the sound of their references, all from `stages` or all made now: they are one piece of work."""
+        if not parts:
+            return
         kept_as = stage2key("match", self.key)
         record = self.stages.get(kept_as)
         if record is not None:

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 STAGES = ("checks", "conform", "diffusion", "grooves", "lelm", "listen", "match", "perform", "sampler")
 SHARED = {
-    "engine.llama", "engine.rendering", "engine.report", "engine.score", "engine.shipped", "engine.tape",
-    "engine.trace",
+    "engine.hands", "engine.llama", "engine.rendering", "engine.report", "engine.score", "engine.shipped",
+    "engine.tape", "engine.trace",
 }  # fmt: skip
 """What every stage may know besides itself and `bridge`."""
 HEAVY = {"engine", "torch", "transformers", "diffusers"}

@@ -6,16 +6,15 @@ found without making the sound again at each gain.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
+from engine.hands import in_turn
 from engine.match.apply import apply_curves
 from engine.match.curves import LEVEL_STEP, Curves
 from engine.match.frames import Audio, Floats
@@ -33,8 +32,6 @@ MAX_PUSH_DB = 6.0
 WINDOW_SECONDS, AROUND_STEPS = 10.0, 2
 HANDS = 2
 """Windows that are worked on at the same time."""
-Piece = TypeVar("Piece")
-Done = TypeVar("Done")
 
 Peaks = Callable[[Audio], NDArray[np.float32]]
 """[2, samples] -> [samples]: the highest level at each sample and between it and the next."""
@@ -91,19 +88,6 @@ def _measure(bus: Sounding, curves: Curves, peaks: Peaks) -> tuple[Floats, Power
             top[at : at + len(tops)] = tops
             power[at : at + len(tops)] = meter.read(sound)
     return top, power
-
-
-def in_turn(
-    pool: ThreadPoolExecutor, work: Callable[[Piece], Done], inputs: Iterable[Piece], ahead: int
-) -> Iterator[Done]:
-    """Results in order; never more than `ahead` are worked on or wait."""
-    running: deque[Future[Done]] = deque()
-    for one in inputs:
-        running.append(pool.submit(work, one))
-        if len(running) > ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
 
 
 def _ceiling(top: Floats, gain: float, peak_db: float | None) -> float:

@@ -7,6 +7,7 @@ signal as in ITU-R BS.1770-4 annex 2, with a longer interpolator. Gains are line
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ import scipy.ndimage
 import scipy.signal
 from numpy.typing import NDArray
 
+from engine.hands import in_turn
 from engine.tape import Audio, Changing, Held, Sounding, Tape, loudest, stretch, windows
 
 CEILING_DB = -1.0
@@ -29,6 +31,8 @@ CHUNK = 1 << 14
 LEAST_REACH = 4 * LOOK_SAMPLES + TAPS_PER_PHASE
 STRETCH = 1 << 19
 """Longer stretches are turned down in windows of so many samples."""
+HANDS = 2
+"""Windows whose peaks are read at the same time."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,18 @@ def _peaks_above(sound: Sounding, ceiling: float, top: float) -> tuple[float, li
     """(true peak, [first, last] of what lies above the ceiling, joined where any reach joins it) of a sound whose
     loudest sample is `top`."""
     greatest, found = 0.0, list[tuple[int, int]]()
-    for start, stop in windows(sound.shape[1]):
-        peaks = _window_peaks(sound, start, stop, top)
-        greatest = max(greatest, float(peaks.max(initial=0.0)))
-        high = start + np.flatnonzero(peaks > ceiling)
-        if not len(high):
-            continue
-        edges = np.flatnonzero(np.diff(high) > 2 * LEAST_REACH)
-        found += zip(high[np.insert(edges + 1, 0, 0)].tolist(), high[np.append(edges, -1)].tolist(), strict=True)
+
+    def read(window: tuple[int, int]) -> tuple[float, NDArray[np.int64]]:
+        peaks = _window_peaks(sound, *window, top)
+        return float(peaks.max(initial=0.0)), window[0] + np.flatnonzero(peaks > ceiling)
+
+    with ThreadPoolExecutor(HANDS, thread_name_prefix="peaks") as pool:
+        for highest, high in in_turn(pool, read, windows(sound.shape[1]), HANDS):
+            greatest = max(greatest, highest)
+            if len(high):
+                edges = np.flatnonzero(np.diff(high) > 2 * LEAST_REACH)
+                firsts, lasts = high[np.insert(edges + 1, 0, 0)], high[np.append(edges, -1)]
+                found += zip(firsts.tolist(), lasts.tolist(), strict=True)
     return greatest, found
 
 
