@@ -243,6 +243,14 @@ def table(title: str, tried: Sequence[Tried]) -> list[str]:
     return lines
 
 
+def to_given_loudness(tried: Sequence[Tried]) -> str:
+    """How far the rows are from the loudness of what the engine was given, in the mean."""
+    clips = [*real_clips(CLIPS), *held_out_sounds(SOUNDS)]
+    given = {clip.name: measure(clip.given, RATE).lufs for clip in clips}
+    rows = ((row, [abs(t.rows[row].lufs - given[t.name]) for t in tried]) for row in ("static", "quantile", "ours"))
+    return "loudness against the half that was given: " + ", ".join(f"{row} {np.mean(x):.2f} LU" for row, x in rows)
+
+
 def found(tried: Sequence[Tried], row: str) -> tuple[float, float]:
     """Share of references whose row's nearest judged half is their own: by the judge's embedding, and by all distances
     together (each divided by its mean)."""
@@ -294,6 +302,7 @@ def report(kept: Kept) -> None:
         print("\n".join(table(title, [row for row in kept.tried if row.set == title])))
     if kept.tried:
         print("\n".join(table("all", kept.tried)))
+        print(to_given_loudness(kept.tried))
         print("\n".join(match_safety.report(kept)))
 
 
