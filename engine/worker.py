@@ -291,10 +291,12 @@ def open_stages(gib: float, *, alone: bool = True) -> StageStore | None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, of the machine or of its accelerator: Python's own error, NumPy's, or torch's."""
+    """Whether memory ran out, of the machine or of its accelerator: Python's own error, NumPy's, or torch's, or that
+    there is no room for a thread's stack."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and ("allocate" in str(error) or "out of memory" in str(error))
+    said = ("allocate", "out of memory", "can't start new thread")
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 
 def is_device_lost(error: Exception) -> bool:

@@ -58,7 +58,7 @@ def test_a_render_without_memory_fails_alone_and_the_engine_renders_on(engine: t
         long = request(folder / "out", "hungry")
         seconds = 300.0
         arrangement = msgspec.structs.replace(long.arrangement, clock=((0.0, 0.0), (32.0, seconds)), sample_rate=96_000)
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (process.memory_info().vms + (256 << 20), -1))
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (process.memory_info().vms + (16 << 20), -1))
         failed = list(client.request(msgspec.structs.replace(long, arrangement=arrangement)))[-1]
         assert isinstance(failed, Failed)
         assert failed.code == "memory.full", failed

@@ -118,6 +118,7 @@ def test_what_torch_says_without_memory_is_understood() -> None:
         torch.empty(1 << 46, dtype=torch.float32)
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(RuntimeError("can't start new thread"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
 
 
