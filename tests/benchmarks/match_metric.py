@@ -1,8 +1,9 @@
-"""`python -m tests.benchmarks.match_metric [--sounds N] [--clips N]`: does what chooses who plays agree with the judge?
+"""`python -m tests.benchmarks.match_metric [--sounds N] [--clips N] [--encoder STEPS]`: what agrees with the judge?
 
-One song in N sounds of a held-out bank stands against references that it has to be ranked for: another song in each of
-these sounds, and real clips (`match_material`), in which nothing is its own. The measures know the half of a reference
-that the engine is given, the judge hears the other one. Three tables for each set of references:
+Does what chooses who plays, and would a trained encoder do better? One song in N sounds of a held-out bank stands
+against references that it has to be ranked for: another song in each of these sounds, and real clips
+(`match_material`), in which nothing is its own. The measures know the half of a reference that the engine is given, the
+judge hears the other one. Three tables for each set of references:
 
 * as they are: the song, untouched;
 * foreseen: the judge hears the song through the bus stage that brings it to the reference; the measures see what
@@ -10,14 +11,16 @@ that the engine is given, the judge hears the other one. Three tables for each s
 * heard: the same, but the measures see the levels of what the judge hears: what foreseeing loses.
 
 Rows: ours, `distance` of `engine.match.texture`; the same statistics, each divided by its own spread over all that the
-table compares (so it has seen these sounds, which ours has not); how steady every band is; its mean level; the judge
-that hears the half which was given: what can be had where only that half is known.
+table compares (so it has seen these sounds, which ours has not); how steady every band is; its mean level; a small
+contrastive encoder, trained here on catalogue instruments (`match_encoder`); the judge that hears the half which was
+given: what can be had where only that half is known.
 
 Columns: Spearman's rank correlation with the judge's distances over all pairs; the same over the songs for one
 reference, which is what choosing needs, as the mean over references and its standard error (references share their
 songs, so it is rather too small); for how many references the nearest song is the one in their own sound.
 
-About half a minute of CPU, then two seconds a sound and one a pair of song and reference (12 s of each).
+About half a minute of CPU, then two seconds a sound and one a pair of song and reference (12 s of each); the encoder
+takes six minutes more; `--encoder 0` leaves it out.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +43,7 @@ from engine.match.frames import Audio, power2db
 from engine.match.frames import Floats as Singles
 from engine.match.texture import RANGE_DB, RATE, distance, levels2texture
 from engine.rendering import Clip as Sound
+from tests.benchmarks import match_encoder
 from tests.benchmarks import match_material as material
 from tests.benchmarks.match import Studio
 from tests.benchmarks.musicnn_judge import audio2embedding, why_absent
@@ -52,18 +57,20 @@ SECONDS = material.HALF_SECONDS
 @dataclass(frozen=True)
 class Numbers:
     """What the measures know of a sound: `texture` [SIZE]; `steady` and `mean` [BANDS] in dB, the spread of a band's
-    levels and their mean, loudness left out."""
+    levels and their mean, loudness left out; `embedding`: the encoder's, empty where there is none."""
 
     texture: Singles
     steady: Singles
     mean: Singles
+    embedding: Singles
 
     @classmethod
-    def of(cls, level: Singles) -> Numbers:
+    def of(cls, level: Singles, encoder: match_encoder.Encoder | None = None) -> Numbers:
         """Of levels [frames, BANDS] in dB."""
         steady = np.maximum(level, level.max(axis=0) - RANGE_DB).std(axis=0)
         mean = power2db((10 ** (level / 10)).mean(axis=0))
-        return cls(levels2texture(level), steady, mean - np.median(mean))
+        embedding = encoder.embed(level) if encoder else np.zeros(0, np.float32)
+        return cls(levels2texture(level), steady, mean - np.median(mean), embedding)
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,16 @@ def measure(songs: Sequence[Sequence[Numbers]], references: Sequence[Numbers]) -
     wanted = np.array([reference.texture for reference in references])
     scale = np.concatenate([textures.reshape(-1, wanted.shape[1]), wanted]).std(axis=0)
     pairs = [list(zip(row, references, strict=True)) for row in songs]
-    return {
+    measures = {
         "ours": np.array([[distance(s.texture, r.texture) for s, r in row] for row in pairs]),
         "each by its own spread": np.abs((textures - wanted) / scale).mean(axis=2),
         "how steady bands are": np.array([[np.abs(s.steady - r.steady).mean() for s, r in row] for row in pairs]),
         "mean band levels": np.array([[np.abs(s.mean - r.mean).mean() for s, r in row] for row in pairs]),
     }
+    if references[0].embedding.size:
+        far = [[match_encoder.away(s.embedding, r.embedding) for s, r in row] for row in pairs]
+        measures["a small contrastive encoder"] = np.array(far)
+    return measures
 
 
 def table(title: str, away: dict[str, Floats], judged: Floats, *, owned: bool) -> str:
@@ -129,24 +140,33 @@ def levels(audio: Audio) -> Levels:
     return passage2levels(clip2rate(Sound(audio, material.RATE), RATE))
 
 
-def compare(studio: Studio, title: str, songs: Sequence[Audio], clips: Sequence[material.Clip], *, owned: bool) -> None:
+def compare(
+    studio: Studio,
+    encoder: match_encoder.Encoder | None,
+    title: str,
+    songs: Sequence[Audio],
+    clips: Sequence[material.Clip],
+    *,
+    owned: bool,
+) -> None:
     """Prints the three tables of songs [2, samples] against references."""
+    numbers = partial(Numbers.of, encoder=encoder)
     played = [levels(song) for song in songs]
-    untouched = [[Numbers.of(power2db(one.total))] * len(clips) for one in played]
+    untouched = [[numbers(power2db(one.total))] * len(clips) for one in played]
     foreseen: list[list[Numbers]] = [[] for _ in songs]
     heard: list[list[Numbers]] = [[] for _ in songs]
     known: list[Numbers] = []
     mixes: list[list[Floats]] = [[] for _ in songs]
     for clip in clips:
         given = levels(clip.given)
-        known.append(Numbers.of(power2db(given.total)))
+        known.append(numbers(power2db(given.total)))
         for i, song in enumerate(songs):
             # All that the studio's bus is given.
             studio.guide = {"song": song}
             mix = studio.by_curves(clip, moving=True)
             mixes[i].append(embed(mix))
-            foreseen[i].append(Numbers.of(foresee_levels(played[i].total, levels2profile(given, Grid(RATE)))))
-            heard[i].append(Numbers.of(power2db(levels(mix).total)))
+            foreseen[i].append(numbers(foresee_levels(played[i].total, levels2profile(given, Grid(RATE)))))
+            heard[i].append(numbers(power2db(levels(mix).total)))
     plain = [[embed(song)] * len(clips) for song in songs]
     given_half, other_half = [embed(clip.given) for clip in clips], [embed(clip.judged) for clip in clips]
     print(f"\n{title}: {len(songs)} songs for each of {len(clips)} references; Spearman's rho with the judge")
@@ -164,6 +184,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=int, default=12, help="how many held-out sounds")
     parser.add_argument("--clips", type=int, default=8, help="how many real clips")
+    steps = "how many steps the encoder learns for; 0: none"
+    parser.add_argument("--encoder", type=int, default=match_encoder.STEPS, metavar="STEPS", help=steps)
     options = parser.parse_args()
     if why := why_absent():
         raise SystemExit(f"the judge is {why}")
@@ -171,11 +193,12 @@ def main() -> None:
     songs = [clip.truth[:, : round(SECONDS * material.RATE)] for clip in sounds if clip.truth is not None]
     if not songs:
         raise SystemExit("the held-out bank or its player is not installed")
+    encoder = match_encoder.train(options.encoder) if options.encoder else None
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))
-        compare(studio, "held-out sounds", songs, sounds, owned=True)
+        compare(studio, encoder, "held-out sounds", songs, sounds, owned=True)
         if clips := material.real_clips(options.clips):
-            compare(studio, "real clips", songs, clips, owned=False)
+            compare(studio, encoder, "real clips", songs, clips, owned=False)
 
 
 if __name__ == "__main__":

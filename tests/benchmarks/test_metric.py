@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.match.frames import BANDS
+from tests.benchmarks.match_encoder import Encoder
 from tests.benchmarks.match_metric import Numbers, agreement, found, measure
 
 SONGS = 12
@@ -50,11 +51,19 @@ def test_own_songs_are_found_for_each_reference() -> None:
 
 
 def test_every_measure_finds_a_sound_that_is_there_again() -> None:
-    heard = [[Numbers.of(moving(sound, piece)) for sound in range(6)] for piece in (10, 11)]
-    for name, away in measure([[song] * 6 for song in heard[0]], heard[1]).items():
+    encoder = Encoder()
+    heard = [[Numbers.of(moving(sound, piece), encoder) for sound in range(6)] for piece in (10, 11)]
+    measures = measure([[song] * 6 for song in heard[0]], heard[1])
+    assert len(measures) == 5
+    for name, away in measures.items():
         assert away.shape == (6, 6)
         assert found(away) == 1.0, name
         assert found(np.roll(away, 1, axis=0)) == 0.0, name
+
+
+def test_without_an_encoder_the_statistics_stand_alone() -> None:
+    heard = [Numbers.of(moving(sound, 10)) for sound in range(3)]
+    assert [name for name in measure([heard] * 3, heard) if "encoder" in name] == []
 
 
 def moving(sound: int, piece: int) -> np.ndarray:
